@@ -1,0 +1,1 @@
+"""Command lines: they parse, call `sst`, and print."""

@@ -1,0 +1,190 @@
+"""What defines a run: frozen dataclasses, their JSON, and overrides from the command line."""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+import typing
+from typing import Any, TypeVar
+
+from sst.errors import UsageError
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AudioConfig:
+    """The canonical clip and its log-mel spectrogram: everything that decides what a record holds."""
+
+    sample_rate: int = 22_050  # Hz
+    clip_seconds: float = 2.0  # a longer sound is cut here
+    n_fft: int = 1024  # samples in one Hann window
+    hop: int = 256  # samples between frames
+    n_mels: int = 128
+    floor_db: float = -80.0  # log-mel values are dB relative to the clip's loudest cell, cut here
+
+    def __post_init__(self) -> None:
+        """Refuses what no transform could use."""
+        rules = {
+            "sample_rate": 4_000 <= self.sample_rate <= 192_000,
+            "clip_seconds": 0.05 <= self.clip_seconds <= 30.0,
+            "n_fft": self.n_fft >= 64 and self.n_fft & (self.n_fft - 1) == 0,
+            "hop": 0 < self.hop and self.n_fft % self.hop == 0 and self.n_fft // self.hop >= 2,
+            "n_mels": 8 <= self.n_mels <= self.n_fft // 2,
+            "floor_db": -120.0 <= self.floor_db < 0.0,
+        }
+        for field, good in rules.items():
+            if not good:
+                raise UsageError(f"audio.{field}={getattr(self, field)!r} is out of range")
+
+    @classmethod
+    def at_rate(cls, sample_rate: int, clip_seconds: float = 2.0) -> "AudioConfig":
+        """The default transform at another rate: a window of about 46 ms and a quarter of it as hop."""
+        n_fft = 2 ** round(math.log2(1024 / 22_050 * sample_rate))
+        return cls(sample_rate=sample_rate, clip_seconds=clip_seconds, n_fft=n_fft, hop=n_fft // 4)
+
+    @property
+    def clip_samples(self) -> int:
+        """Samples in the longest clip."""
+        return round(self.clip_seconds * self.sample_rate)
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of the longest clip (the transform is centred: one more than the hops that fit)."""
+        return self.frames_of(self.clip_samples)
+
+    def frames_of(self, n_samples: int) -> int:
+        """Frames of a clip of `n_samples`."""
+        return 1 + n_samples // self.hop
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The variational autoencoder and its prior."""
+
+    latent_dim: int = 64
+    width: int = 192  # channels of the encoder and decoder blocks
+    encoder_blocks: int = 3
+    decoder_blocks: int = 4
+    fold: int = 4  # frames folded into one position: 173 frames become 44
+    prior_components: int = 8  # at most; fewer where validation says so
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of the training objective; the reconstruction itself is in dB and has weight 1."""
+
+    delta: float = 0.5  # first differences along time and frequency, dB
+    tail: float = 0.1  # frames after the end of the sound, dB
+    level: float = 0.05  # peak level, dB
+    length: float = 1.0  # duration, octaves
+    kl: float = 2e-3  # per nat
+    free_nats: float = 0.05  # per latent dimension: no pull below this
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """Optimiser, evaluation rhythm and the rule that ends the run."""
+
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    clip_norm: float = 1.0
+    ema_decay: float = 0.998
+    eval_every: int = 100  # steps
+    patience: int = 6  # evaluations without improvement before the rate is lowered
+    factor: float = 0.4  # what the rate is multiplied by
+    min_improvement: float = 0.005  # dB; less does not count as improvement
+    min_lr: float = 2e-5  # below this the run is done
+    max_steps: int = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """One run."""
+
+    name: str = "default"
+    seed: int = 0
+    audio: AudioConfig = dataclasses.field(default_factory=AudioConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    optim: OptimConfig = dataclasses.field(default_factory=OptimConfig)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A configuration as plain nested dictionaries, ready for JSON."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(cls: type[T], values: dict[str, Any], where: str = "config") -> T:
+    """The inverse of `to_dict`. Missing keys keep their defaults.
+
+    Raises:
+        UsageError: for an unknown key (with the nearest valid one) or a value of the wrong type.
+    """
+    hints = typing.get_type_hints(cls)
+    fields: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in hints:
+            raise UsageError(f"{where}.{key}: no such key{_nearest(where, key, hints)}")
+        fields[key] = _coerce(hints[key], value, f"{where}.{key}")
+    return cls(**fields)
+
+
+def override(config: Config, dotted: str, text: str) -> Config:
+    """`config` with one field replaced, as in `--config.optim.batch-size 64`.
+
+    Raises:
+        UsageError: for an unknown key or a value that the field cannot hold.
+    """
+    return _replace(config, dotted.replace("-", "_").split("."), text, "config")
+
+
+def digest(config: Any) -> str:
+    """Twelve hexadecimal digits that two configurations share only when they are equal."""
+    text = json.dumps(to_dict(config), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _replace(node: Any, keys: list[str], text: str, where: str) -> Any:
+    hints = typing.get_type_hints(type(node))
+    key, rest = keys[0], keys[1:]
+    if key not in hints:
+        raise UsageError(f"{where}.{key}: no such key{_nearest(where, key, hints)}")
+    nested = dataclasses.is_dataclass(hints[key])
+    if nested != bool(rest):
+        shape = "a group of keys" if nested else "a single value"
+        raise UsageError(f"{where}.{key} is {shape}")
+    child = getattr(node, key)
+    value = (
+        _replace(child, rest, text, f"{where}.{key}")
+        if rest
+        else _coerce(hints[key], text, f"{where}.{key}")
+    )
+    return dataclasses.replace(node, **{key: value})
+
+
+def _coerce(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise UsageError(f"{where}: {value!r} should be a group of keys")
+        return from_dict(hint, value, where)  # type: ignore[arg-type]
+    try:
+        if isinstance(value, bool) or value is None:
+            raise ValueError
+        result = int(str(value)) if hint is int else hint(value)
+        if isinstance(result, float) and not math.isfinite(result):
+            raise ValueError
+        return result
+    except (TypeError, ValueError):
+        raise UsageError(f"{where}: {value!r} is not {_article(hint.__name__)}") from None
+
+
+def _article(name: str) -> str:
+    return {"int": "a whole number", "float": "a finite number", "str": "text"}.get(name, name)
+
+
+def _nearest(where: str, key: str, valid: Any) -> str:
+    near = difflib.get_close_matches(key, list(valid), n=1, cutoff=0.5)
+    return f"; did you mean {where}.{near[0]}?" if near else f"; valid: {', '.join(sorted(valid))}"

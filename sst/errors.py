@@ -1,0 +1,43 @@
+"""What a user can be told in one sentence. Each class carries the exit code of its kind."""
+
+
+class UserError(Exception):
+    """A situation that is not a bug: the message says what is wrong, where, and what to do."""
+
+    exit_code = 1
+
+
+class UsageError(UserError):
+    """Wrong options or a wrong configuration."""
+
+    exit_code = 2
+
+
+class NothingToDo(UserError):
+    """No input that could be worked on: no folder, no audio, nothing readable."""
+
+    exit_code = 3
+
+
+class ModelError(UserError):
+    """A model, checkpoint or dataset that is missing, damaged or does not fit."""
+
+    exit_code = 4
+
+
+class SkippedFiles(UserError):
+    """The work is done, but some files were skipped and `--strict` was given."""
+
+    exit_code = 5
+
+
+class ResourceError(UserError):
+    """Disk full, no permission, locked by another process."""
+
+    exit_code = 6
+
+
+class Interrupted(UserError):
+    """Stopped by the user; the state is saved."""
+
+    exit_code = 130

@@ -1,0 +1,29 @@
+"""The arrays that travel between modules, named once."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+Key = PRNGKeyArray
+Wave = Float[np.ndarray, " n"]  # mono samples
+LogMel = Float[np.ndarray, "t m"]  # dB relative to the loudest cell, in [floor_db, 0]
+Latent = Float[Array, "*b z"]
+
+
+class Clip(NamedTuple):
+    """The canonical form of a sound: mono, at the model's rate, starting at its onset, peak 1."""
+
+    wave: Wave  # float32 [n], 1 <= n <= audio.clip_samples, max |wave| = 1 (all zero if silent)
+    peak_db: float  # level of the original, dBFS of max |x| (-inf if silent)
+    onset_s: float  # seconds cut off the start of the file
+    duration_s: float  # n / sample_rate
+
+
+class Batch(NamedTuple):
+    """What the model is trained on and what it encodes."""
+
+    log_mel: Float[Array, "b t m"]  # padded with floor_db after n_frames
+    n_frames: Int[Array, " b"]  # 1 .. t
+    peak_db: Float[Array, " b"]
+    mask: Bool[Array, " b"]  # False on the rows that only fill up the last batch
