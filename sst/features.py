@@ -1,0 +1,130 @@
+"""Waveform to log-mel spectrogram: once in NumPy for files, once in JAX for gradients and decoding.
+
+Both use one basis: a centred short-time Fourier transform (Hann window, zero padding at the ends)
+and triangular mel bands of equal area on the Slaney scale, as librosa's defaults define them.
+Values are power in dB relative to the loudest cell of the clip, cut at `floor_db`.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from jaxtyping import Array, Float
+
+from sst.config import AudioConfig
+from sst.types import LogMel, Wave
+
+
+def log_mel(wave: Wave, audio: AudioConfig) -> LogMel:
+    """The log-mel spectrogram of one clip.
+
+    Args:
+        wave: [n] float32, n >= 1; any level.
+        audio: the transform.
+
+    Returns:
+        [audio.frames_of(n), n_mels] float32 in [floor_db, 0]; all `floor_db` for silence.
+    """
+    power = np.square(np.abs(scipy.fft.rfft(_frames(wave, audio), axis=-1)))
+    return to_db(power @ mel_basis(audio).T, audio.floor_db)
+
+
+def to_db(mel: Float[np.ndarray, "t m"], floor_db: float) -> LogMel:
+    """Mel power in dB relative to its largest cell, cut at `floor_db`."""
+    loudest = mel.max(initial=0.0)
+    if loudest <= 1e-20:  # silence: 16-bit noise is nine orders of magnitude above this
+        return np.full(mel.shape, floor_db, np.float32)
+    floor = 10.0 ** (floor_db / 10.0)
+    return (10.0 * np.log10(np.maximum(mel / loudest, floor))).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def mel_basis(audio: AudioConfig) -> Float[np.ndarray, "m f"]:
+    """Triangular bands [n_mels, n_fft // 2 + 1] from 0 Hz to Nyquist, each of area 2 / width."""
+    edges = _mel_to_hz(np.linspace(0.0, _hz_to_mel(audio.sample_rate / 2), audio.n_mels + 2))
+    bins = np.fft.rfftfreq(audio.n_fft, 1.0 / audio.sample_rate)
+    rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
+    bands = np.maximum(0.0, np.minimum(rising, falling))
+    basis = (bands * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+    basis.flags.writeable = False
+    return basis
+
+
+@functools.lru_cache(maxsize=8)
+def window(n_fft: int) -> Float[np.ndarray, " n"]:
+    """The periodic Hann window."""
+    hann = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
+    hann.flags.writeable = False
+    return hann
+
+
+def log_mel_jax(wave: Float[Array, "*b n"], audio: AudioConfig) -> Float[Array, "*b t m"]:
+    """`log_mel` for batches under jit and grad; each clip relative to its own loudest cell."""
+    import jax.numpy as jnp
+
+    mel = jnp.square(jnp.abs(stft(wave, audio))) @ mel_basis(audio).T
+    loudest = jnp.max(mel, axis=(-2, -1), keepdims=True)
+    floor = 10.0 ** (audio.floor_db / 10.0)
+    relative = mel / jnp.where(loudest <= 1e-20, 1.0, loudest)
+    return 10.0 * jnp.log10(jnp.maximum(relative, floor))
+
+
+def stft(wave: Float[Array, "*b n"], audio: AudioConfig) -> Any:
+    """Complex spectrogram [..., frames_of(n), n_fft // 2 + 1] under jit."""
+    import jax.numpy as jnp
+
+    # Frames are built from whole hops, which costs a reshape instead of a gather.
+    per_frame, n = audio.n_fft // audio.hop, wave.shape[-1]
+    frames = audio.frames_of(n)
+    total = (frames + per_frame - 1) * audio.hop
+    left = audio.n_fft // 2
+    padded = jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(left, max(0, total - left - n))])
+    hops = padded[..., :total].reshape(*wave.shape[:-1], -1, audio.hop)
+    parts = [hops[..., i : i + frames, :] for i in range(per_frame)]
+    return jnp.fft.rfft(jnp.concatenate(parts, axis=-1) * window(audio.n_fft), axis=-1)
+
+
+def istft(spectrum: Any, audio: AudioConfig, n_samples: int) -> Float[Array, "*b n"]:
+    """The least-squares inverse of `stft`: overlap-add with the window, over the window's energy."""
+    import jax.numpy as jnp
+
+    per_frame, hop = audio.n_fft // audio.hop, audio.hop
+    frames = jnp.fft.irfft(spectrum, n=audio.n_fft, axis=-1) * window(audio.n_fft)
+    wave = _overlap_add(frames, per_frame, hop)
+    energy = _overlap_add(
+        jnp.broadcast_to(jnp.square(window(audio.n_fft)), frames.shape[-2:]), per_frame, hop
+    )
+    left = audio.n_fft // 2
+    return (wave / jnp.maximum(energy, 1e-3))[..., left : left + n_samples]
+
+
+def _overlap_add(frames: Any, per_frame: int, hop: int) -> Any:
+    import jax.numpy as jnp
+
+    *batch, t, _ = frames.shape
+    parts = frames.reshape(*batch, t, per_frame, hop)
+    none = [(0, 0)] * len(batch)
+    shifted = [
+        jnp.pad(parts[..., i, :], [*none, (i, per_frame - 1 - i), (0, 0)])
+        for i in range(per_frame)
+    ]
+    return sum(shifted).reshape(*batch, -1)  # type: ignore[union-attr]
+
+
+def _frames(wave: Wave, audio: AudioConfig) -> Float[np.ndarray, "t n_fft"]:
+    half = audio.n_fft // 2
+    padded = np.zeros(len(wave) + audio.n_fft, np.float32)
+    padded[half : half + len(wave)] = wave
+    frames = np.lib.stride_tricks.sliding_window_view(padded, audio.n_fft)[:: audio.hop]
+    return frames[: audio.frames_of(len(wave))] * window(audio.n_fft)
+
+
+def _hz_to_mel(hz: float) -> float:
+    """Slaney's scale: linear to 1 kHz, logarithmic above (as in his Auditory Toolbox, 1998)."""
+    return hz * 3 / 200 if hz < 1000.0 else 15.0 + np.log(hz / 1000.0) / (np.log(6.4) / 27.0)
+
+
+def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
+    return np.where(mel < 15.0, mel * 200 / 3, 1000.0 * np.exp(np.log(6.4) / 27.0 * (mel - 15.0)))
