@@ -1,0 +1,192 @@
+"""The exported model: one directory of plain files, read without JAX and without pickle."""
+
+import hashlib
+import io
+import json
+import math
+import os
+import shutil
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sst import config as configs
+from sst.errors import ModelError, ResourceError
+
+FORMAT = 1
+MAX_BYTES = 4 << 30  # an exported model larger than this is not one of ours
+
+
+class SavedModel(NamedTuple):
+    """An exported model: nested dictionaries of NumPy arrays and what is needed to use them."""
+
+    config: configs.Config
+    params: dict[str, Any]
+    stats: dict[str, Any]
+    prior: dict[str, Any]
+    class_names: list[str]
+    facts: dict[str, Any]
+    digest: str  # 12 hexadecimal digits of the parameter file
+
+
+def save_model(
+    directory: str | os.PathLike[str],
+    config: configs.Config,
+    params: Mapping[str, Any],
+    stats: Mapping[str, Any],
+    prior: Mapping[str, Any],
+    class_names: Sequence[str],
+    facts: Mapping[str, Any],
+) -> None:
+    """Writes params.npz, config.json and manifest.json, replacing `directory` as a whole.
+
+    Floating-point arrays become float32. The same arrays give the same bytes.
+
+    Raises:
+        ResourceError: if the disk is full or not writable; an older model there stays as it was.
+    """
+    target = Path(directory)
+    arrays = _flatten({"params": params, "stats": stats, "prior": prior})
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # stored, not compressed: noise does not shrink
+    texts = {"config.json": json.dumps(configs.to_dict(config), indent=2).encode() + b"\n"}
+    files = {"params.npz": buffer.getvalue(), **texts}
+    manifest = {
+        "format": FORMAT,
+        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+        "class_names": list(class_names),
+        "facts": dict(facts),
+    }
+    files["manifest.json"] = json.dumps(manifest, indent=2).encode() + b"\n"
+    try:
+        _replace_directory(target, files)
+    except OSError as error:
+        raise ResourceError(f"Cannot write the model to {target}: {error.strerror}.") from error
+
+
+def load_model(directory: str | os.PathLike[str]) -> SavedModel:
+    """Reads what `save_model` wrote; imports neither JAX nor Orbax.
+
+    Raises:
+        ModelError: if nothing is there, or it is damaged, or of a newer format.
+    """
+    target = Path(directory)
+    if not target.is_dir() and _previous(target).is_dir():
+        target = _previous(target)  # a save was killed between its two renames
+    if not (target / "manifest.json").is_file():
+        raise ModelError(f"No model at {directory} (no manifest.json there).")
+    try:
+        return _read_model(target)
+    except OSError as error:
+        raise ModelError(f"Cannot read the model at {directory}: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise ModelError(f"The model at {directory} is damaged: {error}.") from error
+
+
+def _read_model(target: Path) -> SavedModel:
+    manifest = json.loads(_read_small(target / "manifest.json"))
+    if manifest["format"] != FORMAT:
+        raise ModelError(
+            f"The model at {target} has format {manifest['format']}; this version reads {FORMAT}."
+        )
+    files = {}
+    for name in ("params.npz", "config.json"):
+        files[name] = _read_small(target / name)
+        if hashlib.sha256(files[name]).hexdigest() != manifest["sha256"][name]:
+            raise ModelError(f"The model at {target} is damaged: {name} fails its checksum.")
+    tree = _unflatten(_read_arrays(files["params.npz"]))
+    return SavedModel(
+        config=configs.from_dict(configs.Config, json.loads(files["config.json"])),
+        params=tree.get("params", {}),
+        stats=tree.get("stats", {}),
+        prior=tree.get("prior", {}),
+        class_names=[str(name) for name in manifest["class_names"]],
+        facts=dict(manifest["facts"]),
+        digest=manifest["sha256"]["params.npz"][:12],
+    )
+
+
+def _read_arrays(data: bytes) -> dict[str, np.ndarray]:
+    """The arrays of an npz file that declares no more than it holds."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("compressed arrays")
+        if sum(entry.file_size for entry in entries) > len(data):
+            raise ValueError("arrays larger than the file")
+        for entry in entries:
+            with archive.open(entry) as member:
+                _check_header(member, entry)
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _check_header(member: Any, entry: zipfile.ZipInfo) -> None:
+    """Refuses a header that asks for more memory than its array has bytes."""
+    version = np.lib.format.read_magic(member)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[version]
+    shape, _, dtype = read(member)
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize + member.tell() != entry.file_size:
+        raise ValueError(f"{entry.filename} declares the wrong size")
+
+
+def _read_small(path: Path) -> bytes:
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path.name} is larger than {MAX_BYTES >> 30} GiB")
+    return path.read_bytes()
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
+    flat: dict[str, np.ndarray] = {}
+    for key, value in sorted(tree.items()):
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}/")
+        else:
+            array = np.asarray(value)
+            flat[prefix + key] = array if array.dtype.kind in "iub" else array.astype(np.float32)
+    return flat
+
+
+def _unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, array in flat.items():
+        *path, last = name.split("/")
+        node = tree
+        for key in path:
+            node = node.setdefault(key, {})
+        node[last] = array
+    return tree
+
+
+def _previous(target: Path) -> Path:
+    return target.with_name(f".{target.name}.previous")
+
+
+def _replace_directory(target: Path, files: Mapping[str, bytes]) -> None:
+    """Puts a directory with `files` at `target`; at every moment an old or the new one is whole."""
+    previous, fresh = _previous(target), target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir()
+        for name, data in files.items():
+            with open(fresh / name, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        if target.exists():
+            shutil.rmtree(previous, ignore_errors=True)
+            target.rename(previous)
+        fresh.rename(target)
+    except OSError:
+        if previous.exists() and not target.exists():
+            previous.rename(target)
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    shutil.rmtree(previous, ignore_errors=True)
