@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AudioConfig:
-    """The canonical clip and its log-mel spectrogram: everything that decides what a record holds."""
+    """The canonical clip and its log-mel spectrogram: all that decides what a record holds."""
 
     sample_rate: int = 22_050  # Hz
     clip_seconds: float = 2.0  # a longer sound is cut here
@@ -30,7 +30,7 @@ class AudioConfig:
             "sample_rate": 4_000 <= self.sample_rate <= 192_000,
             "clip_seconds": 0.05 <= self.clip_seconds <= 30.0,
             "n_fft": self.n_fft >= 64 and self.n_fft & (self.n_fft - 1) == 0,
-            "hop": 0 < self.hop and self.n_fft % self.hop == 0 and self.n_fft // self.hop >= 2,
+            "hop": self.hop > 0 and self.n_fft % self.hop == 0 and self.n_fft // self.hop >= 2,
             "n_mels": 8 <= self.n_mels <= self.n_fft // 2,
             "floor_db": -120.0 <= self.floor_db < 0.0,
         }
@@ -40,9 +40,19 @@ class AudioConfig:
 
     @classmethod
     def at_rate(cls, sample_rate: int, clip_seconds: float = 2.0) -> "AudioConfig":
-        """The default transform at another rate: a window of about 46 ms and a quarter of it as hop."""
+        """The default transform at another rate: a window of about 46 ms, a quarter of it as hop.
+
+        Above 24 kHz there are 160 bands, so that their spacing in the bass stays 25 Hz: with 31 Hz
+        a tone of 55 Hz can no longer be located.
+        """
         n_fft = 2 ** round(math.log2(1024 / 22_050 * sample_rate))
-        return cls(sample_rate=sample_rate, clip_seconds=clip_seconds, n_fft=n_fft, hop=n_fft // 4)
+        return cls(
+            sample_rate=sample_rate,
+            clip_seconds=clip_seconds,
+            n_fft=n_fft,
+            hop=n_fft // 4,
+            n_mels=128 if sample_rate <= 24_000 else 160,
+        )
 
     @property
     def clip_samples(self) -> int:
@@ -51,7 +61,7 @@ class AudioConfig:
 
     @property
     def n_frames(self) -> int:
-        """Frames of the longest clip (the transform is centred: one more than the hops that fit)."""
+        """Frames of the longest clip: the transform is centred, so one more than the hops."""
         return self.frames_of(self.clip_samples)
 
     def frames_of(self, n_samples: int) -> int:

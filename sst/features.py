@@ -26,7 +26,7 @@ def log_mel(wave: Wave, audio: AudioConfig) -> LogMel:
     Returns:
         [audio.frames_of(n), n_mels] float32 in [floor_db, 0]; all `floor_db` for silence.
     """
-    power = np.square(np.abs(scipy.fft.rfft(_frames(wave, audio), axis=-1)))
+    power = np.square(np.abs(scipy.fft.rfft(frames(wave, audio), axis=-1)))
     return to_db(power @ mel_basis(audio).T, audio.floor_db)
 
 
@@ -42,7 +42,7 @@ def to_db(mel: Float[np.ndarray, "t m"], floor_db: float) -> LogMel:
 @functools.lru_cache(maxsize=8)
 def mel_basis(audio: AudioConfig) -> Float[np.ndarray, "m f"]:
     """Triangular bands [n_mels, n_fft // 2 + 1] from 0 Hz to Nyquist, each of area 2 / width."""
-    edges = _mel_to_hz(np.linspace(0.0, _hz_to_mel(audio.sample_rate / 2), audio.n_mels + 2))
+    edges = band_edges(audio)
     bins = np.fft.rfftfreq(audio.n_fft, 1.0 / audio.sample_rate)
     rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
@@ -50,6 +50,11 @@ def mel_basis(audio: AudioConfig) -> Float[np.ndarray, "m f"]:
     basis = (bands * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
     basis.flags.writeable = False
     return basis
+
+
+def band_edges(audio: AudioConfig) -> Float[np.ndarray, " m+2"]:
+    """Where the bands begin, peak and end, in Hz: band i spans edges i .. i + 2."""
+    return _mel_to_hz(np.linspace(0.0, _hz_to_mel(audio.sample_rate / 2), audio.n_mels + 2))
 
 
 @functools.lru_cache(maxsize=8)
@@ -87,7 +92,7 @@ def stft(wave: Float[Array, "*b n"], audio: AudioConfig) -> Any:
 
 
 def istft(spectrum: Any, audio: AudioConfig, n_samples: int) -> Float[Array, "*b n"]:
-    """The least-squares inverse of `stft`: overlap-add with the window, over the window's energy."""
+    """The least-squares inverse of `stft`: windowed overlap-add over the window's energy."""
     import jax.numpy as jnp
 
     per_frame, hop = audio.n_fft // audio.hop, audio.hop
@@ -107,13 +112,13 @@ def _overlap_add(frames: Any, per_frame: int, hop: int) -> Any:
     parts = frames.reshape(*batch, t, per_frame, hop)
     none = [(0, 0)] * len(batch)
     shifted = [
-        jnp.pad(parts[..., i, :], [*none, (i, per_frame - 1 - i), (0, 0)])
-        for i in range(per_frame)
+        jnp.pad(parts[..., i, :], [*none, (i, per_frame - 1 - i), (0, 0)]) for i in range(per_frame)
     ]
     return sum(shifted).reshape(*batch, -1)  # type: ignore[union-attr]
 
 
-def _frames(wave: Wave, audio: AudioConfig) -> Float[np.ndarray, "t n_fft"]:
+def frames(wave: Wave, audio: AudioConfig) -> Float[np.ndarray, "t n_fft"]:
+    """The windowed frames of one clip, centred on multiples of `hop`, zeros beyond its ends."""
     half = audio.n_fft // 2
     padded = np.zeros(len(wave) + audio.n_fft, np.float32)
     padded[half : half + len(wave)] = wave

@@ -1,0 +1,162 @@
+"""Log-mel spectrogram back to a waveform, with the basis that made it.
+
+Three steps, all of them pure and jitted together:
+
+1. mel bands -> power per frequency bin, by multiplicative updates (Richardson-Lucy / KL-NMF with
+   the basis fixed: Lee and Seung, 2001), which keep the power positive;
+2. a first phase from the spectral peaks (single-pass spectrogram inversion: Beauregard, Harish and
+   Wyse, 2015), so that a steady tone comes back as one;
+3. fast Griffin-Lim (Perraudin, Balazs and Soendergaard, 2013).
+
+A lone tone above about 1 kHz lies inside one or two wide bands, which fix its power and its centre
+of gravity but not its shape; where a single Hann lobe at that centre explains the bands, the lobe
+is put there. Pure tones from 55 Hz to 8 kHz come back within 2 cents.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from sst import features
+from sst.config import AudioConfig
+
+BAND_STEPS = 10  # updates of the whole spectrum
+BASS_STEPS = 200  # further updates below the frequency where bands are as narrow as bins
+PHASE_STEPS = 64  # of fast Griffin-Lim
+MOMENTUM = 0.9  # its acceleration; 0.99 is 0.02 dB better on drums but lets 55 Hz drift by 7 cents
+WIDE = 1.8  # bins between neighbouring bands from which a lone tone needs the lobe
+
+
+@functools.partial(jax.jit, static_argnames=("audio", "n_samples"))
+def invert(
+    log_mel: Float[Array, "*b t m"], audio: AudioConfig, n_samples: int
+) -> Float[Array, "*b n"]:
+    """A waveform whose log-mel spectrogram is `log_mel`, up to one gain.
+
+    Args:
+        log_mel: dB, as `features.log_mel` gives them; values at or below `floor_db` are silence.
+        audio: the transform.
+        n_samples: length of the result; the frames should cover it.
+    """
+    mel = jnp.where(log_mel <= audio.floor_db, 0.0, 10.0 ** (log_mel / 10.0))
+    power, centre = _place_lone_tones(_spread_over_bins(mel, audio), mel, audio)
+    magnitude = jnp.sqrt(power)
+    phase = _phase_from_peaks(magnitude, centre, audio)
+    return _griffin_lim(magnitude, phase, audio, n_samples)
+
+
+def _spread_over_bins(mel: Any, audio: AudioConfig) -> Any:
+    basis = features.mel_basis(audio)
+    start = mel @ (basis / basis.sum(axis=1, keepdims=True))
+    power = _multiplicative_updates(start, mel, basis, BAND_STEPS)
+    # Only the bass needs many updates, and it is a small corner of the matrix.
+    bins = int(np.argmax(_band_spacing(audio) > WIDE))
+    bands = int(np.argmax(basis[:, bins] > 0)) if bins else 0
+    if bands < 2:
+        return power
+    corner = basis[:bands, :bins]
+    bass = _multiplicative_updates(power[..., :bins], mel[..., :bands], corner, BASS_STEPS)
+    return jnp.concatenate([bass, power[..., bins:]], axis=-1)
+
+
+def _multiplicative_updates(power: Any, mel: Any, basis: np.ndarray, steps: int) -> Any:
+    gain = 1.0 / np.maximum(basis.sum(axis=0), 1e-9)
+
+    def update(_: Any, power: Any) -> Any:
+        return power * ((mel / jnp.maximum(power @ basis.T, 1e-20)) @ basis) * gain
+
+    return jax.lax.fori_loop(0, steps, update, jnp.maximum(power, 1e-14))
+
+
+def _place_lone_tones(power: Any, mel: Any, audio: AudioConfig) -> Any:
+    """`power` with lone high tones as Hann lobes, and the centre of every bin's hill, in bins."""
+    k = jnp.arange(power.shape[-1])
+    left, right = _neighbours(power)
+    starts = (power <= left) & (power < right)  # a hill reaches from valley to valley
+    total = _sum_per_hill(starts, power)
+    centre = _sum_per_hill(starts, power * k) / jnp.maximum(total, 1e-30)
+    lobes = total * _hann_lobe(k - centre)
+    basis = features.mel_basis(audio)
+    explained = jnp.abs(_db(lobes @ basis.T) - _db(mel)) < 1.0
+    share = (explained @ basis) / np.maximum(basis.sum(axis=0), 1e-9)
+    lone = _sum_per_hill(starts, power * share) > 0.9 * total
+    return jnp.where(lone & (_band_spacing(audio) > WIDE), lobes, power), centre
+
+
+def _phase_from_peaks(magnitude: Any, centre: Any, audio: AudioConfig) -> Any:
+    bins = magnitude.shape[-1]
+    k = jnp.arange(bins)
+    left, right = _neighbours(magnitude)
+    peak = (magnitude > left) & (magnitude >= right)
+    # The ratio of the two largest bins of a Hann lobe gives its frequency exactly.
+    ratio = jnp.maximum(left, right) / jnp.maximum(magnitude, 1e-20)
+    offset = jnp.clip((2 * ratio - 1) / (ratio + 1), -0.5, 0.5) * jnp.where(right > left, 1, -1)
+    frequency = jnp.where(_band_spacing(audio) > WIDE, centre, k + offset)
+    axis = magnitude.ndim - 1
+    below = jax.lax.cummax(jnp.where(peak, k, -bins), axis=axis)
+    above = jax.lax.cummin(jnp.where(peak, k, 2 * bins), axis=axis, reverse=True)
+    nearest = jnp.clip(jnp.where(k - below <= above - k, below, above), 0, bins - 1)
+    step = jnp.take_along_axis(frequency, nearest, axis=-1) * (2 * np.pi * audio.hop / audio.n_fft)
+    # Bins of one lobe alternate in sign, because frames are counted from their first sample.
+    return jnp.cumsum(step, axis=-2) + np.pi * (k - nearest)
+
+
+def _griffin_lim(magnitude: Any, phase: Any, audio: AudioConfig, n_samples: int) -> Any:
+    covered = (magnitude.shape[-2] - 1) * audio.hop
+
+    def project(spectrum: Any) -> Any:
+        return features.stft(features.istft(spectrum, audio, covered), audio)
+
+    def update(_: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
+        spectrum, previous = carry
+        consistent = project(spectrum)
+        ahead = consistent + MOMENTUM * (consistent - previous)
+        return magnitude * ahead / jnp.maximum(jnp.abs(ahead), 1e-16), consistent
+
+    start = magnitude * jnp.exp(1j * phase)
+    spectrum, _ = jax.lax.fori_loop(0, PHASE_STEPS, update, (start, start))
+    wave = features.istft(spectrum, audio, min(n_samples, covered))
+    return jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, n_samples - wave.shape[-1])])
+
+
+@functools.lru_cache(maxsize=8)
+def _band_spacing(audio: AudioConfig) -> np.ndarray:
+    """Distance between neighbouring mel bands around each frequency bin, in bins."""
+    edges = features.band_edges(audio) * audio.n_fft / audio.sample_rate
+    return np.interp(np.arange(audio.n_fft // 2 + 1), edges[1:], np.diff(edges))
+
+
+def _hann_lobe(x: Any) -> Any:
+    """Power of the Hann window's transform at `x` bins from its centre; sums to 1 over bins."""
+    away = 1.0 - jnp.square(x)
+    near_one = jnp.abs(away) < 1e-3
+    lobe = jnp.where(near_one, 0.5, jnp.sinc(x) / jnp.where(near_one, 1.0, away))
+    return jnp.square(lobe) / 1.5
+
+
+def _neighbours(x: Any) -> tuple[Any, Any]:
+    padded = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(1, 1)])
+    return padded[..., :-2], padded[..., 2:]
+
+
+def _sum_per_hill(starts: Any, x: Any) -> Any:
+    """The sum of `x` over the run of bins that each bin belongs to; runs begin at `starts`."""
+    ends = jnp.concatenate([starts[..., 1:], jnp.ones_like(starts[..., :1])], axis=-1)
+    up_to = _running_sum(starts, x)
+    onwards = jnp.flip(_running_sum(jnp.flip(ends, -1), jnp.flip(x, -1)), -1)
+    return up_to + onwards - x
+
+
+def _running_sum(starts: Any, x: Any) -> Any:
+    def join(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
+        return a[0] | b[0], jnp.where(b[0], b[1], a[1] + b[1])
+
+    return jax.lax.associative_scan(join, (starts, x), axis=-1)[1]
+
+
+def _db(power: Any) -> Any:
+    return 10.0 * jnp.log10(jnp.maximum(power, 1e-9))
