@@ -1,0 +1,236 @@
+"""Finding samples in folders: stable ids, labels, and what else was seen."""
+
+import collections
+import errno
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from sst.errors import NothingToDo, UsageError
+
+AUDIO_SUFFIXES = (".wav", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".mp3")  # in any case
+_PATH_ESCAPE = re.compile(r"%(?=[0-9A-Fa-f]{2})")
+
+
+class Sample(NamedTuple):
+    """One audio file of a library."""
+
+    root: str  # name of the folder given by the user; unique among those given together
+    path: Path  # absolute
+    relative: str  # posix path below the root, as text (see `to_text`)
+    id: str  # root + "/" + relative: the same on every machine
+    label: str  # kind of sound by the folder it lies in; "" where folders say nothing
+    size: int  # bytes
+    mtime_ns: int
+
+
+class Survey(NamedTuple):
+    """What was found below the given folders."""
+
+    samples: list[Sample]  # sorted by id
+    others: dict[str, int]  # suffix -> count of the files that are no audio
+    hidden: int  # dot files, resource forks, special files, links to nothing
+    closed: list[str]  # folders that could not be read
+
+
+def find_samples(dirs: Sequence[str | os.PathLike[str]]) -> list[Sample]:
+    """Every audio file below `dirs`, sorted by id; the same list on every call and machine.
+
+    Hidden files and folders are passed over and links to folders are not followed. A folder that
+    lies inside another of `dirs` is not searched twice.
+
+    Raises:
+        UsageError: one of `dirs` is not a folder.
+    """
+    return survey(dirs).samples
+
+
+def samples_or_raise(dirs: Sequence[str | os.PathLike[str]]) -> Survey:
+    """`survey`, for callers that cannot go on without a sample.
+
+    Raises:
+        UsageError: one of `dirs` is not a folder.
+        NothingToDo: there is no audio file, said with what there is instead.
+    """
+    found = survey(dirs)
+    if not found.samples:
+        raise NothingToDo(_nothing_found([os.fspath(d) for d in dirs], found))
+    return found
+
+
+def survey(dirs: Sequence[str | os.PathLike[str]]) -> Survey:
+    """All that lies below `dirs`. Raises UsageError where one of them is not a folder."""
+    roots = _outermost([_folder(d) for d in dirs])
+    samples: list[Sample] = []
+    others: collections.Counter[str] = collections.Counter()
+    hidden, closed = 0, []
+    for name, root in zip(_root_names(roots), roots, strict=True):
+        for entry, relative in _walk(root, closed):
+            info = _regular(entry)
+            if info is None:
+                hidden += 1
+            elif (suffix := os.path.splitext(entry.name)[1].lower()) in AUDIO_SUFFIXES:
+                samples.append(
+                    Sample(
+                        name,
+                        Path(entry.path),
+                        relative,
+                        f"{name}/{relative}",
+                        _folder_label(name, relative),
+                        info.st_size,
+                        info.st_mtime_ns,
+                    )
+                )
+            else:
+                others[to_text(suffix)] += 1
+    samples.sort(key=lambda sample: sample.id)
+    return Survey(_finish_labels(samples, len(roots)), dict(others.most_common()), hidden, closed)
+
+
+def label_of(sample: Sample) -> str:
+    """The kind of sound that the sample's folder names; "" where there is no such folder.
+
+    It is the name of the folder the file lies in, without the name of the pack around it
+    (`RolandTR808/rolandtr808-bd/x.wav` is a `bd`). Names that differ only in case are one label.
+    """
+    return sample.label
+
+
+def fingerprint(samples: Iterable[Sample], mtimes: bool = True) -> str:
+    """Thirty-two hexadecimal digits that change when a file is added, removed, renamed or written.
+
+    `mtimes=False` leaves the times out, for folders that come with a checkout.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for sample in samples:
+        time = sample.mtime_ns if mtimes else 0
+        digest.update(f"{sample.id}\0{sample.size}\0{time}\n".encode())
+    return digest.hexdigest()
+
+
+def to_text(path: str | os.PathLike[str]) -> str:
+    """A path as valid Unicode: bytes that are no UTF-8 become %XX. Nothing is lost: `from_text`."""
+    escaped = _PATH_ESCAPE.sub("%25", os.fspath(path))
+    return "".join(f"%{ord(c) - 0xDC00:02X}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in escaped)
+
+
+def from_text(text: str) -> str:
+    """The path that `to_text` was given."""
+    raw = re.sub(rb"%([0-9A-Fa-f]{2})", lambda hit: bytes([int(hit[1], 16)]), text.encode("utf-8"))
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _folder(path: str | os.PathLike[str]) -> str:
+    full = os.path.abspath(os.path.expanduser(path))
+    if os.path.isdir(full):
+        return full
+    if os.path.exists(full):
+        raise UsageError(f"{to_text(full)} is a file; give the folder that holds the samples.")
+    raise UsageError(f"No folder {to_text(full)}. (Looked from {to_text(os.getcwd())}.)")
+
+
+def _outermost(roots: Iterable[str]) -> list[str]:
+    """The roots without repetitions and without those that lie inside another."""
+    real: dict[str, str] = {}
+    for root in roots:
+        real.setdefault(os.path.realpath(root), root)
+    above = {path: [str(parent) for parent in Path(path).parents] for path in real}
+    return [root for path, root in real.items() if not any(p in real for p in above[path])]
+
+
+def _root_names(roots: Sequence[str]) -> list[str]:
+    """The last part of each root's path, with a number where two are the same."""
+    names: list[str] = []
+    for root in roots:
+        base = to_text(os.path.basename(root)) or "root"
+        count = 1
+        name = base
+        while name in names:
+            count += 1
+            name = f"{base}-{count}"
+        names.append(name)
+    return names
+
+
+def _walk(root: str, closed: list[str]) -> Iterable[tuple[os.DirEntry[str], str]]:
+    """Every entry below `root` that is no folder, with its posix path relative to it, as text."""
+    pending = [(root, "")]
+    while pending:
+        folder, prefix = pending.pop()
+        try:
+            with os.scandir(folder) as listing:
+                entries = list(listing)
+        except OSError:
+            closed.append(to_text(folder))
+            continue
+        for entry in entries:
+            relative = prefix + to_text(entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                if not entry.name.startswith(".") and entry.name != "__MACOSX":
+                    pending.append((entry.path, relative + "/"))
+            else:
+                yield entry, relative
+
+
+def _regular(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """The file's facts, or None where it is hidden, no regular file, or a link to no such file."""
+    if entry.name.startswith("."):
+        return None
+    try:
+        info = entry.stat()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENOTDIR):
+            return None
+        raise
+    return info if stat.S_ISREG(info.st_mode) else None
+
+
+def _folder_label(root: str, relative: str) -> str:
+    """The leaf folder's name without the pack's name in front; "" directly in the root."""
+    folders = [root, *relative.split("/")[:-1]]
+    return _without_prefix(folders[-1], folders[-2]) if len(folders) > 1 else ""
+
+
+def _without_prefix(leaf: str, pack: str) -> str:
+    """`rolandtr808-bd` in `Roland TR-808` is `bd`: letters and digits count, the rest does not."""
+    wanted = [c for c in pack.casefold() if c.isalnum()]
+    if not wanted:
+        return leaf
+    for end, char in enumerate(leaf):
+        if not wanted:
+            return leaf[end:].strip(" -_.") or leaf
+        if char.isalnum() and char.casefold() != wanted.pop(0):
+            return leaf
+    return leaf
+
+
+def _finish_labels(samples: list[Sample], n_roots: int) -> list[Sample]:
+    """Names the flat roots of a library given as several, and joins spellings of one label."""
+    if n_roots > 1 and not any(sample.label for sample in samples):
+        samples = [sample._replace(label=sample.root) for sample in samples]
+    counts = collections.Counter(sample.label for sample in samples)
+    spelling: dict[str, str] = {}
+    for label in sorted(counts, key=lambda label: (-counts[label], label)):
+        spelling.setdefault(label.casefold(), label)
+    if len(spelling) == len(counts):
+        return samples
+    return [sample._replace(label=spelling[sample.label.casefold()]) for sample in samples]
+
+
+def _nothing_found(dirs: list[str], found: Survey) -> str:
+    where = ", ".join(to_text(d) for d in dirs) or "no folder at all"
+    formats = ", ".join(suffix[1:] for suffix in AUDIO_SUFFIXES)
+    if found.closed:
+        return f"Cannot read {found.closed[0]}: permission denied."
+    if not found.others and not found.hidden:
+        return f"{where} is empty. Give a folder with audio ({formats}); sub-folders are searched."
+    seen = ", ".join(f"{suffix or 'no suffix'} {n}" for suffix, n in list(found.others.items())[:5])
+    total = sum(found.others.values()) + found.hidden
+    files = "1 file" if total == 1 else f"{total:,} files"
+    hint = " Convert .m4a to WAV or FLAC first." if ".m4a" in found.others else ""
+    detail = seen or f"hidden {found.hidden}"
+    return f"No audio in {where}: {files} seen ({detail}). Readable are {formats}.{hint}"
