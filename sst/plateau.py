@@ -1,0 +1,64 @@
+"""When to lower the learning rate and when to stop: one observation per evaluation."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+from optax import contrib
+
+from sst.config import OptimConfig
+
+State = contrib.ReduceLROnPlateauState
+
+SLACK = 1e-5  # 1e-3 * 0.1**3 is a little above 1e-6 in float32
+
+
+def init(optim: OptimConfig) -> State:
+    """The state before the first evaluation."""
+    return _rule(optim).init({"like": jnp.zeros((), jnp.float32)})
+
+
+def observe(state: State, loss: float, optim: OptimConfig) -> State:
+    """Advances the rule by one evaluation of the whole validation set.
+
+    Args:
+        state: what came before.
+        loss: of this evaluation, in dB; it may be negative.
+        optim: patience, factor and the improvement that counts.
+
+    Raises:
+        ValueError: if the loss is not finite. It would count as a plateau, and a diverged run would
+            end as a converged one; the caller must stop instead.
+    """
+    if not math.isfinite(loss):
+        raise ValueError(f"a validation loss of {loss} cannot be compared")
+    return _rule(optim).update({}, state, value=jnp.float32(loss))[1]
+
+
+def learning_rate(state: State, optim: OptimConfig) -> float:
+    """The rate after warm-up."""
+    return optim.learning_rate * float(state.scale)
+
+
+def finished(state: State, optim: OptimConfig) -> bool:
+    """Whether the rate has fallen below `min_lr`."""
+    return learning_rate(state, optim) < optim.min_lr * (1 - SLACK)
+
+
+def outlook(state: State, optim: OptimConfig) -> str:
+    """What happens if nothing improves, in words."""
+    left = optim.patience - int(np.asarray(state.plateau_count))
+    lowered = learning_rate(state, optim) * optim.factor
+    ends = lowered < optim.min_lr * (1 - SLACK)
+    consequence = "end the run" if ends else f"lower the rate to {lowered:.1e}"
+    if left == 1:
+        verb = "ends the run" if ends else f"lowers the rate to {lowered:.1e}"
+        return f"1 more evaluation without improvement {verb}"
+    return f"{left} more evaluations without improvement {consequence}"
+
+
+def _rule(optim: OptimConfig) -> optax.GradientTransformationExtraArgs:
+    return contrib.reduce_on_plateau(
+        factor=optim.factor, patience=optim.patience, rtol=0.0, atol=optim.min_improvement
+    )

@@ -1,0 +1,182 @@
+"""A run's directory: who may use it, and what it was started with."""
+
+import contextlib
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from sst import config as configs
+from sst.config import Config
+from sst.errors import ModelError, ResourceError, UsageError
+
+# What may differ when a run goes on: none of it changes a step that is already done.
+CHANGEABLE = frozenset(
+    {
+        "name",
+        "model.prior_components",
+        "optim.max_steps",
+        "optim.min_lr",
+        "optim.patience",
+        "optim.factor",
+        "optim.min_improvement",
+    }
+)
+
+
+@contextlib.contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """Holds the directory for this process; the lock of a killed one ends with it.
+
+    Raises:
+        ResourceError: if another process holds it, or it cannot be written.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        file = open(workdir / "lock", "a+")  # noqa: SIM115  # closed by the `with` below
+    except OSError as error:
+        raise ResourceError(f"Cannot write to {workdir}: {error.strerror}.") from error
+    with file:
+        if not _try_lock(file):
+            file.seek(0)
+            pid = file.read().strip() or "unknown"
+            raise ResourceError(f"{workdir} is locked by process {pid}, which trains in it.")
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+        file.truncate(0)
+
+
+def _try_lock(file: Any) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows: two trainers in one directory are the user's own care
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON so that the file is the old or the new one at every moment.
+
+    Raises:
+        ResourceError: if it cannot be written.
+    """
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(fresh, "w") as file:
+            json.dump(content, file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise ResourceError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The content of a JSON file of ours, None if it is not there.
+
+    Raises:
+        ModelError: if it is damaged.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is damaged: {error}.") from None
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} is damaged: it should hold keys and values.")
+    return content
+
+
+def saved_config(workdir: Path) -> Config | None:
+    """The configuration that the run was started with."""
+    content = read_json(workdir / "config.json")
+    return None if content is None else configs.from_dict(Config, content, "config.json")
+
+
+def reconcile(saved: Config, given: Config, workdir: Path) -> Config:
+    """The configuration to go on with: `given`, if it differs only where that is harmless.
+
+    Raises:
+        UsageError: naming each field that may not change, with both values.
+    """
+    before, after = _flat(configs.to_dict(saved)), _flat(configs.to_dict(given))
+    changed = [key for key in after if after[key] != before.get(key) and key not in CHANGEABLE]
+    if changed:
+        what = "; ".join(f"{key}: saved {before.get(key)}, given {after[key]}" for key in changed)
+        raise UsageError(
+            f"The run in {workdir} was started with another configuration ({what}). "
+            "Go on without the change, or give another --workdir."
+        )
+    return given
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+class StopRequest:
+    """Whether the user has asked to stop."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """Turns the first Ctrl-C or SIGTERM into a request; the second one ends the process at once."""
+    request = StopRequest()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        request.requested = True
+        for each in numbers:
+            signal.signal(each, signal.SIG_DFL)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = {number: signal.signal(number, note) for number in numbers}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def killable() -> Iterator[None]:
+    """Lets Ctrl-C end the process at once while it is in code that would not notice, as compiling.
+
+    Nothing is lost there: what is on disk is what there is.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
