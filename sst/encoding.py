@@ -1,0 +1,122 @@
+"""From files to vectors: decoded on all cores while the model encodes in batches."""
+
+import concurrent.futures
+import itertools
+import os
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from sst import decoding
+from sst.config import AudioConfig
+from sst.errors import NothingToDo, UsageError
+from sst.files import to_text
+
+BATCH = 128  # files
+Embed = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+
+class Encoder(NamedTuple):
+    """A model as a library sees it. `embed` is called only when there is a sound to encode."""
+
+    digest: str
+    audio: AudioConfig
+    embed: Embed  # log_mel [b, t, m], n_frames [b], peak_db [b] -> float32 [b, e]
+
+
+Heard = tuple[decoding.Decoded | decoding.Skipped, np.ndarray | None]
+
+
+def heard(
+    encoder: Encoder,
+    paths: Sequence[str | os.PathLike[str]],
+    has: Callable[[str], bool] = lambda digest: False,
+    workers: int | None = None,
+) -> Generator[list[Heard], None, None]:
+    """Decodes files on all cores while the model encodes: batches of (decoded, vector) in order.
+
+    No vector for what is skipped, and for sounds whose digest `has` says is known. A sound that
+    occurs twice is encoded once.
+    """
+    done: dict[str, np.ndarray] = {}
+    stream = decoding.decode_many([Path(p) for p in paths], encoder.audio, workers=workers)
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        waiting: concurrent.futures.Future[list[Heard]] | None = None
+        while batch := list(itertools.islice(stream, BATCH)):
+            following = thread.submit(_embed, encoder, batch, has, done)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()
+
+
+def decoded_or_raise(
+    paths: Sequence[str | os.PathLike[str]], audio: AudioConfig
+) -> list[decoding.Decoded]:
+    """The sounds of files that a person named one by one.
+
+    Raises:
+        UsageError: there is no such file.
+        NothingToDo: it cannot be read, or is silent.
+    """
+    full = [Path(path).expanduser() for path in paths]
+    for path in full:
+        if path.is_dir():
+            raise UsageError(f"{to_text(path)} is a folder; give an audio file.")
+        if not os.path.lexists(path):
+            raise UsageError(f"No file {to_text(path)}. (Looked from {to_text(os.getcwd())}.)")
+    sounds: list[decoding.Decoded] = []
+    for sound in map(_audible, decoding.decode_many(full, audio, workers=1)):
+        if isinstance(sound, decoding.Skipped):
+            raise NothingToDo(f"Cannot use {to_text(sound.path)}: {sound.detail}.")
+        sounds.append(sound)
+    return sounds
+
+
+def padded(
+    sounds: Sequence[decoding.Decoded], audio: AudioConfig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a model takes: log_mel float32 [b, t, m], n_frames int32 [b], peak_db float32 [b]."""
+    log_mel = np.full((len(sounds), audio.n_frames, audio.n_mels), audio.floor_db, np.float32)
+    for row, sound in zip(log_mel, sounds, strict=True):
+        row[: len(sound.log_mel)] = sound.log_mel
+    n_frames = np.array([len(sound.log_mel) for sound in sounds], np.int32)
+    peak_db = np.array([sound.clip.peak_db for sound in sounds], np.float32)
+    return log_mel, n_frames, peak_db
+
+
+def embed_sounds(encoder: Encoder, sounds: Sequence[decoding.Decoded]) -> Float[np.ndarray, "b e"]:
+    """The vectors of decoded sounds, one call of the model."""
+    return np.asarray(encoder.embed(*padded(sounds, encoder.audio)), np.float32)
+
+
+def _embed(
+    encoder: Encoder, batch: list[Any], has: Callable[[str], bool], done: dict[str, np.ndarray]
+) -> list[Heard]:
+    """Vectors for those of a batch that need one. Silence and what is not finite gets none."""
+    batch = [_audible(sound) for sound in batch]
+    sounds = {sound.digest: sound for sound in batch if isinstance(sound, decoding.Decoded)}
+    wanted = [s for digest, s in sounds.items() if digest not in done and not has(digest)]
+    if wanted:
+        done.update(zip((s.digest for s in wanted), embed_sounds(encoder, wanted), strict=True))
+    return [_heard(sound, done) for sound in batch]
+
+
+def _heard(sound: decoding.Decoded | decoding.Skipped, done: dict[str, np.ndarray]) -> Heard:
+    vector = done.get(sound.digest) if isinstance(sound, decoding.Decoded) else None
+    if vector is None or np.isfinite(vector).all():
+        return sound, vector
+    return decoding.Skipped(
+        sound.path, "non_finite", "the model's answer to it is not finite"
+    ), None
+
+
+def _audible(sound: decoding.Decoded | decoding.Skipped) -> decoding.Decoded | decoding.Skipped:
+    """Silence has no neighbours: whatever is near it would be noise."""
+    if isinstance(sound, decoding.Decoded) and not np.isfinite(sound.clip.peak_db):
+        return decoding.Skipped(sound.path, "silent", "it is silent")
+    return sound
