@@ -41,8 +41,7 @@ def assign(
     Raises:
         UsageError: for a ratio that is not between 0 and 1.
     """
-    if not 0.0 < train_ratio < 1.0:
-        raise UsageError(f"train_ratio={train_ratio!r} should be between 0 and 1, such as 0.9.")
+    check_ratio(train_ratio)
     groups, split_by = _groups([pack_of(i) for i in ids], ids, duplicates), "folder"
     if not _worth_dividing(groups, labels):
         groups, split_by = _groups(ids, ids, duplicates), "file"
@@ -51,6 +50,12 @@ def assign(
         for row in groups[group]:
             names[row] = VALIDATION
     return Split(names, split_by)
+
+
+def check_ratio(train_ratio: float) -> None:
+    """Raises UsageError for a share that leaves one side empty."""
+    if not 0.0 < train_ratio < 1.0:
+        raise UsageError(f"train_ratio={train_ratio!r} should be between 0 and 1, such as 0.9.")
 
 
 def pack_of(sample_id: str) -> str:

@@ -1,0 +1,116 @@
+"""What a data set says about where it comes from, and whether that is still so."""
+
+import collections
+import csv
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sst import files, splits
+from sst.config import AudioConfig, to_dict
+from sst.errors import UsageError
+from sst.files import Sample, Survey
+from sst.records import Reject
+
+FORMAT = 1  # of the records and this metadata
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a library becomes a data set, besides its folders."""
+
+    train_ratio: float = 0.9  # about this share of the sounds trains
+    labels: str = "folder"  # "folder": the kind of sound is the folder's name; "none"
+    sample_rate: int = 22_050  # Hz, of the clips
+    clip_seconds: float = 2.0  # a longer sound is cut here
+    timeout_s: float = 10.0  # for decoding one file
+
+    def __post_init__(self) -> None:
+        """Refuses what no data set could be built with."""
+        splits.check_ratio(self.train_ratio)
+        if self.labels not in ("folder", "none"):
+            raise UsageError(f'labels={self.labels!r} should be "folder" or "none".')
+        if self.timeout_s <= 0:
+            raise UsageError(f"timeout_s={self.timeout_s!r} should be more than 0.")
+        _ = self.audio  # refuses a rate or length that the transform cannot have
+
+    @property
+    def audio(self) -> AudioConfig:
+        """The transform at this rate."""
+        return AudioConfig.at_rate(self.sample_rate, self.clip_seconds)
+
+
+def request(sample_dirs: Sequence[str], options: Options, found: Survey, demo: bool) -> dict:
+    """What was asked for, and the state of the folders: two equal ones make equal data sets.
+
+    The demo's folder comes with the code, so neither its place nor its file times matter.
+    """
+    kept = {k: v for k, v in to_dict(options).items() if k != "timeout_s"}
+    return {
+        "format": FORMAT,
+        "sample_dirs": [] if demo else [files.to_text(Path(d).absolute()) for d in sample_dirs],
+        **kept,
+        "fingerprint": files.fingerprint(found.samples, mtimes=not demo),
+    }
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path, found: Survey) -> str:
+    """What has changed since the data set in `folder` was built, as a phrase; "" for nothing."""
+    for key, value in new.items():
+        if key != "fingerprint" and old.get(key) != value:
+            return f"it was built with {key}={json.dumps(old.get(key))}, not {json.dumps(value)}"
+    if old.get("fingerprint") == new["fingerprint"]:
+        return ""
+    before = {row[0]: tuple(row[1:]) for row in _read_csv(folder / "files.csv")}
+    after = {s.id: (str(s.size), str(s.mtime_ns)) for s in found.samples}
+    counts = {
+        "new": len(after.keys() - before.keys()),
+        "gone": len(before.keys() - after.keys()),
+        "changed": sum(before[i] != after[i] for i in before.keys() & after.keys()),
+    }
+    return "its folders have changed since it was built: " + ", ".join(
+        f"{n:,} {what}" for what, n in counts.items() if n
+    )
+
+
+def write_lists(folder: Path, samples: Iterable[Sample], rejects: Iterable[Reject]) -> None:
+    """`files.csv`: every file seen. `skipped.csv`: those of no use, and why."""
+    rows = ((s.id, s.size, s.mtime_ns) for s in samples)
+    _write_csv(folder / "files.csv", ("id", "size", "mtime_ns"), rows)
+    skipped = ((r.path, r.reason, r.detail) for r in rejects)
+    _write_csv(folder / "skipped.csv", ("path", "reason", "detail"), skipped)
+
+
+def reasons(rejects: Iterable[Reject]) -> dict[str, int]:
+    """How many files were skipped for each reason, the most frequent first."""
+    return dict(collections.Counter(r.reason for r in rejects).most_common())
+
+
+def summary(metadata: Mapping[str, Any]) -> str:
+    """One line: `train 1,744 / validation 194 sounds, split by folder; 2 skipped: 2 silent`."""
+    counts, skipped = metadata["n_records"], metadata["skipped"]
+    line = f"train {counts['train']:,} / validation {counts['validation']:,} sounds, "
+    if metadata["split_by"] == "none":
+        line = f"{counts['train']:,} sounds, too alike to divide: all of them train and validate"
+    else:
+        line += f"split by {metadata['split_by']}"
+    if skipped:
+        by_reason = ", ".join(f"{n:,} {reason}" for reason, n in skipped.items())
+        line += f"; {sum(skipped.values()):,} skipped: {by_reason}"
+    return line
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def _read_csv(path: Path) -> list[list[str]]:
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))[1:]

@@ -1,0 +1,332 @@
+"""Folders of audio samples as a data set: `tfds build tfds_builders/sample_library`."""
+
+import collections
+import contextlib
+import errno
+import functools
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from tqdm import tqdm
+
+from sst import files, manifest, records, splits
+from sst.config import from_dict, to_dict
+from sst.errors import Interrupted, ModelError, NothingToDo, ResourceError, UsageError, UserError
+
+DEMO = Path(__file__).resolve().parent / "demo"
+CHUNK = 512  # files per step of a build through Beam
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Under the `tfds` command, what a user can mend becomes one line and an exit code."""
+    try:
+        yield
+    except (UserError, KeyboardInterrupt) as error:
+        if "tensorflow_datasets.scripts.cli.main" not in sys.modules:
+            raise
+        if isinstance(error, KeyboardInterrupt):
+            error = Interrupted("Stopped. Nothing was written; the same command starts again.")
+        _say(str(error))
+        raise SystemExit(error.exit_code) from None
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+class SampleLibraryConfig(tfds.core.BuilderConfig):
+    """One library: a name, the folders, and `sst.manifest.Options` by name."""
+
+    def __init__(self, *, name: str = "", sample_dirs: str | Sequence[str] = (), **options: Any):
+        with _told():
+            if not re.fullmatch(r"\w[\w.-]*", str(name)):
+                raise UsageError(
+                    f'--config needs a "name" of letters, digits, _ - and ., not {name!r}.'
+                )
+            self.options = from_dict(manifest.Options, options, "--config")
+        super().__init__(name=name)
+        self.sample_dirs = [sample_dirs] if isinstance(sample_dirs, str) else list(sample_dirs)
+        for key, value in to_dict(self.options).items():
+            setattr(self, key, value)
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """Decodes every file in processes of their own, divides the sounds by pack, writes records.
+
+    Records are stored in the order of TFDS's hash of the id, salted with the split's name: an
+    order like shuffled, and the same in every build.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    BUILDER_CONFIGS = [SampleLibraryConfig(name="demo", sample_dirs=[os.fspath(DEMO)])]
+
+    def __init__(self, *, file_format: Any = None, **kwargs: Any):
+        """The arguments of TFDS; records are array_record unless another format is asked for."""
+        config = kwargs.get("config")
+        with _told():
+            if isinstance(config, SampleLibraryConfig) and config.name == "demo":
+                if config.sample_dirs != self.BUILDER_CONFIGS[0].sample_dirs:
+                    raise UsageError('The name "demo" is taken by the samples that come with this.')
+                kwargs["config"] = "demo"
+        super().__init__(file_format=file_format, **kwargs)
+        if file_format is None and not self.data_path.exists():
+            self.info.set_file_format("array_record", override=True)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        n_mels = self.builder_config.options.audio.n_mels
+        features = {
+            "id": tfds.features.Text(doc="name of the root folder and the path below it"),
+            "path": tfds.features.Text(doc="where the file was when the data set was built"),
+            "label": tfds.features.Text(doc="kind of sound by its folder, or empty"),
+            "digest": tfds.features.Text(doc="of the decoded samples: equal for equal sound"),
+            "onset_s": np.float32,
+            "duration_s": np.float32,
+            "sample_rate": np.int32,
+            "peak_db": np.float32,
+            "wave": tfds.features.Tensor(shape=(None,), dtype=np.int16, encoding="bytes"),
+            "log_mel": tfds.features.Tensor(
+                shape=(None, n_mels), dtype=np.float16, encoding="bytes"
+            ),
+        }
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(features), metadata=tfds.core.MetadataDict()
+        )
+
+    def download_and_prepare(self, **kwargs: Any) -> None:
+        """Builds the data set, or says that it is up to date, or why it is not.
+
+        Raises:
+            UserError: for everything a user can mend, in one sentence. Under the `tfds` command
+                it is printed and becomes the exit code.
+        """
+        config = kwargs.get("download_config") or tfds.download.DownloadConfig()
+        with _told(), _locked(self.data_path.parent):
+            if config.download_mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO:
+                return super().download_and_prepare(**kwargs)
+            self._beam = config if config.beam_options or config.beam_runner else None
+            self._found = files.samples_or_raise(self.builder_config.sample_dirs)
+            self._request = self._make_request()
+            if self.data_path.exists() and not config.download_mode.overwrite_dataset:
+                return self._reuse()
+            _remove_stale(self.data_path)
+            with _without_tfds_bars(), _disk_errors(self._data_dir_root):
+                super().download_and_prepare(**kwargs)
+            _say(f"{self._title}: {manifest.summary(self.info.metadata)}")
+            if self.info.metadata["skipped"]:
+                _say(f"The skipped files and why: {self.data_path / 'skipped.csv'}")
+        return None
+
+    @property
+    def _title(self) -> str:
+        return f"{self.name}/{self.builder_config.name}"
+
+    def _make_request(self) -> dict[str, Any]:
+        config = self.builder_config
+        demo = config.sample_dirs == [os.fspath(DEMO)]
+        return manifest.request(config.sample_dirs, config.options, self._found, demo)
+
+    def _reuse(self) -> None:
+        """Says that the finished data set is up to date. Raises ModelError where it is not."""
+        rebuild = "Build it again with --overwrite, or give the library another name."
+        try:
+            metadata = json.loads((self.data_path / "metadata.json").read_text())
+            old = metadata["request"]
+        except (OSError, ValueError, KeyError):
+            raise ModelError(
+                f"{self._title} is incomplete at {self.data_path}. {rebuild}"
+            ) from None
+        if what := manifest.difference(old, self._request, Path(self.data_path), self._found):
+            raise ModelError(f"{self._title} is out of date: {what}. {rebuild}")
+        _say(f"{self._title} is up to date: {manifest.summary(metadata)}")
+
+    def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
+        self._spool = os.path.join(os.fspath(self.data_dir), "spool")
+        os.mkdir(self._spool)
+        super()._download_and_prepare(dl_manager, download_config)
+        shutil.rmtree(self._spool)
+        manifest.write_lists(Path(self.data_dir), self._found.samples, self._rejects)
+        self.info.metadata.clear()
+        self.info.metadata.update(self._metadata)
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        options = self.builder_config.options
+        samples = self._found.samples
+        if options.labels == "none":
+            samples = [sample._replace(label="") for sample in samples]
+        chunks = self._decode(samples)
+        rows = [(chunk, row) for chunk, (rows, _) in enumerate(chunks) for row in rows]
+        self._rejects = [reject for _, rejects in chunks for reject in rejects]
+        if not rows:
+            raise NothingToDo(
+                f"0 of {len(samples):,} files could be read; the first, {self._rejects[0].path}: "
+                f"{self._rejects[0].detail}. Is this a drive that is offline?"
+            )
+        split = splits.assign(
+            [row.id for _, row in rows],
+            [row.label for _, row in rows],
+            [row.clip_digest for _, row in rows],
+            options.train_ratio,
+        )
+        chosen: dict[str, dict[int, list[int]]] = {
+            name: collections.defaultdict(list) for name in (splits.TRAIN, splits.VALIDATION)
+        }
+        for (chunk, row), name in zip(rows, split.names, strict=True):
+            chosen[name][chunk].append(row.offset)
+        if not chosen[splits.VALIDATION]:  # one sound: nothing to divide
+            chosen[splits.VALIDATION] = chosen[splits.TRAIN]
+        self._metadata = self._describe(rows, split.split_by, chosen)
+        return {name: self._generate_examples(where) for name, where in chosen.items()}
+
+    def _describe(self, rows: Sequence[Any], split_by: str, chosen: dict) -> dict[str, Any]:
+        options = self.builder_config.options
+        same = chosen[splits.TRAIN] == chosen[splits.VALIDATION]
+        return {
+            "audio": to_dict(options.audio),
+            "fingerprint": self._request["fingerprint"],
+            "sample_dirs": [
+                files.to_text(os.path.abspath(os.path.expanduser(d)))
+                for d in self.builder_config.sample_dirs
+            ],
+            "class_names": sorted({row.label for _, row in rows} - {""}),
+            "labels": options.labels,
+            "train_ratio": options.train_ratio,
+            "split_by": "none" if same else split_by,
+            "n_files": len(self._found.samples),
+            "n_records": {name: sum(map(len, where.values())) for name, where in chosen.items()},
+            "skipped": manifest.reasons(self._rejects),
+            "request": self._request,
+        }
+
+    def _decode(self, samples: Sequence[files.Sample]) -> list[tuple[list, list]]:
+        """All files into spool files: (rows, rejects) of each."""
+        options = self.builder_config.options
+        if self._beam:
+            return self._decode_with_beam(samples)
+        path = records.chunk_path(self._spool, 0)
+        with _progress("Decoding", len(samples)) as tick:
+            return [
+                records.write_spool(
+                    path, samples, options.audio, timeout_s=options.timeout_s, progress=tick
+                )
+            ]
+
+    def _decode_with_beam(self, samples: Sequence[files.Sample]) -> list[tuple[list, list]]:
+        import apache_beam as beam
+
+        options = self.builder_config.options
+        chunks = [samples[i : i + CHUNK] for i in range(0, len(samples), CHUNK)]
+        write = functools.partial(
+            records.write_chunk,
+            folder=self._spool,
+            audio=options.audio,
+            timeout_s=options.timeout_s,
+        )
+        with beam.Pipeline(runner=self._beam.beam_runner, options=self._beam.beam_options) as run:
+            _ = run | beam.Create(list(enumerate(chunks))) | beam.Reshuffle() | beam.MapTuple(write)
+        return [records.read_chunk(self._spool, chunk) for chunk in range(len(chunks))]
+
+    def _generate_examples(self, where: dict[int, list[int]]) -> Any:
+        """Pairs of id and record, from the given offsets in the given spool files."""
+        read = functools.partial(
+            records.keyed_records, folder=self._spool, audio=self.builder_config.options.audio
+        )
+        if not self._beam:
+            return self._read_in_turn(where, read)
+        import apache_beam as beam
+
+        return beam.Create(sorted(where.items())) | beam.Reshuffle() | beam.FlatMapTuple(read)
+
+    @staticmethod
+    def _read_in_turn(where: dict[int, list[int]], read: Any) -> Iterator[tuple[str, dict]]:
+        with _progress("Writing", sum(map(len, where.values()))) as tick:
+            for chunk, offsets in sorted(where.items()):
+                for example in read(chunk, offsets):
+                    yield example
+                    tick(True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One build of a library at a time; the lock goes when its process does."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with _disk_errors(folder):
+        os.makedirs(folder, exist_ok=True)
+        lock = open(os.path.join(folder, ".lock"), "w")  # noqa: SIM115 closed below
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ResourceError(
+                f"Another build is writing {folder}. Wait until it is done."
+            ) from None
+        yield
+
+
+def _remove_stale(data_path: Path) -> None:
+    """Deletes what killed builds of this data set left behind."""
+    for left in Path(data_path.parent).glob(f"incomplete.*_{data_path.name}"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _disk_errors(folder: Any) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            text = f"The disk of {folder} is full. Nothing was kept; give another --data_dir."
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            text = f"Cannot write {error.filename or folder}. Give another --data_dir."
+        else:
+            raise
+        raise ResourceError(text) from error
+
+
+@contextlib.contextmanager
+def _without_tfds_bars() -> Iterator[None]:
+    """TFDS's bars know no totals, and off a terminal they write a line per second."""
+    tfds.disable_progress_bar()
+    try:
+        yield
+    finally:
+        tfds.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def _progress(what: str, total: int) -> Iterator[Any]:
+    """A bar with the time left and the skipped count; off a terminal a line per 10 %."""
+    skipped = 0
+    terminal = sys.stderr.isatty()
+    step = max(1, total // 10)
+    with tqdm(total=total, desc=what, unit=" files", disable=not terminal, leave=False) as bar:
+        done = 0
+        started = time.monotonic()
+
+        def tick(usable: bool) -> None:
+            nonlocal done, skipped
+            done, skipped = done + 1, skipped + (not usable)
+            if terminal:
+                if not usable:
+                    bar.set_postfix_str(f"{skipped:,} skipped", refresh=False)
+                bar.update()
+            elif done % step == 0 or done == total:
+                left = (time.monotonic() - started) * (total - done) / done
+                _say(f"{what}: {done:,} of {total:,} files, {skipped:,} skipped, {left:.0f} s left")
+
+        yield tick
