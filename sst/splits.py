@@ -136,7 +136,10 @@ def _validation_groups(
         options = [g for g in sorted(spread[label]) if spared(g)]
         if label not in covered and options:
             small = [g for g in options if size + len(groups[g]) <= target]
-            take(small[0] if small else min(options, key=lambda g: (len(groups[g]), g)))
+            if small:
+                take(max(small, key=lambda g: (len(kinds[g] - covered), -g)))
+            else:
+                take(min(options, key=lambda g: (len(groups[g]), g)))
     for group in range(len(groups)):
         if size + len(groups[group]) / 2 <= target and spared(group):
             take(group)

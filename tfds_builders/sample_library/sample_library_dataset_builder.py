@@ -24,6 +24,7 @@ from sst.errors import Interrupted, ModelError, NothingToDo, ResourceError, Usag
 
 DEMO = Path(__file__).resolve().parent / "demo"
 CHUNK = 512  # files per step of a build through Beam
+QUIET_S = 2.0  # at least so long between two lines of progress
 
 
 @contextlib.contextmanager
@@ -311,22 +312,22 @@ def _without_tfds_bars() -> Iterator[None]:
 @contextlib.contextmanager
 def _progress(what: str, total: int) -> Iterator[Any]:
     """A bar with the time left and the skipped count; off a terminal a line per 10 %."""
-    skipped = 0
     terminal = sys.stderr.isatty()
+    done = skipped = 0
     step = max(1, total // 10)
+    started = said = time.monotonic()
     with tqdm(total=total, desc=what, unit=" files", disable=not terminal, leave=False) as bar:
-        done = 0
-        started = time.monotonic()
 
         def tick(usable: bool) -> None:
-            nonlocal done, skipped
+            nonlocal done, skipped, said
             done, skipped = done + 1, skipped + (not usable)
-            if terminal:
-                if not usable:
-                    bar.set_postfix_str(f"{skipped:,} skipped", refresh=False)
-                bar.update()
-            elif done % step == 0 or done == total:
-                left = (time.monotonic() - started) * (total - done) / done
+            if not usable:
+                bar.set_postfix_str(f"{skipped:,} skipped", refresh=False)
+            bar.update()
+            now = time.monotonic()
+            if not terminal and done % step == 0 and now - said > QUIET_S:
+                said = now
+                left = (now - started) * (total - done) / done
                 _say(f"{what}: {done:,} of {total:,} files, {skipped:,} skipped, {left:.0f} s left")
 
         yield tick
