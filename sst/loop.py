@@ -20,7 +20,7 @@ from sst.errors import Interrupted, UserError
 from sst.publish import Publisher, Source
 from sst.runlog import Row, RunLog, duration, evaluation_line
 
-LOOK_BEHIND = 2  # steps under way on the device while the host prepares the next one
+LOOK_BEHIND = 2  # steps under way on a device while the host prepares the next one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Session:
     def __init__(self, run: Run, store: Store, stats: Any, state: train.TrainState) -> None:
         self.run, self.store, self.log = run, store, run.log
         self.step = int(state.step)
-        self.plateau = jax.device_get(state.plateau)
+        self.plateau = train.to_host(state.plateau)
         self.feed = _Feed(run)
         self.state = train.replicate(state, run.devices)
         self.stats = train.replicate(stats, run.devices)
@@ -54,6 +54,10 @@ class Session:
         self.pending: list[
             dict[str, jax.Array]
         ] = []  # terms of the steps since the last evaluation
+        # Several virtual CPU devices share one pool of threads: steps that wait for each other's
+        # collectives can fill it and never end, so there each one is waited for.
+        shared = run.devices[0].platform == "cpu" and len(run.devices) > 1
+        self.behind = 0 if shared else LOOK_BEHIND
         self.clock = _Clock(run, self.log.rows)
 
     def go(self) -> Row | None:
@@ -91,8 +95,8 @@ class Session:
             terms = self._first_step(rows, clips)
         self.step += 1
         self.pending.append(terms)
-        if len(self.pending) > LOOK_BEHIND:
-            self._check(len(self.pending) - 1 - LOOK_BEHIND)
+        if len(self.pending) > self.behind:
+            self._check(len(self.pending) - 1 - self.behind)
 
     def _first_step(self, rows: np.ndarray, clips: Any) -> dict[str, jax.Array]:
         self.log.say("compiling ...")
@@ -112,6 +116,10 @@ class Session:
             if not math.isfinite(float(value)):
                 self._diverged(name, float(value), self.step - len(self.pending) + index + 1)
 
+    def _check_all(self) -> None:
+        for index in range(max(len(self.pending) - self.behind, 0), len(self.pending)):
+            self._check(index)
+
     def _diverged(self, name: str, value: float, step: int) -> None:
         self.store.wait()
         kept = self.store.steps()
@@ -122,8 +130,7 @@ class Session:
         )
 
     def _evaluate(self, observe: bool) -> None:
-        for index in range(max(len(self.pending) - LOOK_BEHIND, 0), len(self.pending)):
-            self._check(index)
+        self._check_all()
         terms, config = jax.device_get(self.pending), self.run.config
         row = self.clock.row(self.step, len(terms))
         row |= {f"train/{name}": _mean(terms, name) for name in ("loss", *terms[0])}
@@ -141,9 +148,8 @@ class Session:
             self._diverged("the validation loss", valid["loss"], self.step)
         row["lr"] = plateau.learning_rate(self.plateau, config.optim)
         if observe:
-            self.plateau = jax.device_get(
-                plateau.observe(self.plateau, valid["loss"], config.optim)
-            )
+            observed = plateau.observe(self.plateau, valid["loss"], config.optim)
+            self.plateau = train.to_host(observed)
             fresh = train.replicate(self.plateau, self.run.devices)
             self.state = self.state._replace(plateau=fresh)
         self._record(row)
@@ -160,8 +166,7 @@ class Session:
             self.publisher.offer(train.to_host(self.state.ema), row)
 
     def _interrupt(self) -> None:
-        for index in range(max(len(self.pending) - LOOK_BEHIND, 0), len(self.pending)):
-            self._check(index)
+        self._check_all()
         self.store.wait()
         self.store.save(self.step, self.state)
         self.store.wait()

@@ -1,7 +1,10 @@
 """When to lower the learning rate and when to stop: one observation per evaluation."""
 
+import functools
 import math
+from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -33,7 +36,7 @@ def observe(state: State, loss: float, optim: OptimConfig) -> State:
     """
     if not math.isfinite(loss):
         raise ValueError(f"a validation loss of {loss} cannot be compared")
-    return _rule(optim).update({}, state, value=jnp.float32(loss))[1]
+    return _program(optim)(state, jnp.float32(loss))
 
 
 def learning_rate(state: State, optim: OptimConfig) -> float:
@@ -56,6 +59,12 @@ def outlook(state: State, optim: OptimConfig) -> str:
         verb = "ends the run" if ends else f"lowers the rate to {lowered:.1e}"
         return f"1 more evaluation without improvement {verb}"
     return f"{left} more evaluations without improvement {consequence}"
+
+
+@functools.lru_cache(maxsize=8)
+def _program(optim: OptimConfig) -> Callable[[State, jax.Array], State]:
+    rule = _rule(optim)
+    return jax.jit(lambda state, loss: rule.update({}, state, value=loss)[1])
 
 
 def _rule(optim: OptimConfig) -> optax.GradientTransformationExtraArgs:

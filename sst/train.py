@@ -146,7 +146,7 @@ def _step_function(config: Config, objective: Objective, resident: bool) -> Call
 
         (loss, terms), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         gradients, terms = jax.lax.pmean((gradients, terms | {"loss": loss}), AXIS)
-        terms["gradient_norm"] = optax.global_norm(gradients)
+        terms["gradient_norm"] = optax.tree.norm(gradients)
         updates, opt_state = tx.update(gradients, state.opt_state, state.params)
         updates = jax.tree.map(lambda update: update * state.plateau.scale, updates)
         params = optax.apply_updates(state.params, updates)
@@ -195,9 +195,8 @@ def evaluate(
     for chunk, (rows, mask) in enumerate(chunks(n, config.optim.batch_size)):
         rows, mask = rows.reshape(n_devices, -1), mask.reshape(n_devices, -1)
         part = clips if resident else gather(clips, rows)
-        parts.append(programs.evaluate(params, stats, part, rows, mask, np.int32(chunk)))
-    sums = jax.device_get(parts)
-    return {name: float(sum(float(part[name]) for part in sums) / n) for name in sums[0]}
+        parts.append(jax.device_get(programs.evaluate(params, stats, part, rows, mask, chunk)))
+    return {name: float(sum(float(part[name]) for part in parts) / n) for name in parts[0]}
 
 
 def chunks(n: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -1,0 +1,283 @@
+import dataclasses
+import json
+import os
+import signal
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sst import checkpoints, data, fit, train, workdir
+from sst.config import Config, ModelConfig, OptimConfig
+from sst.errors import Interrupted, ModelError, UsageError, UserError
+from tests import linear_model
+from tests.small_dataset import AUDIO, records
+
+CONFIG = Config(
+    name="test",
+    audio=AUDIO,
+    model=ModelConfig(latent_dim=4, prior_components=1),
+    optim=OptimConfig(
+        batch_size=8, warmup_steps=3, learning_rate=3e-2, eval_every=4, patience=2, min_lr=1e-3
+    ),
+)
+
+
+def split(n, seed):
+    made = records(n, AUDIO, seed)
+    log_mel = np.full((n, AUDIO.n_frames, AUDIO.n_mels), AUDIO.floor_db, np.float16)
+    for row, record in enumerate(made):
+        log_mel[row, : len(record["log_mel"])] = record["log_mel"]
+    return data.Split(
+        ids=[record["id"] for record in made],
+        labels=[record["label"] for record in made],
+        log_mel=log_mel,
+        n_frames=np.array([len(record["log_mel"]) for record in made], np.int32),
+        peak_db=np.array([record["peak_db"] for record in made], np.float32),
+    )
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    path = tmp_path_factory.mktemp("dataset")
+    names = ["kick", "snare", "hat"]
+    return data.Dataset("sample_library/t", path, split(21, 0), split(7, 1), names, "f0", {})
+
+
+class Told(list):
+    """What the run says; may act when it says something."""
+
+    def __init__(self, act=lambda text: None):
+        super().__init__()
+        self._act = act
+
+    def __call__(self, text):
+        self.append(text)
+        self._act(text)
+
+
+def run(dataset, directory, max_steps=None, config=CONFIG, told=None, model=linear_model, n=1):
+    devices = jax.devices()[:n]
+    return fit.fit(
+        config, dataset, directory, Told() if told is None else told, max_steps, model, devices
+    )
+
+
+def state_of(dataset, directory):
+    """Every leaf of the newest checkpoint, by name, as the digests of its bytes."""
+    stats = linear_model.data_stats(*dataset.train[2:], CONFIG)
+    template = train.init_state(CONFIG, linear_model.init(jax.random.key(0), CONFIG, stats))
+    store = checkpoints.Store(directory / "checkpoints")
+    found = store.restore(template)
+    store.close()
+    return found.step, checkpoints.digests(found.state)
+
+
+def with_objective(objective):
+    model = types.ModuleType("model")
+    vars(model).update(vars(linear_model) | {"objective": objective})
+    return model
+
+
+def test_resume_is_exact_to_the_bit(dataset, tmp_path):
+    noisy = with_objective(linear_model.noisy_objective)
+    run(dataset, tmp_path / "once", 20, model=noisy, n=2)
+    for stop in (8, 13, 20):  # 13 is not a step of evaluation
+        run(dataset, tmp_path / "thrice", stop, model=noisy, n=2)
+    once, thrice = (state_of(dataset, tmp_path / name) for name in ("once", "thrice"))
+    assert once == thrice
+    names = " ".join(once[1])
+    for part in (".params", ".ema", ".mu", ".nu", ".plateau", ".step", ".key", ".count"):
+        assert part in names
+
+
+def test_resume_on_another_number_of_devices_follows_the_same_curve(dataset, tmp_path):
+    run(dataset, tmp_path / "a", 8, n=1)
+    run(dataset, tmp_path / "a", 28, n=2)
+    run(dataset, tmp_path / "b", 28, n=1)
+    a, b = (read_rows(tmp_path / name) for name in "ab")
+    assert [row["step"] for row in a] == [row["step"] for row in b]
+    losses = [[row["train/loss"] for row in rows] for rows in (a, b)]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def read_rows(directory):
+    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+
+
+def stop_at(step, number):
+    def act(text):
+        if text.startswith(f"step {step} "):
+            os.kill(os.getpid(), number)
+
+    return Told(act)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_the_same_command_goes_on(dataset, tmp_path, number):
+    with pytest.raises(Interrupted, match="saved at step 12; run the same command to continue"):
+        run(dataset, tmp_path / "a", 20, told=stop_at(12, number))
+    assert state_of(dataset, tmp_path / "a")[0] == 12
+    assert checkpoints.load_model(tmp_path / "a" / "model").facts["step"] <= 12
+    run(dataset, tmp_path / "a", 20)
+    run(dataset, tmp_path / "b", 20)
+    assert state_of(dataset, tmp_path / "a") == state_of(dataset, tmp_path / "b")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_between_evaluations_saves_that_step(dataset, tmp_path, monkeypatch):
+    original = data.batch_rows
+
+    def at_step_six(seed, step, n, size):
+        if step == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(seed, step, n, size)
+
+    monkeypatch.setattr(data, "batch_rows", at_step_six)
+    with pytest.raises(Interrupted, match="saved at step 7"):
+        run(dataset, tmp_path / "a", 20)
+    monkeypatch.setattr(data, "batch_rows", original)
+    run(dataset, tmp_path / "a", 20)
+    run(dataset, tmp_path / "b", 20)
+    assert state_of(dataset, tmp_path / "a") == state_of(dataset, tmp_path / "b")
+
+
+def test_the_plateau_rule_ends_the_run_and_the_best_model_is_exported(dataset, tmp_path):
+    told = Told()
+    best = run(dataset, tmp_path, told=told)
+    rows = read_rows(tmp_path)
+    assert best == min(rows, key=lambda row: row["valid/loss"])
+    exported = checkpoints.load_model(tmp_path / "model")
+    assert exported.facts["step"] == best["step"]
+    assert exported.config == CONFIG and exported.class_names == dataset.class_names
+    assert set(exported.prior) == {"weights", "means", "factors"}
+    stop = next(text for text in told if text.startswith("stop:"))
+    assert "learning rate 7.7e-04 < 1.0e-03" in stop and f"{best['valid/loss']:.2f} dB" in stop
+    assert told[-1].endswith(f"generate --model {tmp_path}")
+    # The exported parameters are those that were evaluated: the moving average at that step.
+    params, stats = exported.params, exported.stats
+    clips = dataset.validation
+    batch = train.Batch(jnp.asarray(clips.log_mel, jnp.float32), *clips[3:], np.ones(7, bool))
+    loss = linear_model.objective(params, stats, batch, None, CONFIG)[0].mean()
+    assert float(loss) == pytest.approx(best["valid/loss"], rel=1e-5)
+    # The same command again: nothing is left to do.
+    again = Told()
+    assert run(dataset, tmp_path, told=again) == best
+    assert not any(text.startswith("step ") for text in again)
+
+
+def test_a_constant_negative_loss_ends_the_run_too(dataset, tmp_path):
+    def constant(params, stats, batch, key, config, train=False):
+        nothing = 0.0 * jnp.sum(params["down"]["kernel"]) * jnp.ones(len(batch.n_frames))
+        return nothing - 50.0, {}
+
+    run(dataset, tmp_path, model=with_objective(constant))
+    assert [round(row["lr"], 6) for row in read_rows(tmp_path)] == pytest.approx(
+        [0.03, 0.03, 0.03, 0.012, 0.012, 0.0048, 0.0048, 0.00192, 0.00192], abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_a_nan_in_training_names_the_step_and_keeps_the_last_good_state(dataset, tmp_path, what):
+    # The state counts the steps in the warm-up schedule alone, so the clips carry the poison.
+    def poisoned(params, stats, batch, key, config, train=False):
+        loss, terms = linear_model.objective(params, stats, batch, key, config)
+        bad = jnp.where(batch.peak_db == 7.0, 0.0, 1.0)
+        if what == "loss":
+            return loss / jnp.where(bad == 0, jnp.nan, 1.0), terms
+        root = jnp.sqrt(jnp.square(params["up"]["kernel"][0, 0] * bad))
+        return loss + (root - jax.lax.stop_gradient(root)), terms
+
+    rows = data.batch_rows(CONFIG.seed, 9, 21, 8)
+    clean = dataset.train
+    run(dataset, tmp_path, 8, model=with_objective(poisoned))
+    before = state_of(dataset, tmp_path)
+    peak = clean.peak_db.copy()
+    only = [r for r in rows if r not in data.batch_rows(CONFIG.seed, 8, 21, 8)]
+    peak[only] = 7.0
+    spoilt = dataset._replace(train=clean._replace(peak_db=peak))
+    with pytest.raises(UserError, match=r"became nan at step 10; the state of step 8 is kept"):
+        run(spoilt, tmp_path, 30, model=with_objective(poisoned))
+    assert state_of(dataset, tmp_path) == before
+    assert not (tmp_path / "checkpoints" / "step_12").exists()
+
+
+def test_a_nan_in_validation_is_never_a_plateau(dataset, tmp_path):
+    def poisoned(params, stats, batch, key, config, train=False):
+        loss, terms = linear_model.objective(params, stats, batch, key, config)
+        return loss if train else loss * jnp.nan, terms
+
+    with pytest.raises(UserError, match="the validation loss became nan at step 4; no earlier"):
+        run(dataset, tmp_path, 30, model=with_objective(poisoned))
+    assert read_rows(tmp_path) == []
+
+
+def test_rows_after_the_last_durable_step_are_written_anew(dataset, tmp_path):
+    run(dataset, tmp_path / "a", 12)
+    run(dataset, tmp_path / "b", 12)
+    newest = tmp_path / "a" / "checkpoints" / "step_12"
+    newest.rename(tmp_path / "gone")
+    with open(tmp_path / "a" / "metrics.jsonl", "a") as file:
+        file.write('{"step": 16, "valid/lo')
+    run(dataset, tmp_path / "a", 12)
+    a, b = read_rows(tmp_path / "a"), read_rows(tmp_path / "b")
+    assert [row["step"] for row in a] == [4, 8, 12]
+    assert [row["valid/loss"] for row in a] == [row["valid/loss"] for row in b]
+    assert len((tmp_path / "a" / "metrics.csv").read_text().splitlines()) == 4
+
+
+def test_an_export_that_a_kill_prevented_is_made_up_for(dataset, tmp_path):
+    best = run(dataset, tmp_path, 12)
+    whole = checkpoints.load_model(tmp_path / "model")
+    (tmp_path / "model" / "manifest.json").unlink()
+    run(dataset, tmp_path, 12)
+    again = checkpoints.load_model(tmp_path / "model")
+    assert again.facts["step"] == best["step"] and again.digest == whole.digest
+
+
+def test_only_damaged_checkpoints_are_never_a_fresh_start(dataset, tmp_path):
+    run(dataset, tmp_path, 12)
+    for path in (tmp_path / "checkpoints").glob("step_*/meta/metadata"):
+        path.write_text(path.read_text().replace("a", "b"))
+    with pytest.raises(ModelError, match="No checkpoint in .* is intact"):
+        run(dataset, tmp_path, 20)
+    assert (tmp_path / "checkpoints" / "step_12").exists()
+
+
+def test_a_lost_beginning_is_never_a_fresh_start(dataset, tmp_path):
+    run(dataset, tmp_path, 4)
+    (tmp_path / "initial" / "manifest.json").unlink()
+    with pytest.raises(ModelError):
+        run(dataset, tmp_path, 8)
+
+
+def test_a_dataset_that_has_changed_is_refused(dataset, tmp_path):
+    run(dataset, tmp_path, 4)
+    with pytest.raises(ModelError, match="has changed since the run"):
+        run(dataset._replace(fingerprint="f1"), tmp_path, 8)
+
+
+@pytest.mark.parametrize("field", ["patience", "factor", "eval_every", "min_improvement"])
+def test_settings_without_a_good_end_are_refused(field):
+    optim = dataclasses.replace(CONFIG.optim, **{field: 0})
+    with pytest.raises(UsageError, match=f"config.optim.{field}=0"):
+        fit.check(dataclasses.replace(CONFIG, optim=optim))
+
+
+def test_the_files_of_a_run(dataset, tmp_path):
+    run(dataset, tmp_path, 8)
+    assert (tmp_path / "log.txt").read_text().count("\n") >= 8
+    assert (tmp_path / "plots" / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "plots" / "reconstructions.png").exists()
+    events = list((tmp_path / "tb").glob("events.*"))
+    assert events and all(path.stat().st_size > 100 for path in events)
+
+
+def test_the_workdir_lock_names_its_holder(tmp_path):
+    holder = f"by process {os.getpid()}"
+    with workdir.locked(tmp_path), pytest.raises(UserError, match=holder), workdir.locked(tmp_path):
+        pass
+    with workdir.locked(tmp_path):  # and is free afterwards
+        pass
