@@ -23,6 +23,7 @@ Stats = dict[str, Any]
 PCA_CLIPS = 4096  # at most: more change nothing that can be heard
 AUX_SHARE = 0.01  # of the total variance, given to level and to length each
 LOWEST_PEAK_DB = -60.0  # quieter counts as this
+AUX_UNITS = np.array([0.5, 0.1], np.float32)  # brings octaves and dB to the size of the cells
 TAIL_FRAMES = 8  # trained on after the end of a sound: it has to stop
 LOG_STD_START = -1.5  # of the posterior, in units of the data's own spread
 
@@ -112,7 +113,8 @@ def data_stats(
     aux = np.asarray(_aux(jnp.asarray(n_frames[chosen]), jnp.asarray(peak_db[chosen])))
     mean, aux_mean = cells.mean(axis=0), aux.mean(axis=0)
     cells -= mean
-    aux_scale = np.sqrt(AUX_SHARE * np.square(cells).sum(1).mean() / np.maximum(aux.var(0), 1e-3))
+    energy = max(float(np.square(cells).sum(axis=1).mean()), 1.0)
+    aux_scale = np.sqrt(AUX_SHARE * energy / np.maximum(aux.var(axis=0), 1e-3))
     rows = np.concatenate([cells, (aux - aux_mean) * aux_scale], axis=1)
     rank = min(config.model.latent_dim, len(rows) - 1, rows.shape[1])
     basis = np.zeros((config.model.latent_dim, rows.shape[1]), np.float32)
@@ -221,7 +223,7 @@ def _project(log_mel: Array, aux: Array, stats: Stats) -> tuple[Array, Array]:
     cells = log_mel.reshape(len(log_mel), -1) - stats["mean"]
     away = (aux - stats["aux_mean"]) * stats["aux_scale"]
     rows = jnp.concatenate([cells, away], axis=-1)
-    return (rows @ stats["basis"].T) / stats["spread"], aux - stats["aux_mean"]
+    return (rows @ stats["basis"].T) / stats["spread"], (aux - stats["aux_mean"]) * AUX_UNITS
 
 
 def _aux(n_frames: Array, peak_db: Array) -> Array:

@@ -17,6 +17,7 @@ from sst import config as configs
 from sst.errors import ModelError, ResourceError
 
 FORMAT = 1
+SHIPPED = Path(__file__).parent / "models"
 MAX_BYTES = 4 << 30  # an exported model larger than this is not one of ours
 
 
@@ -65,6 +66,23 @@ def save_model(
         _replace_directory(target, files)
     except OSError as error:
         raise ResourceError(f"Cannot write the model to {target}: {error.strerror}.") from error
+
+
+def find_model(name: str | os.PathLike[str]) -> Path:
+    """The folder of an exported model: of a run directory, itself, or a shipped model's name.
+
+    Raises:
+        ModelError: if there is none; the shipped ones are named.
+    """
+    given = Path(name).expanduser()
+    for folder in (given / "model", given, SHIPPED / given):
+        if (folder / "manifest.json").is_file() or _previous(folder).is_dir():
+            return folder
+    shipped = ", ".join(sorted(path.parent.name for path in SHIPPED.glob("*/manifest.json")))
+    raise ModelError(
+        f"No model at {given} (no manifest.json there). Shipped models: {shipped or 'none'}. "
+        "Train one: python -m pipelines.train --help"
+    )
 
 
 def load_model(directory: str | os.PathLike[str]) -> SavedModel:

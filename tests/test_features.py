@@ -1,0 +1,77 @@
+import jax
+import librosa
+import numpy as np
+import pytest
+import synth
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sst import features
+from sst.config import AudioConfig
+
+AUDIOS = [AudioConfig(), AudioConfig.at_rate(44_100), AudioConfig.at_rate(16_000)]
+
+
+@pytest.mark.parametrize("audio", AUDIOS, ids=lambda a: str(a.sample_rate))
+def test_mel_basis_is_librosas(audio):
+    expected = librosa.filters.mel(sr=audio.sample_rate, n_fft=audio.n_fft, n_mels=audio.n_mels)
+    np.testing.assert_allclose(features.mel_basis(audio), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("n", [1024, 1300, 3000, 44_100])
+def test_log_mel_is_librosas(n, rng):
+    audio = AudioConfig()
+    wave = rng.standard_normal(n).astype(np.float32)
+    power = librosa.feature.melspectrogram(
+        y=wave, sr=22_050, n_fft=1024, hop_length=256, n_mels=128, pad_mode="constant"
+    )
+    ours = features.log_mel(wave, audio)
+    assert ours.shape == (audio.frames_of(n), 128)
+    np.testing.assert_allclose(ours, librosa.power_to_db(power, ref=np.max, top_db=80).T, atol=1e-3)
+
+
+@pytest.mark.parametrize("audio", AUDIOS, ids=lambda a: str(a.sample_rate))
+def test_jax_twin_agrees(audio, rng):
+    wave = synth.kick(audio.sample_rate, rng)
+    both = jax.jit(features.log_mel_jax, static_argnums=1)(np.stack([wave, 0 * wave]), audio)
+    np.testing.assert_allclose(both[0], features.log_mel(wave, audio), atol=2e-2)
+    np.testing.assert_allclose(both[1], audio.floor_db, atol=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 100, 256, 5000])
+def test_istft_inverts_stft(n, rng):
+    audio, wave = AudioConfig(), rng.standard_normal((2, n)).astype(np.float32)
+    spectrum = features.stft(wave, audio)
+    assert spectrum.shape == (2, audio.frames_of(n), 513)
+    np.testing.assert_allclose(features.istft(spectrum, audio, n), wave, atol=1e-5)
+
+
+@given(gain=st.floats(1e-4, 1e4))
+def test_log_mel_ignores_level(gain):
+    wave = synth.chirp(100, 5000, 22_050, 0.2)
+    one, other = (features.log_mel(w, AudioConfig()) for w in (wave, np.float32(gain) * wave))
+    np.testing.assert_allclose(one, other, atol=1e-2)
+
+
+def test_silence_is_the_floor_and_nothing_is_nan():
+    audio = AudioConfig()
+    np.testing.assert_array_equal(features.log_mel(np.zeros(999, np.float32), audio), -80.0)
+    assert np.isfinite(features.log_mel(np.full(999, 1e-30, np.float32), audio)).all()
+
+
+@pytest.mark.parametrize("hz", [110.0, 1000.0, 6000.0])
+def test_a_tone_is_loudest_in_its_own_band(hz):
+    audio = AudioConfig()
+    log_mel = features.log_mel(synth.tone(hz, 22_050), audio)
+    edges = features.band_edges(audio)
+    band = int(np.argmax(log_mel[40]))
+    assert edges[band] < hz < edges[band + 2]
+
+
+@pytest.mark.parametrize("n", [1, 255, 256])
+def test_a_clip_shorter_than_a_window_is_padded_with_silence(n, rng):
+    audio, wave = AudioConfig(), rng.standard_normal(n).astype(np.float32)
+    longer = features.log_mel(np.pad(wave, (0, 2048)), audio)
+    np.testing.assert_allclose(
+        features.log_mel(wave, audio), longer[: audio.frames_of(n)], atol=1e-3
+    )

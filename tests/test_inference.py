@@ -1,0 +1,107 @@
+import jax
+import numpy as np
+import pytest
+import small_model
+import synth
+
+from sst import inference
+from sst.errors import UsageError
+
+RATE = small_model.CONFIG.audio.sample_rate
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_model.untrained()
+
+
+def test_batch_equals_single_sounds(model, rng):
+    waves = np.stack([synth.kick(RATE, rng), synth.snare(RATE, rng, 0.4)])
+    both = inference.encode(model, waves, RATE)
+    assert both.shape == (2, 8)
+    np.testing.assert_allclose(both[1], inference.encode(model, waves[1], RATE), atol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
+def test_any_rate_and_channel_count_is_the_same_sound(model, rate):
+    rng = np.random.default_rng(5)
+    low = synth.kick(RATE, np.random.default_rng(5))
+    wave = synth.kick(rate, rng)
+    z, other = inference.encode(model, low, RATE), inference.encode(model, wave, rate)
+    np.testing.assert_allclose(z, other, atol=0.15)
+    eight = np.repeat(wave[:, None], 8, axis=1)
+    np.testing.assert_allclose(other, inference.encode(model, eight, rate), atol=1e-3)
+
+
+@pytest.mark.parametrize("n", [1, 300, 100_000])
+def test_any_length_is_defined(model, n, rng):
+    z = inference.encode(model, 0.1 * rng.standard_normal(n).astype(np.float32), RATE)
+    assert np.isfinite(z).all()
+    assert np.isfinite(inference.decode(model, z)).all()
+
+
+def test_what_cannot_be_encoded_is_refused(model):
+    for bad in (np.zeros((2, 2, 2)), np.zeros(0), np.array([0.0, np.nan])):
+        with pytest.raises(UsageError):
+            inference.encode(model, bad, RATE)
+    with pytest.raises(UsageError, match="latent"):
+        inference.decode(model, np.zeros(7))
+
+
+def test_clipping_dc_and_silence_are_defined(model, rng):
+    kick = synth.kick(RATE, rng)
+    for wave in (np.clip(20 * kick, -1, 1), kick + 0.3, np.zeros(5000, np.float32)):
+        assert np.isfinite(inference.encode(model, wave, RATE)).all()
+
+
+def test_decoded_sound_has_the_length_and_level_of_the_original(model):
+    wave = 0.25 * synth.kick(RATE, np.random.default_rng(1))
+    back = inference.decode(model, inference.encode(model, wave, RATE))
+    assert abs(len(back) - len(wave)) < 0.06 * RATE
+    level = 20 * np.log10(np.abs(back).max() / np.abs(wave).max())
+    assert abs(level) < 3.0
+
+
+def test_decode_rows_do_not_depend_on_each_other(model):
+    z = inference.sample_prior(model, jax.random.key(0), 3)
+    block = inference.decode(model, z)
+    alone = inference.decode(model, z[1])
+    np.testing.assert_array_equal(block[1, : len(alone)], alone)
+    assert not block[1, len(alone) :].any()
+
+
+def test_mix_is_a_weighted_mean(model):
+    z = inference.sample_prior(model, jax.random.key(0), 2)
+    np.testing.assert_allclose(inference.mix(z, [1, 3]), 0.25 * z[0] + 0.75 * z[1], atol=1e-6)
+    np.testing.assert_allclose(inference.mix(z, [2, -1]), 2 * z[0] - z[1], atol=1e-6)
+    np.testing.assert_allclose(inference.mix(z, [1, -1], normalize=False), z[0] - z[1], atol=1e-6)
+    for weights, match in (([1, -1], "add up to 0"), ([1], "2 sounds but 1"), ([1, np.nan], "fin")):
+        with pytest.raises(UsageError, match=match):
+            inference.mix(z, weights)
+
+
+def test_perturb_has_the_variance_asked_for():
+    z = inference.perturb(jax.random.key(0), np.zeros(20_000, np.float32), 0.3)
+    assert abs(float(np.var(z)) - 0.3) < 0.02
+    same = inference.perturb(jax.random.key(0), np.ones(3, np.float32), 0.0)
+    np.testing.assert_array_equal(same, 1.0)
+    with pytest.raises(UsageError):
+        inference.perturb(jax.random.key(0), z, -1.0)
+
+
+def test_interpolation_is_a_line_with_both_ends():
+    line = inference.interpolate(np.zeros(4), np.ones(4), 5)
+    np.testing.assert_allclose(line[:, 0], [0, 0.25, 0.5, 0.75, 1], atol=1e-6)
+    with pytest.raises(UsageError):
+        inference.interpolate(np.zeros(4), np.ones(4), 1)
+
+
+def test_embedding_of_many_equals_embedding_of_each(model):
+    log_mel, n_frames, peak_db = small_model.clips(70)
+    together = inference.embed_features(model, log_mel, n_frames, peak_db)
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1.0, rtol=1e-5)
+    for i in (0, 63, 64, 69):
+        alone = inference.embed_features(
+            model, log_mel[i : i + 1], n_frames[i : i + 1], peak_db[i : i + 1]
+        )
+        np.testing.assert_allclose(together[i], alone[0], atol=1e-5)

@@ -1,0 +1,127 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import small_model
+
+from sst import augment, model
+from sst.config import ModelConfig
+
+CONFIG = small_model.CONFIG
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    stats = model.data_stats(*small_model.clips(60), CONFIG)
+    return small_model.init(jax.random.key(0), CONFIG, stats), stats
+
+
+def test_training_starts_at_the_principal_components(fresh):
+    params, stats = fresh
+    batch = small_model.batch(60)
+    mean, _ = small_model.encode(params, stats, batch, CONFIG)
+    np.testing.assert_allclose(np.mean(np.asarray(mean), 0), 0.0, atol=1e-3)
+    np.testing.assert_allclose(np.std(np.asarray(mean), 0), 1.0, rtol=1e-2)
+    cells = np.asarray(model._decode_raw(params, stats, mean, CONFIG)[0]).reshape(60, -1)
+    rows = batch.log_mel.reshape(60, -1)
+    u, s, vt = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
+    best = (u[:, :8] * s[:8]) @ vt[:8] + rows.mean(0)
+    # Level and length take a small share of the same components.
+    assert np.square(cells - rows).mean() < 1.2 * np.square(best - rows).mean()
+
+
+def test_decoded_sounds_end_where_they_should(fresh):
+    params, stats = fresh
+    batch = small_model.batch(30)
+    mean, _ = small_model.encode(params, stats, batch, CONFIG)
+    sound = small_model.decode(params, stats, mean, CONFIG)
+    np.testing.assert_allclose(sound.n_frames, batch.n_frames, atol=6)
+    np.testing.assert_allclose(sound.peak_db, batch.peak_db, atol=3.0)
+    after = jnp.arange(CONFIG.audio.n_frames) >= sound.n_frames[:, None]
+    assert bool(jnp.all(sound.log_mel[after] == CONFIG.audio.floor_db))
+    assert float(sound.log_mel.max()) <= 0.0
+
+
+def test_one_batch_overfits(fresh):
+    params, stats = fresh
+    batch = small_model.batch(8)
+    tx = optax.adam(3e-3)
+
+    @jax.jit
+    def step(params, opt_state):
+        def loss_of(p):
+            loss, terms = small_model.objective(p, stats, batch, None, CONFIG)
+            return loss.mean(), terms["recon_db"].mean()
+
+        (_, recon), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
+        updates, opt_state = tx.update(gradient, opt_state)
+        return optax.apply_updates(params, updates), opt_state, recon
+
+    opt_state, first = tx.init(params), None
+    for _ in range(200):
+        params, opt_state, recon = step(params, opt_state)
+        first = recon if first is None else first
+    assert float(recon) < 0.35 * float(first)
+
+
+def test_objective_has_one_value_per_example_and_fixed_noise(fresh):
+    params, stats = fresh
+    batch, key = small_model.batch(5), jax.random.key(3)
+    loss, terms = small_model.objective(params, stats, batch, key, CONFIG)
+    again, _ = small_model.objective(params, stats, batch, key, CONFIG)
+    assert loss.shape == (5,) and all(term.shape == (5,) for term in terms.values())
+    np.testing.assert_array_equal(loss, again)
+    other, _ = small_model.objective(params, stats, batch, jax.random.key(4), CONFIG)
+    assert not np.allclose(loss, other)
+
+
+def test_padding_after_the_tail_does_not_count(fresh, monkeypatch):
+    params, stats = fresh
+    batch = small_model.batch(3)
+    mean, _ = small_model.encode(params, stats, batch, CONFIG)
+    far = np.arange(CONFIG.audio.n_frames) >= np.asarray(batch.n_frames)[:, None] + 8
+    changed = np.where(far[..., None], -20.0, batch.log_mel)
+    monkeypatch.setattr(model, "encode", lambda *_: (mean, jnp.zeros_like(mean)))
+    objective = jax.jit(model.objective, static_argnames="config")
+    _, one = objective(params, stats, batch, None, CONFIG)
+    _, two = objective(params, stats, batch._replace(log_mel=changed), None, CONFIG)
+    for name in ("recon_db", "delta_db", "tail_db"):
+        np.testing.assert_allclose(one[name], two[name], atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_fewer_clips_than_latents(n):
+    stats = model.data_stats(*small_model.clips(n), CONFIG)
+    params = small_model.init(jax.random.key(0), CONFIG, stats)
+    loss, _ = small_model.objective(params, stats, small_model.batch(n), jax.random.key(1), CONFIG)
+    assert np.isfinite(loss).all()
+
+
+def test_other_sizes_have_a_place():
+    config = dataclasses.replace(
+        CONFIG, model=ModelConfig(latent_dim=16, width=16, fold=3, encoder_blocks=1)
+    )
+    stats = model.data_stats(*small_model.clips(20), config)
+    params = small_model.init(jax.random.key(0), config, stats)
+    z = jnp.zeros((2, 16))
+    shape = (2, config.audio.n_frames, config.audio.n_mels)
+    assert small_model.decode(params, stats, z, config).log_mel.shape == shape
+
+
+def test_variations_keep_the_meaning_of_levels():
+    batch = small_model.batch(24)
+    varied = augment.vary(batch, jax.random.key(0), CONFIG.audio)
+    np.testing.assert_allclose(jnp.max(varied.log_mel, axis=(1, 2)), 0.0, atol=1e-4)
+    assert float(varied.log_mel.min()) >= CONFIG.audio.floor_db
+    after = jnp.arange(CONFIG.audio.n_frames) >= varied.n_frames[:, None]
+    assert bool(jnp.all(varied.log_mel[after] == CONFIG.audio.floor_db))
+    kept = jnp.all(varied.log_mel == batch.log_mel, axis=(1, 2))
+    assert 4 <= int(kept.sum()) <= 20
+
+
+def test_no_variation_is_the_identity():
+    moved = augment._resample(small_model.batch(2).log_mel, jnp.ones(2), jnp.zeros(2), -80.0)
+    np.testing.assert_allclose(moved, small_model.batch(2).log_mel, atol=1e-3)
