@@ -54,6 +54,20 @@ def heard(
             yield waiting.result()
 
 
+def existing(path: str | os.PathLike[str]) -> Path:
+    """The path of a file that a person named.
+
+    Raises:
+        UsageError: it is a folder, or not there.
+    """
+    file = Path(path).expanduser()
+    if file.is_dir():
+        raise UsageError(f"{to_text(file)} is a folder; give an audio file.")
+    if not os.path.lexists(file):
+        raise UsageError(f"No file {to_text(file)}. (Looked from {to_text(os.getcwd())}.)")
+    return file
+
+
 def decoded_or_raise(
     paths: Sequence[str | os.PathLike[str]], audio: AudioConfig
 ) -> list[decoding.Decoded]:
@@ -63,12 +77,7 @@ def decoded_or_raise(
         UsageError: there is no such file.
         NothingToDo: it cannot be read, or is silent.
     """
-    full = [Path(path).expanduser() for path in paths]
-    for path in full:
-        if path.is_dir():
-            raise UsageError(f"{to_text(path)} is a folder; give an audio file.")
-        if not os.path.lexists(path):
-            raise UsageError(f"No file {to_text(path)}. (Looked from {to_text(os.getcwd())}.)")
+    full = [existing(path) for path in paths]
     sounds: list[decoding.Decoded] = []
     for sound in map(_audible, decoding.decode_many(full, audio, workers=1)):
         if isinstance(sound, decoding.Skipped):

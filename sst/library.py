@@ -138,6 +138,14 @@ def _mended(folder: Path, work: Callable[[], T]) -> T:
         return work()
 
 
+def pending(encoder: Encoder, dirs: Sequence[Path_]) -> tuple[int, int, int]:
+    """How many files are new, changed and gone since the last scan; changes nothing."""
+    job = _job(encoder, dirs, None, None, 0.0)
+    with opened(job.folder) as db:
+        difference = _difference(db, job.survey)
+    return difference.new, len(difference.todo) - difference.new, len(difference.gone)
+
+
 def rows(folder: Path) -> Rows:
     """All sounds of the index in `folder`, as `scan` left it."""
     with opened(folder) as db:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 import sst
-from sst import audio, decoding, encoding, files, inference
+from sst import audio, decoding, encoding, files
 from sst.errors import ModelError, NothingToDo, ResourceError, UsageError
 
 PEAK = 10 ** (-1 / 20)  # -1 dBFS
@@ -58,6 +58,7 @@ class Output(NamedTuple):
 
     sample_rate: int | None = None  # Hz; the model's where None
     subtype: str = "PCM_16"
+    model: str = ""  # by which name it is loaded; its own where empty
 
 
 AS_THE_MODEL = Output()
@@ -68,6 +69,8 @@ def draws(
 ) -> list[Recipe]:
     """`num` random sounds from what the model has learned."""
     import jax
+
+    from sst import inference  # Imported here, as everywhere below: JAX and Flax take seconds
 
     if not (np.isfinite(temperature) and temperature >= 0):
         raise UsageError(f"temperature {temperature} should be a number from 0 up.")
@@ -94,8 +97,12 @@ def mixes(
     """
     weights = checked_weights(len(paths), weights, normalize_weights)
     check_variations(num, variance)
+    import jax.numpy as jnp
+
+    from sst import inference
+
     sounds, latents = _encoded(model, paths)
-    mixed = inference.mix(latents, np.asarray(weights, np.float32), normalize=normalize_weights)
+    mixed = inference.mix(latents, jnp.asarray(weights), normalize=normalize_weights)
     base = dataclasses.replace(
         _base(model, "mix", seed, output),
         variance=variance,
@@ -114,11 +121,9 @@ def interpolations(
     output: Output = AS_THE_MODEL,
 ) -> list[Recipe]:
     """`steps` sounds on the way from the first of two files to the second, both ends included."""
-    if len(paths) != 2 or steps < 2:
-        raise UsageError(
-            f"--interpolate takes 2 files and at least 2 steps, not {len(paths)} and {steps}."
-        )
-    _check_variance(variance)
+    check_interpolation(paths, steps, variance)
+    from sst import inference
+
     sounds, latents = _encoded(model, paths)
     line = np.asarray(inference.interpolate(latents[0], latents[1], steps))
     if variance:
@@ -155,13 +160,25 @@ def variations(
     return _recipes(base, _noisy(latent, num, seed, variance))
 
 
+def with_output(recipe: Recipe, sample_rate: int | None, subtype: str | None) -> Recipe:
+    """The recipe for a file of another rate or subtype, where these are given."""
+    return dataclasses.replace(
+        recipe,
+        sample_rate=sample_rate or recipe.sample_rate,
+        subtype=subtype or recipe.subtype,
+    )
+
+
 def render(model: Any, recipe: Recipe) -> Float[np.ndarray, " n"]:
     """The sound of a recipe at its sample rate, with its peak at -1 dBFS; silence stays silence.
 
     One at a time, so that a sound is the same to the bit whatever it was made together with.
     """
-    latent = np.asarray(recipe.latent, np.float32)
-    wave = np.asarray(inference.decode(model, latent), np.float32)
+    import jax.numpy as jnp
+
+    from sst import inference
+
+    wave = np.asarray(inference.decode(model, jnp.asarray(recipe.latent)), np.float32)
     if not np.isfinite(wave).all():
         raise ModelError("The model's answer is not finite: lower the variance or the weights.")
     wave = audio.resample(wave, model.config.audio.sample_rate, recipe.sample_rate)
@@ -198,6 +215,24 @@ def read(path: str | os.PathLike[str]) -> Recipe:
     raise NothingToDo(
         f"{files.to_text(file)} has no recipe of SST in it, and none lies beside it as .json."
     )
+
+
+def free_path(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    """A place for a WAV file and its recipe.
+
+    Raises:
+        UsageError: another suffix than .wav, no such folder, or a file that is there already.
+    """
+    file = Path(path).expanduser()
+    if file.suffix.lower() != ".wav":
+        raise UsageError(f"{files.to_text(file)}: sounds are written as .wav; give such a name.")
+    if not file.parent.is_dir():
+        raise UsageError(f"No folder {files.to_text(file.parent)} to write {file.name} into.")
+    if file.is_dir():
+        raise UsageError(f"{files.to_text(file)} is a folder.")
+    if not overwrite and (there := taken([file])):
+        raise UsageError(f"{files.to_text(there[0])} exists already; --overwrite replaces it.")
+    return file
 
 
 def taken(paths: Sequence[Path]) -> list[Path]:
@@ -242,6 +277,21 @@ def checked_weights(
     return weights
 
 
+def check_interpolation(
+    paths: Sequence[str | os.PathLike[str]], steps: int, variance: float
+) -> None:
+    """Refuses any number of files but two, fewer steps than two, and a negative variance.
+
+    Raises:
+        UsageError: in these cases.
+    """
+    if len(paths) != 2 or steps < 2:
+        raise UsageError(
+            f"--interpolate takes 2 files and at least 2 steps, not {len(paths)} and {steps}."
+        )
+    _check_variance(variance)
+
+
 def check_variations(num: int, variance: float) -> None:
     """Refuses a negative variance, and several sounds that would all be the same.
 
@@ -271,7 +321,7 @@ def _base(model: Any, kind: str, seed: int, output: Output) -> Recipe:
         raise UsageError(f"seed {seed} should be between 0 and {LARGEST_SEED}.")
     return Recipe(
         kind=kind,
-        model=model.config.name,
+        model=output.model or model.config.name,
         model_digest=model.digest,
         latent=(),
         sample_rate=output.sample_rate or model.config.audio.sample_rate,
@@ -293,6 +343,8 @@ def _noisy(latent: Any, num: int, seed: int, variance: float) -> np.ndarray:
     """[num, z]: the latent, each row with its own noise."""
     import jax
 
+    from sst import inference
+
     if not variance:
         return np.repeat(np.asarray(latent, np.float32)[None], num, axis=0)
     keys = [jax.random.fold_in(jax.random.key(seed), i) for i in range(num)]
@@ -303,6 +355,8 @@ def _encoded(
     model: Any, paths: Sequence[str | os.PathLike[str]]
 ) -> tuple[list[decoding.Decoded], np.ndarray]:
     """The sounds of files and the means of their latents [n, z]."""
+    from sst import inference
+
     sounds = encoding.decoded_or_raise(paths, model.config.audio)
     log_mel, n_frames, peak_db = encoding.padded(sounds, model.config.audio)
     return sounds, np.asarray(inference.encode_features(model, log_mel, n_frames, peak_db))

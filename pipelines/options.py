@@ -1,0 +1,133 @@
+"""The options of the commands that use a model. Nothing heavy is imported: --help is instant."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import sst
+from sst.errors import UsageError
+
+SUBTYPES = ("PCM_16", "PCM_24", "FLOAT")
+FORMATS = ("table", "json", "csv", "m3u", "paths")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that fails in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises what `cli.guarded` turns into exit code 2."""
+        raise UsageError(f"{message} (see: {self.prog} --help)")
+
+
+def parse(argv: Sequence[str], prog: str) -> argparse.Namespace:
+    """The options of one command line; dashes and underscores mean the same."""
+    return _parser(prog).parse_args([_dashed(argument) for argument in argv])
+
+
+def _dashed(argument: str) -> str:
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument.partition("=")
+    return name.replace("_", "-") + equals + value
+
+
+def _parser(prog: str) -> Parser:
+    parser = Parser(prog=prog, description=sst.__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"sst {sst.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _generate(commands)
+    _similar(commands)
+    _embed(commands)
+    _library(commands)
+    if prog == "sst":
+        commands.add_parser("train", help="train a model (sst train --help)")
+    return parser
+
+
+def _command(commands: Any, name: str, help_: str, description: str = "") -> Parser:
+    parser: Parser = commands.add_parser(
+        name, help=help_, description=description or help_, allow_abbrev=False
+    )
+    parser.add_argument(
+        "--model",
+        default=None if name == "generate" else "model_test",
+        help="a run directory or a shipped model (default: model_test)",
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _generate(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "generate",
+        "make new sounds",
+        "Makes new sounds: random ones, mixes of files, or variations of a sound made before.",
+    )
+    add = parser.add_argument
+    add("--out", "--out-file", metavar="PATH", help="a .wav file or a folder (default: out/)")
+    add("--num", type=int, metavar="N", help="how many (default: 1)")
+    add("--seed", type=int, help="the same seed gives the same sounds (default: a random one)")
+    add("--temperature", type=float, default=1.0, help="of random sounds: below 1 more ordinary")
+    add("--audio-files", nargs="+", metavar="FILE", help="mix these instead")
+    add("--weights", nargs="+", type=float, metavar="W", help="one per file, also negative")
+    add("--no-normalize-weights", action="store_true", help="do not divide by the sum of weights")
+    add("--variance", type=float, default=0.0, metavar="V", help="add noise of this variance")
+    add("--interpolate", type=int, metavar="N", help="N sounds on the way between two files")
+    add("--from", dest="origin", metavar="WAV", help="make the sound in this file's recipe again")
+    add("--sample-rate", type=int, metavar="HZ", help="of the files (default: the model's)")
+    add("--subtype", metavar="T", help=f"{', '.join(SUBTYPES)} (default: PCM_16)")
+    add("--overwrite", action="store_true", help="replace files that exist")
+
+
+def _similar(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "similar",
+        "find similar sounds",
+        "Finds the sounds of a library that are nearest to a file. The first call listens to the"
+        " whole library; later ones only to what has changed.",
+    )
+    add = parser.add_argument
+    add("targets", nargs="*", metavar="TARGET", help="audio files, in the library or not")
+    _add_library(parser)
+    add("--num-similar", "-k", type=int, default=10, metavar="N", help="how many (default: 10)")
+    add("--format", choices=FORMATS, help="default: table on a terminal, paths in a pipe")
+    add("--copy-to", metavar="DIR", help="copy the sounds found into this folder")
+    add("--overwrite", action="store_true", help="replace copies that exist")
+    add("--include-self", action="store_true", help="keep the target itself and its copies")
+    add("--engine", default="auto", metavar="E", help="auto, exact or scann (default: auto)")
+
+
+def _embed(commands: Any) -> None:
+    parser = _command(commands, "embed", "write the vectors that search compares")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="audio files and folders")
+    parser.add_argument("--out", "--out-file", required=True, metavar="EMB.npz")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
+    _add_strict(parser)
+
+
+def _library(commands: Any) -> None:
+    parser = _command(commands, "library", "build, update or look at the index of a library")
+    add = parser.add_argument
+    add("action", choices=("scan", "status"), help="scan: build or update; status: what is there")
+    _add_library(parser)
+    add("--format", choices=("table", "json"), default="table", help="default: table")
+    add("--skipped", action="store_true", help="status: list the skipped files with reasons")
+    add("--engine", default="auto", metavar="E", help="auto, exact or scann (default: auto)")
+
+
+def _add_library(parser: Parser) -> None:
+    parser.add_argument(
+        "--library-dir", nargs="+", required=True, metavar="DIR", help="folders with samples"
+    )
+    _add_strict(parser)
+
+
+def _add_strict(parser: Parser) -> None:
+    parser.add_argument(
+        "--strict", action="store_true", help="end with code 5 if files had to be skipped"
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="decoding processes (default: cores)"
+    )

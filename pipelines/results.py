@@ -1,0 +1,164 @@
+"""Search results as a table, JSON, CSV, playlist, paths or copies."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipelines.narration import shown
+from sst.errors import ResourceError, UsageError
+from sst.files import to_text
+from sst.recipe import write_text
+from sst.similar import Hit
+
+
+class Answer(NamedTuple):
+    """The hits of one target."""
+
+    target: str
+    hits: list[Hit]
+
+
+def text(answers: Sequence[Answer], format_: str, roots: Sequence[str] = ()) -> str:
+    """The answers in one of the formats; stray bytes of file names are surrogate escapes."""
+    writers: dict[str, Callable[[Sequence[Answer]], str]] = {
+        "table": lambda a: _table(a, roots),
+        "json": _json,
+        "csv": _csv,
+        "m3u": _m3u,
+        "paths": lambda a: "".join(f"{hit.path}\n" for answer in a for hit in answer.hits),
+    }
+    return writers[format_](answers)
+
+
+def put(content: str) -> None:
+    """Writes to stdout; a file name leaves as the bytes that it is."""
+    data = content.encode("utf-8", "surrogateescape")
+    if binary := getattr(sys.stdout, "buffer", None):
+        sys.stdout.flush()
+        binary.write(data)
+        binary.flush()
+    else:  # a replaced stdout that takes text only
+        sys.stdout.write(data.decode("utf-8", "replace"))
+
+
+def copy(answers: Sequence[Answer], folder: Path, overwrite: bool) -> list[Path]:
+    """Copies the hits as `01_0.93_Kick.wav` and writes `sst_results.json` beside them.
+
+    With several targets each gets a folder of its own.
+
+    Raises:
+        UsageError: a copy exists already, or there is no place for the folder.
+        ResourceError: the folder cannot be written.
+    """
+    if not folder.parent.is_dir() or (folder.exists() and not folder.is_dir()):
+        raise UsageError(f"Cannot make the folder {to_text(folder)} there.")
+    jobs = [job for answer in answers for job in _copies(answer, _own(answer, answers, folder))]
+    listing = folder / "sst_results.json"
+    if not overwrite:
+        for path in [listing, *(copy for _, copy in jobs)]:
+            if path.exists():
+                raise UsageError(f"{to_text(path)} exists already; --overwrite replaces it.")
+    try:
+        for source, copy_ in jobs:
+            copy_.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy_)
+        folder.mkdir(exist_ok=True)
+        write_text(listing, _json(answers))
+    except OSError as error:
+        raise ResourceError(f"Cannot copy to {to_text(folder)}: {error.strerror}.") from error
+    return [copy_ for _, copy_ in jobs]
+
+
+def _own(answer: Answer, answers: Sequence[Answer], folder: Path) -> Path:
+    if len(answers) == 1:
+        return folder
+    number = [other is answer for other in answers].index(True) + 1
+    return folder / f"{number:02d}_{Path(answer.target).stem}"
+
+
+def _copies(answer: Answer, folder: Path) -> list[tuple[str, Path]]:
+    jobs = []
+    for rank, hit in enumerate(answer.hits, 1):
+        head = f"{rank:02d}_{hit.similarity / 100:.2f}_"
+        stem, suffix = os.path.splitext(os.path.basename(hit.path))
+        room = 255 - len(head) - len(os.fsencode(suffix))
+        stem = os.fsdecode(os.fsencode(stem)[:room])
+        jobs.append((hit.path, folder / f"{head}{stem}{suffix}"))
+    return jobs
+
+
+def _facts(rank: int, hit: Hit) -> dict[str, Any]:
+    return {
+        "rank": rank,
+        "similarity": round(hit.similarity, 2),
+        "distance": round(hit.distance, 6),
+        "start_s": round(hit.onset_s, 4),
+        "end_s": round(hit.end_s, 4),
+        "path": hit.path,
+    }
+
+
+def _listed(answer: Answer) -> list[dict[str, Any]]:
+    return [_facts(rank, hit) for rank, hit in enumerate(answer.hits, 1)]
+
+
+def _json(answers: Sequence[Answer]) -> str:
+    """A list of hits; of {target, hits} where there are several targets."""
+    if len(answers) == 1:
+        return json.dumps(_listed(answers[0]), indent=1) + "\n"
+    both = [{"target": answer.target, "hits": _listed(answer)} for answer in answers]
+    return json.dumps(both, indent=1) + "\n"
+
+
+def _csv(answers: Sequence[Answer]) -> str:
+    out = io.StringIO()
+    fields = ["rank", "similarity", "distance", "start_s", "end_s", "path"]
+    several = len(answers) > 1
+    writer = csv.DictWriter(out, (["target"] if several else []) + fields, lineterminator="\n")
+    writer.writeheader()
+    for answer in answers:
+        own = {"target": answer.target} if several else {}
+        writer.writerows(own | facts for facts in _listed(answer))
+    return out.getvalue()
+
+
+def _m3u(answers: Sequence[Answer]) -> str:
+    """An extended M3U playlist in UTF-8."""
+    lines = ["#EXTM3U"]
+    for hit in (hit for answer in answers for hit in answer.hits):
+        name = shown(os.path.basename(hit.path))
+        lines += [f"#EXTINF:{max(1, round(hit.end_s - hit.onset_s))},{name}", _entry(hit.path)]
+    return "\n".join(lines) + "\n"
+
+
+def _entry(path: str) -> str:
+    """The path; as a file: address where a line of UTF-8 cannot hold it."""
+    return path if shown(path) == path else Path(path).as_uri()
+
+
+def _table(answers: Sequence[Answer], roots: Sequence[str]) -> str:
+    lines: list[str] = []
+    for answer in answers:
+        if len(answers) > 1:
+            lines.append(("\n" if lines else "") + shown(answer.target))
+        lines.append(" #   similar   distance    start  sound")
+        for rank, hit in enumerate(answer.hits, 1):
+            lines.append(
+                f"{rank:2d}  {hit.similarity:6.1f} %  {hit.distance:9.4f}  {hit.onset_s:6.2f}s"
+                f"  {shown(_short(hit.path, roots))}"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _short(path: str, roots: Sequence[str]) -> str:
+    """Relative to the library where that is one folder."""
+    if len(roots) == 1:
+        root = os.path.join(os.path.abspath(os.path.expanduser(roots[0])), "")
+        return path.removeprefix(root)
+    return path

@@ -1,0 +1,144 @@
+"""The session object for people at a Python prompt."""
+
+import functools
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from sst import search, similar
+from sst.errors import ModelError, UsageError
+from sst.files import to_text
+from sst.similar import Hit
+
+Path_ = str | os.PathLike[str]
+
+
+class Generated(NamedTuple):
+    """A new sound."""
+
+    wave: Float[np.ndarray, " n"]  # peak at -1 dBFS
+    sample_rate: int  # Hz
+    recipe: Any  # sst.recipe.Recipe: how to get it again
+    path: Path | None  # where it was written
+
+
+class SoundSampleTool:
+    """A model and, optionally, a library. Any number of them can be alive at once.
+
+    >>> tool = SoundSampleTool("model_test", library_dir="~/Samples")      # doctest: +SKIP
+    >>> tool.generate("mix.wav", audio_files=["a.wav", "b.wav"], weights=[1, 2])  # doctest: +SKIP
+    >>> [hit.path for hit in tool.find_similar("a.wav", num_similar=5)]    # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: Path_ = "model_test",
+        library_dir: Path_ | Sequence[Path_] | None = None,
+        library_segmentation: bool = False,
+        engine: search.Engine = "auto",
+    ) -> None:
+        """Opens a run directory or a shipped model; the library is read at the first search.
+
+        Raises:
+            ModelError: there is no such model, or it is damaged.
+            UsageError: the library cannot be segmented by this version.
+        """
+        if library_segmentation:
+            raise UsageError("library_segmentation is not available in this version.")
+        self._name, self._engine = model, engine
+        one = isinstance(library_dir, str | os.PathLike)
+        self._dirs: tuple[Path_, ...] = (library_dir,) if one else tuple(library_dir or ())  # type: ignore[assignment,arg-type]
+        self._encoder = similar.encoder(model)
+
+    @functools.cached_property
+    def model(self) -> Any:
+        """The loaded model (`sst.inference`)."""
+        from sst import inference
+
+        return inference.load(self._name)
+
+    @property
+    def class_names(self) -> list[str]:
+        """The kinds of sounds that the model tells apart; empty where it was trained on none."""
+        return list(self.model.class_names)
+
+    def generate(
+        self,
+        out_file: Path_ | None = None,
+        audio_files: Sequence[Path_] = (),
+        weights: Sequence[float] | None = None,
+        normalize_weights: bool = True,
+        variance: float = 0.0,
+        seed: int | None = None,
+        *,
+        temperature: float = 1.0,
+        sample_rate: int | None = None,
+        subtype: str = "PCM_16",
+        overwrite: bool = False,
+    ) -> Generated:
+        """A random sound, or a mix of files; written to `out_file` if that is given.
+
+        Raises:
+            UsageError: weights that do not fit, a negative variance, a file that exists already.
+            NothingToDo: an audio file that cannot be read, or is silent.
+        """
+        from sst import recipe as recipes
+
+        seed = secrets.randbelow(recipes.LARGEST_SEED) if seed is None else seed
+        path = None if out_file is None else recipes.free_path(out_file, overwrite)
+        output = recipes.Output(sample_rate, subtype, to_text(self._name))
+        if audio_files:
+            (recipe,) = recipes.mixes(
+                self.model, audio_files, weights, normalize_weights, variance, 1, seed, output
+            )
+        elif weights or variance:
+            raise UsageError("weights and variance go with audio_files.")
+        else:
+            (recipe,) = recipes.draws(self.model, 1, seed, temperature, output)
+        wave = recipes.render(self.model, recipe)
+        if path is not None:
+            recipes.write(path, wave, recipe)
+        return Generated(wave, recipe.sample_rate, recipe, path)
+
+    def find_similar(
+        self, target_file: Path_, num_similar: int = 10, include_self: bool = False
+    ) -> list[Hit]:
+        """The sounds of the library nearest to a file, which need not be in it.
+
+        Raises:
+            UsageError: no library was given, or there is no such file.
+            NothingToDo: the file or the library cannot be read.
+        """
+        return similar.find(self.session, target_file, num_similar, include_self)
+
+    @functools.cached_property
+    def session(self) -> similar.Session:
+        """The library, brought up to date when it is first asked for; `refresh` does it again."""
+        if not self._dirs:
+            raise UsageError("Give library_dir to SoundSampleTool to search in it.")
+        return similar.open_session(self._encoder, self._dirs, self._engine)
+
+    def refresh(self) -> None:
+        """Notices what has changed in the library at the next search."""
+        self.__dict__.pop("session", None)
+
+    def predict(self, file: Path_, offset: float = 0.0) -> Any:
+        """The kind of sound in a file, from `offset` seconds on.
+
+        Raises:
+            ModelError: the model was trained without classes.
+        """
+        from sst import inference
+
+        classify = getattr(inference, "classify", None)
+        if classify is None or not self.class_names:
+            raise ModelError(f"The model {to_text(self._name)} has no classes.")
+        from sst.encoding import decoded_or_raise
+
+        (sound,) = decoded_or_raise([file], self.model.config.audio)
+        return classify(self.model, sound, offset)
