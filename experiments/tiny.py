@@ -1,0 +1,25 @@
+"""The first minutes: the bundled demo, or any folder, on two cores.
+
+tfds build tfds_builders/sample_library
+python -m pipelines.train --config experiments/tiny.py --workdir runs/demo --dataset sample_library/demo
+"""
+
+from sst.config import Config, ModelConfig, OptimConfig
+
+
+def get_config() -> Config:
+    """22 kHz, 2 s, small enough to end by itself within minutes."""
+    return Config(
+        name="tiny",
+        model=ModelConfig(latent_dim=64, width=128, encoder_blocks=3, decoder_blocks=2),
+        optim=OptimConfig(
+            batch_size=32,
+            learning_rate=2e-3,
+            ema_decay=0.99,
+            eval_every=50,
+            patience=4,
+            factor=0.3,
+            min_improvement=0.01,
+            min_lr=1e-4,
+        ),
+    )
