@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.cli import guarded
+from pipelines.narration import say
 from sst import config as configs
 from sst import workdir as workdirs
 from sst.config import Config
@@ -61,11 +63,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         workdirs.write_json(directory / "dataset.json", source | facts | sizes)
         fit.fit(config, dataset, directory, say, arguments.max_steps)
     return 0
-
-
-def say(text: str) -> None:
-    """Narration: on stderr."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
@@ -134,6 +131,4 @@ def choose_dataset(
 
 
 if __name__ == "__main__":
-    from pipelines.cli import guarded
-
     sys.exit(guarded(main))
