@@ -194,16 +194,16 @@ def _repair_ratings(directory: Path) -> None:
 @contextlib.contextmanager
 def _silenced() -> Iterator[None]:
     """Keeps the tracebacks that a damaged file causes in background threads off the screen."""
-    logger, hook = logging.getLogger("asyncio"), sys.excepthook
-    level = logger.level
+    logger = logging.getLogger("asyncio")
+    before = logger.level, sys.excepthook, sys.unraisablehook
     logger.setLevel(logging.CRITICAL + 1)
-    sys.excepthook = lambda *_: None
+    sys.excepthook = sys.unraisablehook = lambda *_: None
     try:
         yield
     finally:
         gc.collect()  # abandoned futures report themselves when they are collected
+        level, sys.excepthook, sys.unraisablehook = before
         logger.setLevel(level)
-        sys.excepthook = hook
 
 
 def digests(tree: Any) -> dict[str, str]:

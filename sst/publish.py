@@ -103,7 +103,7 @@ def export(source: Source, params: Any, stats: Any, row: Row) -> None:
 
 def encode(source: Source, params: Any, stats: Any, split: Split, rows: np.ndarray) -> np.ndarray:
     """Posterior means of some clips: float32 [len(rows), z]."""
-    program = _encoder(source.model, source.config)
+    program = _programs(source.model, source.config)[0]
     size = min(256, source.config.optim.batch_size)
     means = [
         np.asarray(program(params, stats, _batch(split, rows[chosen], mask)))[mask]
@@ -113,8 +113,12 @@ def encode(source: Source, params: Any, stats: Any, split: Split, rows: np.ndarr
 
 
 @functools.lru_cache(maxsize=1)
-def _encoder(model: ModuleType, config: Config) -> Callable[..., Any]:
-    return jax.jit(lambda params, stats, batch: model.encode(params, stats, batch, config)[0])
+def _programs(model: ModuleType, config: Config) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Compiled (encode to means, decode)."""
+    return (
+        jax.jit(lambda params, stats, batch: model.encode(params, stats, batch, config)[0]),
+        jax.jit(lambda params, stats, z: model.decode(params, stats, z, config)),
+    )
 
 
 def _batch(split: Split, rows: np.ndarray, mask: np.ndarray) -> Batch:
@@ -134,7 +138,7 @@ def show_examples(source: Source, params: Any, stats: Any) -> None:
     split, directory = source.dataset.validation, source.directory
     rows = np.arange(split.size)[:: max(split.size // EXAMPLES, 1)][:EXAMPLES]
     z = encode(source, params, stats, split, rows)
-    decoded = source.model.decode(params, stats, z, source.config)
+    decoded = _programs(source.model, source.config)[1](params, stats, z)
     if plots.available():
         frames = [int(split.n_frames[row]) for row in rows]
         plots.reconstructions(

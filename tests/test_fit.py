@@ -247,6 +247,7 @@ def test_an_export_that_a_kill_prevented_is_made_up_for(dataset, tmp_path):
     assert again.facts["step"] == best["step"] and again.digest == whole.digest
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_only_damaged_checkpoints_are_never_a_fresh_start(dataset, tmp_path):
     run(dataset, tmp_path, 12)
     for path in (tmp_path / "checkpoints").glob("step_*/meta/metadata"):
