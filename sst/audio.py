@@ -177,8 +177,8 @@ def read_comment(path: str | os.PathLike[str]) -> str:
         BadAudio: the file cannot be opened.
     """
     try:
-        with _open(path) as (file, _):
-            return file.comment
+        with _open(path) as (_, raw):
+            return containers.comment_of(raw)
     except OSError as error:
         raise BadAudio("unreadable", (error.strerror or "input error").lower(), path) from None
 
@@ -301,6 +301,8 @@ def _cut_short(n_read: int, file: sf.SoundFile, raw: BinaryIO) -> bool:
     body = min(round(BODY_S * file.samplerate), MAX_VALUES // file.channels)
     if n_read >= body:
         return False
+    if file.format == "OGG" and containers.ogg_is_cut(raw):
+        return True
     raw.seek(0)
     size = os.fstat(raw.fileno()).st_size - containers.id3_size(raw.read(10))
     least_s = size / 40_000 if file.format == "MP3" else 0.0  # at the highest bit rate there is
@@ -340,21 +342,20 @@ def _mono(wave: np.ndarray, sample_rate: int) -> tuple[np.ndarray, float]:
 def _dc_offset(mono: Wave, sample_rate: int) -> np.float32:
     """The offset of a recording that clearly has one, else 0.
 
-    Clear is a mean over a tenth of the peak, or a stretch of 50 ms that stays flat beside zero;
-    the start of a kick drum is neither.
+    Clear is a stretch of 50 ms that stays flat beside zero, or a mean over a tenth of the peak; a
+    kick drum has neither.
     """
     width = round(0.05 * sample_rate)
     if len(mono) < width:
         return np.float32(0)
     peak, mean = np.max(np.abs(mono)), np.mean(mono)
-    if abs(mean) > 0.1 * peak:
-        return mean
     blocks = mono[: len(mono) // width * width].reshape(-1, width)
     spans = blocks.max(axis=1) - blocks.min(axis=1)
     flattest = int(np.argmin(spans))
     offset = np.mean(blocks[flattest])
-    flat = spans[flattest] < abs(offset) / 2
-    return offset if flat and abs(offset) > ONSET / 2 * peak else np.float32(0)
+    if spans[flattest] < abs(offset) / 2 and abs(offset) > ONSET / 2 * peak:
+        return offset
+    return mean if abs(mean) > 0.1 * peak else np.float32(0)
 
 
 def _without_tail(sound: Wave) -> Wave:
@@ -383,7 +384,5 @@ def _riff_bytes(wave: np.ndarray, sample_rate: int, subtype: str, comment: str) 
     with sf.SoundFile(buffer, "w", sample_rate, channels, subtype, format="WAV") as file:
         # libsndfile stamps its PEAK chunk with the time: the same sound would give other bytes.
         sf._snd.sf_command(file._file, 0x1050, sf._ffi.NULL, 0)
-        if comment:
-            file.comment = comment
         file.write(wave)
-    return buffer.getvalue()
+    return containers.with_comment(buffer.getvalue(), comment) if comment else buffer.getvalue()

@@ -1,11 +1,15 @@
-"""What the first bytes and the chunk sizes of an audio file say, without decoding it."""
+"""What the bytes of an audio file say about themselves: formats, chunk sizes, comments."""
 
 import os
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 STREAMED = 0x7FFF_0000  # writers to a pipe put a size from here up where they do not know it
 SLACK = 64  # bytes that a careless writer may be short of what its header says
+
+MAX_CHUNKS = 1000
+MAX_COMMENT = 1 << 20  # bytes
 
 _FOREIGN = (  # offset, bytes, what it is: containers that libsndfile does not open
     (4, b"ftyp", "AAC or ALAC (.m4a, .mp4)"),
@@ -38,28 +42,34 @@ def foreign_format(head: bytes) -> str:
     return ""
 
 
-def data_chunk(file: BinaryIO, max_chunks: int = 1000) -> DataChunk | None:
-    """The sound chunk of a RIFF or AIFF file; None for other formats or when there is none.
-
-    Sizes that make no sense end the walk: it never runs longer than `max_chunks` steps.
-    """
+def data_chunk(file: BinaryIO) -> DataChunk | None:
+    """The sound chunk of a RIFF or AIFF file; None for other formats or when there is none."""
     size = os.fstat(file.fileno()).st_size
+    for name, start, length, little in _chunks(file):
+        if name in (b"data", b"SSND"):
+            return DataChunk(start, length, size - start, little)
+    return None
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int, bool]]:
+    """(name, offset of the content, bytes, little endian) of each chunk of a RIFF or AIFF file.
+
+    Sizes that make no sense end the walk: it never has more than `MAX_CHUNKS` steps.
+    """
     file.seek(0)
     head = file.read(12)
     if len(head) < 12 or head[:4] not in (b"RIFF", b"RIFX", b"FORM"):
-        return None
+        return
     little = head[:4] == b"RIFF"
     position = 12
-    for _ in range(max_chunks):
+    for _ in range(MAX_CHUNKS):
         file.seek(position)
         chunk = file.read(8)
         if len(chunk) < 8:
-            return None
+            return
         (length,) = struct.unpack("<I" if little else ">I", chunk[4:])
-        if chunk[:4] in (b"data", b"SSND"):
-            return DataChunk(position + 8, length, size - position - 8, little)
+        yield chunk[:4], position + 8, length, little
         position += 8 + length + (length & 1)
-    return None
 
 
 def missing_bytes(chunk: DataChunk) -> int:
@@ -77,6 +87,45 @@ def forgotten_bytes(file: BinaryIO, chunk: DataChunk) -> int:
     (length,) = struct.unpack("<I" if chunk.little_endian else ">I", following[4:])
     is_chunk = following[:4].isascii() and following[:3].isalnum() and length <= chunk.present - 8
     return 0 if is_chunk else chunk.present
+
+
+def ogg_is_cut(file: BinaryIO) -> bool:
+    """Whether the last page of an Ogg file is incomplete."""
+    size = os.fstat(file.fileno()).st_size
+    start = max(0, size - 70_000)  # a page has at most 65,307 bytes
+    file.seek(start)
+    tail = file.read(size - start)
+    page = tail.rfind(b"OggS")
+    table = tail[page + 27 :]
+    n_segments = tail[page + 26] if page >= 0 and len(tail) > page + 26 else 256
+    return len(table) < n_segments or len(table) < n_segments + sum(table[:n_segments])
+
+
+def with_comment(wav: bytes, comment: str) -> bytes:
+    """A little-endian WAV file with a comment chunk at its end.
+
+    Raises:
+        ValueError: for a comment of more than `MAX_COMMENT` bytes.
+    """
+    text = comment.encode("utf-8") + b"\0"
+    if len(text) > MAX_COMMENT:
+        raise ValueError(f"a comment of {len(text):,} bytes is too long")
+    text += b"\0" * (len(text) & 1)
+    info = b"INFOICMT" + struct.pack("<I", len(text)) + text
+    body = wav[8:] + b"\0" * (len(wav) & 1) + b"LIST" + struct.pack("<I", len(info)) + info
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def comment_of(file: BinaryIO) -> str:
+    """The comment of a WAV file, "" if there is none."""
+    for name, start, length, little in _chunks(file):
+        if name == b"LIST" and little and 12 <= length <= MAX_COMMENT + 16:
+            file.seek(start)
+            info = file.read(length)
+            if info[:8] == b"INFOICMT":
+                (size,) = struct.unpack("<I", info[8:12])
+                return info[12 : 12 + size].split(b"\0")[0].decode("utf-8", "replace")
+    return ""
 
 
 def id3_size(head: bytes) -> int:

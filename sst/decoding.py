@@ -289,6 +289,7 @@ def _result(
 
 def serve(audio: dict[str, Any], timeout_s: float) -> None:
     """The worker's life: reads paths from stdin and answers each on stdout, until stdin ends."""
+    from sst import audio as _  # noqa: F401 loaded before the clock of the first file starts
     from sst import features
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means

@@ -1,6 +1,7 @@
 """Finding samples in folders: stable ids, labels, and what else was seen."""
 
 import collections
+import difflib
 import errno
 import hashlib
 import os
@@ -53,9 +54,11 @@ def samples_or_raise(dirs: Sequence[str | os.PathLike[str]]) -> Survey:
     """`survey`, for callers that cannot go on without a sample.
 
     Raises:
-        UsageError: one of `dirs` is not a folder.
+        UsageError: one of `dirs` is not a folder, or there is none.
         NothingToDo: there is no audio file, said with what there is instead.
     """
+    if not dirs:
+        raise UsageError("No folder was given.")
     found = survey(dirs)
     if not found.samples:
         raise NothingToDo(_nothing_found([os.fspath(d) for d in dirs], found))
@@ -130,7 +133,19 @@ def _folder(path: str | os.PathLike[str]) -> str:
         return full
     if os.path.exists(full):
         raise UsageError(f"{to_text(full)} is a file; give the folder that holds the samples.")
-    raise UsageError(f"No folder {to_text(full)}. (Looked from {to_text(os.getcwd())}.)")
+    raise UsageError(f"No folder {to_text(full)}.{_similar_folder(full)}")
+
+
+def _similar_folder(missing: str) -> str:
+    """A folder beside the missing one that it may have been meant for."""
+    parent, name = os.path.split(missing)
+    try:
+        with os.scandir(parent) as listing:
+            folders = [entry.name for entry in listing if entry.is_dir()]
+    except OSError:
+        return f" (Looked from {to_text(os.getcwd())}.)"
+    near = difflib.get_close_matches(name, folders, n=1)
+    return f" Did you mean {to_text(os.path.join(parent, near[0]))}?" if near else ""
 
 
 def _outermost(roots: Iterable[str]) -> list[str]:
@@ -201,8 +216,8 @@ def _without_prefix(leaf: str, pack: str) -> str:
     if not wanted:
         return leaf
     for end, char in enumerate(leaf):
-        if not wanted:
-            return leaf[end:].strip(" -_.") or leaf
+        if not wanted:  # the name goes on after the pack's: only as a new word
+            return leaf if char.isalnum() else leaf[end:].strip(" -_.") or leaf
         if char.isalnum() and char.casefold() != wanted.pop(0):
             return leaf
     return leaf

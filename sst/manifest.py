@@ -3,13 +3,14 @@
 import collections
 import csv
 import dataclasses
+import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sst import files, splits
-from sst.config import AudioConfig, to_dict
+from sst.config import AudioConfig, from_dict, to_dict
 from sst.errors import UsageError
 from sst.files import Sample, Survey
 from sst.records import Reject
@@ -40,6 +41,17 @@ class Options:
     def audio(self) -> AudioConfig:
         """The transform at this rate."""
         return AudioConfig.at_rate(self.sample_rate, self.clip_seconds)
+
+
+def options(values: Mapping[str, Any]) -> Options:
+    """`Options` from a mapping. Raises UsageError for an unknown key or a value out of range."""
+    known = ["name", "sample_dirs", *(field.name for field in dataclasses.fields(Options))]
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}."
+            raise UsageError(f"--config has no key {key!r}; {hint}")
+    return from_dict(Options, dict(values), "--config")
 
 
 def request(sample_dirs: Sequence[str], options: Options, found: Survey, demo: bool) -> dict:

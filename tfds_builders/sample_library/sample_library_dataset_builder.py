@@ -19,7 +19,7 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from sst import files, manifest, records, splits
-from sst.config import from_dict, to_dict
+from sst.config import to_dict
 from sst.errors import Interrupted, ModelError, NothingToDo, ResourceError, UsageError, UserError
 
 DEMO = Path(__file__).resolve().parent / "demo"
@@ -55,7 +55,7 @@ class SampleLibraryConfig(tfds.core.BuilderConfig):
                 raise UsageError(
                     f'--config needs a "name" of letters, digits, _ - and ., not {name!r}.'
                 )
-            self.options = from_dict(manifest.Options, options, "--config")
+            self.options = manifest.options(options)
         super().__init__(name=name)
         self.sample_dirs = [sample_dirs] if isinstance(sample_dirs, str) else list(sample_dirs)
         for key, value in to_dict(self.options).items():
@@ -113,12 +113,19 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 it is printed and becomes the exit code.
         """
         config = kwargs.get("download_config") or tfds.download.DownloadConfig()
-        with _told(), _locked(self.data_path.parent):
-            if config.download_mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO:
-                return super().download_and_prepare(**kwargs)
-            self._beam = config if config.beam_options or config.beam_runner else None
+        if config.download_mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO:
+            return super().download_and_prepare(**kwargs)
+        with _told():
+            if not self.builder_config.sample_dirs:
+                raise UsageError('--config needs "sample_dirs": a list of folders.')
             self._found = files.samples_or_raise(self.builder_config.sample_dirs)
             self._request = self._make_request()
+            self._beam = config if config.beam_options or config.beam_runner else None
+            self._prepare(config, kwargs)
+        return None
+
+    def _prepare(self, config: Any, kwargs: dict[str, Any]) -> None:
+        with _locked(self.data_path.parent):
             if self.data_path.exists() and not config.download_mode.overwrite_dataset:
                 return self._reuse()
             _remove_stale(self.data_path)
@@ -127,7 +134,6 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             _say(f"{self._title}: {manifest.summary(self.info.metadata)}")
             if self.info.metadata["skipped"]:
                 _say(f"The skipped files and why: {self.data_path / 'skipped.csv'}")
-        return None
 
     @property
     def _title(self) -> str:
@@ -268,15 +274,16 @@ def _locked(folder: Path) -> Iterator[None]:
         return
     with _disk_errors(folder):
         os.makedirs(folder, exist_ok=True)
-        lock = open(os.path.join(folder, ".lock"), "w")  # noqa: SIM115 closed below
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ResourceError(
-                f"Another build is writing {folder}. Wait until it is done."
-            ) from None
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+    except BlockingIOError:
+        raise ResourceError(f"Another build is writing {folder}. Wait until it is done.") from None
+    finally:
+        os.close(lock)
+        with contextlib.suppress(OSError):  # unless there is something in it
+            os.rmdir(folder)
 
 
 def _remove_stale(data_path: Path) -> None:
