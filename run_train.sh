@@ -34,6 +34,7 @@ python=.venv/bin/python
 run=runs/$name
 out=out/$name
 
+mkdir -p out runs
 step() { printf '\n== %s\n' "$*" >&2; }
 
 step "1. Dataset: the sounds of $samples as sample_library/$name (starting TensorFlow Datasets takes a moment)"

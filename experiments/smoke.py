@@ -1,7 +1,8 @@
 """Does the machine work? Three evaluations of a model too small to be of use, in seconds.
 
 tfds build tfds_builders/sample_library
-python -m pipelines.train --config experiments/smoke.py --workdir runs/smoke --dataset sample_library/demo
+python -m pipelines.train --config experiments/smoke.py --workdir runs/smoke \\
+    --dataset sample_library/demo
 """
 
 from sst.config import Config, ModelConfig, OptimConfig

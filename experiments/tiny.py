@@ -1,7 +1,8 @@
 """The first minutes: the bundled demo, or any folder, on two cores.
 
 tfds build tfds_builders/sample_library
-python -m pipelines.train --config experiments/tiny.py --workdir runs/demo --dataset sample_library/demo
+python -m pipelines.train --config experiments/tiny.py --workdir runs/demo \\
+    --dataset sample_library/demo
 """
 
 from sst.config import Config, ModelConfig, OptimConfig
