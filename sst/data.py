@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -200,9 +201,11 @@ def _open(path: Path, dataset: str) -> Any:
     import tensorflow_datasets as tfds  # Imported here: it costs a second
 
     try:
-        builder = tfds.builder_from_directory(str(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # TFDS's own, about protobuf
+            builder = tfds.builder_from_directory(str(path))
     except (ValueError, KeyError, OSError) as error:
-        raise ModelError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+        raise ModelError(f"{path} is damaged: {_first_line(error)}") from error
     form = getattr(builder.info.file_format, "value", builder.info.file_format)
     if form != "array_record":
         raise ModelError(
@@ -218,9 +221,9 @@ def _read_split(builder: Any, split: str, audio: AudioConfig) -> Split:
     skip = {"wave": tfds.decode.SkipDecoding()}
     try:
         return _gather(builder.as_data_source(split=split, decoders=skip), audio)
-    except (TypeError, ValueError, KeyError, OSError, IndexError) as error:
+    except (TypeError, ValueError, KeyError, OSError, IndexError, RuntimeError) as error:
         raise ModelError(
-            f"The {split} records in {builder.data_dir} are damaged: {str(error).splitlines()[0]}"
+            f"The {split} records in {builder.data_dir} are damaged: {_first_line(error)}"
         ) from error
 
 
@@ -244,3 +247,7 @@ def _gather(source: Any, audio: AudioConfig) -> Split:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

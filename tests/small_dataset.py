@@ -49,41 +49,9 @@ def write(
     """Builds sample_library/NAME under `data_dir` and returns the directory of its version."""
     import tensorflow_datasets as tfds
 
-    text, f32 = tfds.features.Text(), np.float32
-    encoding = tfds.features.Encoding.BYTES
-
-    class Builder(tfds.core.GeneratorBasedBuilder):
-        VERSION = tfds.core.Version("1.0.0")
-        BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name)]
-        pkg_dir_path = data_dir
-
-        @classmethod
-        def get_metadata(cls):
-            return tfds.core.utils.dataset_metadata.DatasetMetadata("", "", "", [])
-
-        def _info(self):
-            features = {key: text for key in ("id", "path", "label", "digest")}
-            features |= {key: f32 for key in ("onset_s", "duration_s", "peak_db")}
-            features["sample_rate"] = np.int32
-            features["wave"] = tfds.features.Tensor(shape=(None,), dtype=np.int16, encoding=encoding)
-            features["log_mel"] = tfds.features.Tensor(
-                shape=(None, audio.n_mels), dtype=np.float16, encoding=encoding
-            )
-            return tfds.core.DatasetInfo(
-                builder=self, features=tfds.features.FeaturesDict(features)
-            )
-
-        def _split_generators(self, dl_manager):
-            return {"train": self._rows(n_train, 0), "validation": self._rows(n_validation, 1)}
-
-        def _rows(self, n, seed):
-            return [(record["id"], record) for record in records(n, audio, seed)]
-
-        def _generate_examples(self):
-            raise AssertionError("the splits are lists")
-
-    Builder.name = "sample_library"
-    builder = Builder(data_dir=str(data_dir), config=name, file_format=file_format)
+    with tfds.core.registered.skip_registration():
+        builder_class = _builder_class(name, n_train, n_validation, audio)
+    builder = builder_class(data_dir=str(data_dir), config=name, file_format=file_format)
     builder.download_and_prepare()
     path = Path(builder.data_dir)
     metadata = {
@@ -95,3 +63,46 @@ def write(
     }
     (path / "metadata.json").write_text(json.dumps(metadata))
     return path
+
+
+def _builder_class(name: str, n_train: int, n_validation: int, audio: AudioConfig) -> type:
+    import tensorflow_datasets as tfds
+
+    text, f32, tensor = tfds.features.Text(), np.float32, tfds.features.Tensor
+    encoding = tfds.features.Encoding.BYTES
+
+    class Builder(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+        BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name)]
+        pkg_dir_path = Path(__file__).parent
+
+        @classmethod
+        def get_metadata(cls):
+            return tfds.core.utils.dataset_metadata.DatasetMetadata("", "", "", [])
+
+        def _info(self):
+            features = {key: text for key in ("id", "path", "label", "digest")}
+            features |= {key: f32 for key in ("onset_s", "duration_s", "peak_db")}
+            features["sample_rate"] = np.int32
+            features["wave"] = tfds.features.Tensor(
+                shape=(None,), dtype=np.int16, encoding=encoding
+            )
+            features["log_mel"] = tensor(
+                shape=(None, audio.n_mels), dtype=np.float16, encoding=encoding
+            )
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict(features)
+            )
+
+        def _split_generators(self, dl_manager):
+            sizes = {"train": n_train, "validation": n_validation}
+            return {name: self._rows(n, seed) for seed, (name, n) in enumerate(sizes.items()) if n}
+
+        def _rows(self, n, seed):
+            return [(record["id"], record) for record in records(n, audio, seed)]
+
+        def _generate_examples(self):
+            raise AssertionError("the splits are lists")
+
+    Builder.name = "sample_library"
+    return Builder
