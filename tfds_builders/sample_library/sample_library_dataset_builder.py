@@ -33,7 +33,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (UserError, KeyboardInterrupt) as error:
-        if "tensorflow_datasets.scripts.cli.main" not in sys.modules:
+        if "tensorflow_datasets.scripts.cli.build" not in sys.modules:
             raise
         if isinstance(error, KeyboardInterrupt):
             error = Interrupted("Stopped. Nothing was written; the same command starts again.")
