@@ -145,17 +145,10 @@ def _neighbours(x: Any) -> tuple[Any, Any]:
 
 def _sum_per_hill(starts: Any, x: Any) -> Any:
     """The sum of `x` over the run of bins that each bin belongs to; runs begin at `starts`."""
-    ends = jnp.concatenate([starts[..., 1:], jnp.ones_like(starts[..., :1])], axis=-1)
-    up_to = _running_sum(starts, x)
-    onwards = jnp.flip(_running_sum(jnp.flip(ends, -1), jnp.flip(x, -1)), -1)
-    return up_to + onwards - x
-
-
-def _running_sum(starts: Any, x: Any) -> Any:
-    def join(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
-        return a[0] | b[0], jnp.where(b[0], b[1], a[1] + b[1])
-
-    return jax.lax.associative_scan(join, (starts, x), axis=-1)[1]
+    bins = x.shape[-1]
+    first = jnp.arange(x.size // bins).reshape(*x.shape[:-1], 1) * bins
+    hill = (first + jnp.cumsum(starts.at[..., 0].set(False), axis=-1)).ravel()
+    return jnp.zeros(x.size).at[hill].add(x.ravel())[hill].reshape(x.shape)
 
 
 def _db(power: Any) -> Any:
