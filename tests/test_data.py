@@ -122,7 +122,9 @@ def test_damaged_data_is_a_sentence(tmp_path):
     path = small_dataset.write(tmp_path, "bad", 30, 3)
     shard = next(path.glob("*train*"))
     whole = shard.read_bytes()
-    for damage in (whole[: len(whole) // 2], b"", bytes([whole[0] ^ 1]) + whole[1:]):
+    middle = len(whole) // 3
+    flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    for damage in (whole[: len(whole) // 2], b"", flipped):
         shard.write_bytes(damage)
         with pytest.raises(ModelError, match="damaged"):
             data.load("sample_library/bad", AUDIO, tmp_path)
