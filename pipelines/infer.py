@@ -116,9 +116,8 @@ def embed(arguments: argparse.Namespace) -> None:
         onsets=np.array(onsets, np.float32),
         embeddings=np.stack(vectors).astype(np.float32),
     )
-    say(
-        f"wrote {out}: {plural(len(found), 'sound')}, {len(vectors[0])} numbers each{_lost(skipped)}"
-    )
+    size = f"{plural(len(found), 'sound')}, {len(vectors[0])} numbers each"
+    say(f"wrote {out}: {size}{_lost(skipped)}")
     _strict(arguments, skipped)
 
 

@@ -1,9 +1,10 @@
 """From files to vectors: decoded on all cores while the model encodes in batches."""
 
 import concurrent.futures
+import contextlib
 import itertools
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,15 +44,18 @@ def heard(
     """
     done: dict[str, np.ndarray] = {}
     stream = decoding.decode_many([Path(p) for p in paths], encoder.audio, workers=workers)
-    with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        waiting: concurrent.futures.Future[list[Heard]] | None = None
-        while batch := list(itertools.islice(stream, BATCH)):
-            following = thread.submit(_embed, encoder, batch, has, done)
-            if waiting is not None:
-                yield waiting.result()
-            waiting = following
-        if waiting is not None:
-            yield waiting.result()
+    # The decoding is what goes to another thread: XLA's programs for the CPU have been seen to
+    # crash in a thread that did not compile them.
+    closing = contextlib.closing(stream)  # type: ignore[type-var]  # a generator
+    with closing, concurrent.futures.ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(_batch, stream)
+        while batch := coming.result():
+            coming = thread.submit(_batch, stream)
+            yield _embed(encoder, batch, has, done)
+
+
+def _batch(stream: Iterator[decoding.Decoded | decoding.Skipped]) -> list[Any]:
+    return list(itertools.islice(stream, BATCH))
 
 
 def existing(path: str | os.PathLike[str]) -> Path:

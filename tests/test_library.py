@@ -81,7 +81,7 @@ def test_a_renamed_file_and_folder_cost_nothing(folder, tmp_path, monkeypatch):
     (folder / "pack0").rename(folder / "pack9")
     (folder / "pack1/kick/kick0.wav").rename(folder / "pack1/kick/boom.wav")
     with monkeypatch.context() as patch:
-        patch.setattr(library.decoding, "decode_many", lambda *_, **__: iter(()))
+        patch.setattr(library.decoding, "decode_many", lambda *_, **__: (path for path in ()))
         report, rows, heard = scan(folder)
     assert (report.moved, report.encoded, heard) == (7, 0, 0)
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
@@ -371,6 +371,7 @@ def test_readers_beside_a_scan_always_see_whole_batches(folder):
     def read():
         while not stop.is_set():
             rows = library.rows(place)
+            time.sleep(0.02)
             if len(rows.paths) != len(rows.vectors):
                 failures.append(rows)
 
