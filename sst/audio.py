@@ -279,8 +279,7 @@ def _wanted(wave: np.ndarray, body: int, lead: int) -> int:
 def _usable(wave: np.ndarray, file: sf.SoundFile, raw: BinaryIO) -> Recording:
     """Refuses what decodes without an error and is no sound all the same."""
     seconds = len(wave) / file.samplerate
-    compressed = file.subtype in ("VORBIS", "MPEG_LAYER_III", "MPEG_LAYER_II", "OPUS")
-    if compressed and _cut_short(len(wave), file, raw):
+    if file.format in ("OGG", "MP3") and _cut_short(len(wave), file, raw):
         raise BadAudio("truncated", f"only {1000 * seconds:,.0f} ms of it can be decoded")
     if not len(wave):
         raise BadAudio("empty", "it holds no samples")
@@ -301,12 +300,12 @@ def _cut_short(n_read: int, file: sf.SoundFile, raw: BinaryIO) -> bool:
     body = min(round(BODY_S * file.samplerate), MAX_VALUES // file.channels)
     if n_read >= body:
         return False
-    if file.format == "OGG" and containers.ogg_is_cut(raw):
-        return True
-    raw.seek(0)
-    size = os.fstat(raw.fileno()).st_size - containers.id3_size(raw.read(10))
-    least_s = size / 40_000 if file.format == "MP3" else 0.0  # at the highest bit rate there is
-    return n_read == 0 or n_read < 0.95 * file.frames or n_read / file.samplerate < least_s / 4
+    if file.format == "OGG":
+        return n_read == 0 or containers.ogg_is_cut(raw)
+    size, states_length = containers.mp3_facts(raw)
+    least_s = size / 40_000 / 4  # a quarter of what it lasts at the highest bit rate there is
+    too_few = states_length and n_read < 0.95 * file.frames
+    return too_few or n_read / file.samplerate < least_s
 
 
 def _two_dimensional(wave: Any) -> np.ndarray:
@@ -358,7 +357,7 @@ def _dc_offset(mono: Wave, sample_rate: int) -> np.float32:
     return mean if abs(mean) > 0.1 * peak else np.float32(0)
 
 
-def _without_tail(sound: Wave) -> Wave:
+def _without_tail(sound: Wave) -> Float[np.ndarray, " m"]:
     """Ends at the last sample over -80 dB of the peak."""
     loud = np.abs(sound) > TAIL * np.max(np.abs(sound))
     return sound[: len(sound) - int(np.argmax(loud[::-1]))]

@@ -128,7 +128,20 @@ def comment_of(file: BinaryIO) -> str:
     return ""
 
 
-def id3_size(head: bytes) -> int:
+def mp3_facts(file: BinaryIO) -> tuple[int, bool]:
+    """(bytes without the ID3v2 tag in front, whether the first frame states the number of frames).
+
+    Without that statement a decoder only guesses the length from the size.
+    """
+    size = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    tag = _id3_size(file.read(10))
+    file.seek(tag)
+    head = file.read(8192)
+    return size - tag, b"Xing" in head or b"Info" in head
+
+
+def _id3_size(head: bytes) -> int:
     """Bytes of an ID3v2 tag at the start of a file, 0 if there is none."""
     if len(head) < 10 or head[:3] != b"ID3":
         return 0

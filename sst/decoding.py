@@ -160,7 +160,8 @@ class _Pool:
         """Gives every worker with less than one batch another one; starts workers as needed."""
         while self.todo:
             free = min(self.workers, key=lambda w: len(w.pending), default=None)
-            if (free is None or free.pending) and len(self.workers) < self.n_workers:
+            crowded = free is None or (free.pending and len(self.todo) > BATCH)
+            if crowded and len(self.workers) < self.n_workers:
                 free = _Worker(self.audio, self.timeout_s)
                 self.workers.append(free)
                 self.selector.register(free.output, selectors.EVENT_READ, free)

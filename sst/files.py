@@ -70,7 +70,8 @@ def survey(dirs: Sequence[str | os.PathLike[str]]) -> Survey:
     roots = _outermost([_folder(d) for d in dirs])
     samples: list[Sample] = []
     others: collections.Counter[str] = collections.Counter()
-    hidden, closed = 0, []
+    closed: list[str] = []
+    hidden = 0
     for name, root in zip(_root_names(roots), roots, strict=True):
         for entry, relative in _walk(root, closed):
             info = _regular(entry)

@@ -111,7 +111,7 @@ def test_laws_hold_for_any_library(data):
         assert "validation" in split.names
 
 
-@pytest.mark.parametrize("ratio", [0.0, 1.0, -1, 2, float("nan")])
+@pytest.mark.parametrize("ratio", [0.0, 1.0, -1.0, 2.0, float("nan")])
 def test_a_ratio_that_leaves_one_side_empty_is_refused(ratio):
     with pytest.raises(UsageError, match="train_ratio"):
         splits.assign(["a/1.wav", "a/2.wav"], ["", ""], "ab", ratio)

@@ -120,7 +120,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 raise UsageError('--config needs "sample_dirs": a list of folders.')
             self._found = files.samples_or_raise(self.builder_config.sample_dirs)
             self._request = self._make_request()
-            self._beam = config if config.beam_options or config.beam_runner else None
+            self._beam: Any = config if config.beam_options or config.beam_runner else None
             self._prepare(config, kwargs)
         return None
 
@@ -232,7 +232,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _decode_with_beam(self, samples: Sequence[files.Sample]) -> list[tuple[list, list]]:
         import apache_beam as beam
 
-        options = self.builder_config.options
+        options, given = self.builder_config.options, self._beam
         chunks = [samples[i : i + CHUNK] for i in range(0, len(samples), CHUNK)]
         write = functools.partial(
             records.write_chunk,
@@ -240,7 +240,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             audio=options.audio,
             timeout_s=options.timeout_s,
         )
-        with beam.Pipeline(runner=self._beam.beam_runner, options=self._beam.beam_options) as run:
+        with beam.Pipeline(runner=given.beam_runner, options=given.beam_options) as run:
             _ = run | beam.Create(list(enumerate(chunks))) | beam.Reshuffle() | beam.MapTuple(write)
         return [records.read_chunk(self._spool, chunk) for chunk in range(len(chunks))]
 
