@@ -10,6 +10,7 @@ import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pipelines.cli import guarded
 from pipelines.narration import say
@@ -93,7 +94,9 @@ def choose_config(
     assert config is not None
     for name, value in overrides:
         config = configs.override(config, name, value)
-    return config if saved is None else workdirs.reconcile(saved, config, directory)
+    if saved is None or not workdirs.started(directory):
+        return config
+    return workdirs.reconcile(saved, config, directory)
 
 
 def read_config(path: str) -> Config:
@@ -111,14 +114,12 @@ def read_config(path: str) -> Config:
     return made
 
 
-def choose_dataset(
-    name: str | None, data_dir: str | None, directory: Path
-) -> dict[str, str | None]:
-    """Name and place of the dataset: the given ones, or the run's own."""
+def choose_dataset(name: str | None, data_dir: str | None, directory: Path) -> dict[str, Any]:
+    """`dataset` and `data_dir` (None: where TFDS has it): the given ones, or the run's own."""
     saved = workdirs.read_json(directory / "dataset.json") or {}
     if name is None and not saved:
         raise UsageError(f"No run in {directory}: give --dataset sample_library/NAME.")
-    if saved and name not in (None, saved["dataset"]):
+    if workdirs.started(directory) and name not in (None, saved["dataset"]):
         raise UsageError(
             f"The run in {directory} trains on {saved['dataset']}, not on {name}. "
             "Give another --workdir."

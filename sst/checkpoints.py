@@ -197,7 +197,8 @@ def _silenced() -> Iterator[None]:
     logger = logging.getLogger("asyncio")
     before = logger.level, sys.excepthook, sys.unraisablehook
     logger.setLevel(logging.CRITICAL + 1)
-    sys.excepthook = sys.unraisablehook = lambda *_: None
+    sys.excepthook = lambda *_: None
+    sys.unraisablehook = lambda _: None
     try:
         yield
     finally:

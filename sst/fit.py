@@ -6,7 +6,7 @@ from types import ModuleType
 
 import jax
 
-from sst import checkpoints, train
+from sst import checkpoints, train, workdir
 from sst.config import Config
 from sst.data import Dataset
 from sst.errors import ModelError, UsageError
@@ -101,9 +101,7 @@ def _variables(
 ) -> checkpoints.SavedModel:
     """The initial parameters and the constants of the data set, the same at every resume."""
     folder = directory / "initial"
-    if not folder.exists():
-        if any((directory / "checkpoints").glob(f"{checkpoints.PREFIX}_*")):
-            raise ModelError(f"{folder} is missing, and {directory} cannot go on without it.")
+    if not workdir.started(directory):
         split = dataset.train
         stats = model.data_stats(split.log_mel, split.n_frames, split.peak_db, config)
         params = model.init(jax.random.key(config.seed), config, stats)

@@ -12,11 +12,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from sst import data, plateau, speed, train, workdir
-from sst.checkpoints import Store
+from sst import checkpoints, data, plateau, speed, train, workdir
 from sst.config import Config
 from sst.data import Dataset, Split
-from sst.errors import Interrupted, UserError
+from sst.errors import Interrupted, ModelError, UserError
 from sst.publish import Publisher, Source
 from sst.runlog import Row, RunLog, duration, evaluation_line
 
@@ -39,7 +38,9 @@ class Run:
 class Session:
     """One sitting of a run, from the restored or initial state on."""
 
-    def __init__(self, run: Run, store: Store, stats: Any, state: train.TrainState) -> None:
+    def __init__(
+        self, run: Run, store: checkpoints.Store, stats: Any, state: train.TrainState
+    ) -> None:
         self.run, self.store, self.log = run, store, run.log
         self.step = int(state.step)
         self.plateau = train.to_host(state.plateau)
@@ -277,5 +278,8 @@ def _mean(terms: Sequence[dict[str, Any]], name: str) -> float:
 
 
 def _exported_step(directory: Path) -> int | None:
-    manifest = workdir.read_json(directory / "model" / "manifest.json")
-    return None if manifest is None else manifest["facts"]["step"]
+    """The step of the exported model, None if there is none that is intact."""
+    try:
+        return checkpoints.load_model(directory / "model").facts["step"]
+    except (ModelError, KeyError):
+        return None

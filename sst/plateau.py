@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from optax import contrib
 
 from sst.config import OptimConfig
 
-State = contrib.ReduceLROnPlateauState
+State: TypeAlias = contrib.ReduceLROnPlateauState
 
 SLACK = 1e-5  # 1e-3 * 0.1**3 is a little above 1e-6 in float32
 

@@ -122,9 +122,8 @@ def _programs(model: ModuleType, config: Config) -> tuple[Callable[..., Any], Ca
 
 
 def _batch(split: Split, rows: np.ndarray, mask: np.ndarray) -> Batch:
-    return Batch(
-        split.log_mel[rows].astype(np.float32), split.n_frames[rows], split.peak_db[rows], mask
-    )
+    chosen: tuple[Any, ...] = (split.log_mel[rows], split.n_frames[rows], split.peak_db[rows], mask)
+    return Batch(chosen[0].astype(np.float32), *chosen[1:])
 
 
 def draw_losses(source: Source, rows: list[Row]) -> None:

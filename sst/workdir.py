@@ -104,6 +104,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return content
 
 
+def started(workdir: Path) -> bool:
+    """Whether there is a checkpoint: until then a run may begin anew in any way."""
+    return any((workdir / "checkpoints").glob("step_*"))
+
+
 def saved_config(workdir: Path) -> Config | None:
     """The configuration that the run was started with."""
     content = read_json(workdir / "config.json")

@@ -11,7 +11,7 @@ import pytest
 
 from sst import checkpoints, data, fit, plots, train, workdir
 from sst.config import Config, ModelConfig, OptimConfig
-from sst.errors import Interrupted, ModelError, UsageError, UserError
+from sst.errors import Interrupted, ModelError, ResourceError, UsageError, UserError
 from tests import linear_model
 from tests.small_dataset import AUDIO, records
 
@@ -241,7 +241,7 @@ def test_rows_after_the_last_durable_step_are_written_anew(dataset, tmp_path, st
 def test_an_export_that_a_kill_prevented_is_made_up_for(dataset, tmp_path):
     best = run(dataset, tmp_path, 12)
     whole = checkpoints.load_model(tmp_path / "model")
-    (tmp_path / "model" / "manifest.json").unlink()
+    (tmp_path / "model" / "manifest.json").write_text("{}")
     run(dataset, tmp_path, 12)
     again = checkpoints.load_model(tmp_path / "model")
     assert again.facts["step"] == best["step"] and again.digest == whole.digest
@@ -262,6 +262,21 @@ def test_a_lost_beginning_is_never_a_fresh_start(dataset, tmp_path):
     (tmp_path / "initial" / "manifest.json").unlink()
     with pytest.raises(ModelError):
         run(dataset, tmp_path, 8)
+
+
+def test_before_the_first_checkpoint_everything_may_change(dataset, tmp_path):
+    noisy = dataclasses.replace(CONFIG, optim=dataclasses.replace(CONFIG.optim, eval_every=99))
+
+    def stop(text):
+        if text.startswith("compiled"):
+            raise ResourceError("a full disk")
+
+    with pytest.raises(ResourceError):
+        run(dataset, tmp_path, 4, config=noisy, told=Told(stop))
+    model = dataclasses.replace(CONFIG.model, latent_dim=3)
+    run(dataset, tmp_path, 4, config=dataclasses.replace(CONFIG, model=model))
+    params = checkpoints.load_model(tmp_path / "model").params
+    assert params["up"]["kernel"].shape[0] == 3
 
 
 def test_a_dataset_that_has_changed_is_refused(dataset, tmp_path):
