@@ -49,7 +49,7 @@ def generate(arguments: argparse.Namespace) -> None:
         recipe.write(path, wave, one)
         if not sys.stdout.isatty():
             _results().put(f"{path}\n")
-        say(f"wrote {path} ({_described(one, model, wave.any())})")
+        say(f"wrote {path} ({_described(one, model, bool(wave.any()))})")
     if arguments.seed is None and _is_random(arguments):
         say(f"seed {seed}: --seed {seed} gives the same again")
 

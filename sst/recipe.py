@@ -102,7 +102,7 @@ def mixes(
     from sst import inference
 
     sounds, latents = _encoded(model, paths)
-    mixed = inference.mix(latents, jnp.asarray(weights), normalize=normalize_weights)
+    mixed = inference.mix(jnp.asarray(latents), jnp.asarray(weights), normalize=normalize_weights)
     base = dataclasses.replace(
         _base(model, "mix", seed, output),
         variance=variance,
