@@ -217,6 +217,7 @@ class _Worker:
         )
         assert self.process.stdout and self.process.stdin
         self.output, self.input = self.process.stdout, self.process.stdin
+        _widen(self.output.fileno())
 
     def send(self, files: list[tuple[int, str | Path]]) -> None:
         self.pending.extend(files)
@@ -259,6 +260,14 @@ class _Worker:
         self.process.wait()
         for pipe in (self.input, self.output, self.last_words):
             pipe.close()
+
+
+def _widen(pipe: int) -> None:
+    """Room for several results, so that a worker seldom waits for the parent to read."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):  # Linux only
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
 
 
 def _take_frame(buffer: bytearray) -> tuple[dict[str, Any], np.ndarray, np.ndarray] | None:

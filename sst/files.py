@@ -128,8 +128,13 @@ def from_text(text: str) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
+def absolute(path: str | os.PathLike[str]) -> str:
+    """The path from the root of the file system, with ~ resolved."""
+    return os.path.abspath(os.path.expanduser(path))
+
+
 def _folder(path: str | os.PathLike[str]) -> str:
-    full = os.path.abspath(os.path.expanduser(path))
+    full = absolute(path)
     if os.path.isdir(full):
         return full
     if os.path.exists(full):

@@ -62,7 +62,7 @@ def request(sample_dirs: Sequence[str], options: Options, found: Survey, demo: b
     kept = {k: v for k, v in to_dict(options).items() if k != "timeout_s"}
     return {
         "format": FORMAT,
-        "sample_dirs": [] if demo else [files.to_text(Path(d).absolute()) for d in sample_dirs],
+        "sample_dirs": [] if demo else [files.to_text(files.absolute(d)) for d in sample_dirs],
         **kept,
         "fingerprint": files.fingerprint(found.samples, mtimes=not demo),
     }
@@ -85,6 +85,12 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path, fou
     return "its folders have changed since it was built: " + ", ".join(
         f"{n:,} {what}" for what, n in counts.items() if n
     )
+
+
+def needed_bytes(samples: Iterable[Sample], audio: AudioConfig) -> int:
+    """About how much disk a build needs at its height: the waiting records and the written ones."""
+    longest = 2 * (audio.clip_samples + audio.n_frames * audio.n_mels)
+    return 2 * sum(min(sample.size, longest) for sample in samples)
 
 
 def write_lists(folder: Path, samples: Iterable[Sample], rejects: Iterable[Reject]) -> None:

@@ -15,7 +15,7 @@ import synth
 import threadpoolctl
 from test_decoding import HANG
 
-from sst import audio, features, files, records
+from sst import audio, features, files, manifest, records
 from sst.config import AudioConfig, to_dict
 from sst.errors import ModelError, NothingToDo, ResourceError, UsageError
 
@@ -110,6 +110,9 @@ def test_found_is_stored_plus_skipped_and_every_reason_is_listed(build, tmp_path
     (lib / "pack0/empty.ogg").write_bytes(b"")
     (lib / "pack0/hang.wav").write_bytes(HANG)
     whole = (lib / "pack0/hat/hat0.wav").read_bytes()
+    odd = [os.fsdecode(b"\xff\xfe.wav"), 'new\nline, "quoted".wav', "日本語.wav"]
+    for name in odd:
+        (lib / "pack1" / name).write_bytes(whole)
     (lib / "pack0/cut.wav").write_bytes(whole[: len(whole) // 2])
     builder, said = build(lib, timeout_s=1.0)
     with open(Path(builder.data_path) / "skipped.csv", newline="") as file:
@@ -119,7 +122,10 @@ def test_found_is_stored_plus_skipped_and_every_reason_is_listed(build, tmp_path
         "text.mp3": "unreadable", "empty.ogg": "empty", "hang.wav": "timeout",
         "cut.wav": "truncated",
     }  # fmt: skip
-    assert len(rows_of(builder)) == 36 and builder.info.metadata["n_files"] == 43
+    rows = rows_of(builder)
+    assert len(rows) == 39 and builder.info.metadata["n_files"] == 46
+    paths = {files.from_text(row["path"].decode()) for _, row in rows.values()}
+    assert {str(lib / "pack1" / name) for name in odd} <= paths
     assert "7 skipped: 1 " in said and "skipped.csv" in said
 
 
@@ -221,6 +227,10 @@ def test_a_full_disk_is_said_and_leaves_nothing(build, tmp_path, monkeypatch):
         with pytest.raises(ResourceError, match="disk .* is full"):
             build(lib)
     assert not (tmp_path / "data/sample_library/lib").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(manifest, "needed_bytes", lambda *_: 10**18)
+        with pytest.raises(ResourceError, match=r"Needs about 1000000000.0 GB"):
+            build(lib)
     assert "train" in build(lib)[1]
 
 
@@ -340,6 +350,27 @@ def test_the_commands_mistakes_have_codes_and_no_traceback(tmp_path):
         run = tfds("--config", config, "--data_dir", tmp_path / "data")
         assert run.returncode == code
         assert "Traceback" not in run.stderr and str(folder) in run.stderr
+
+
+@pytest.mark.slow
+def test_an_interrupt_is_one_line_and_leaves_nothing(tmp_path):
+    lib = synth.write_library(tmp_path / "lib", packs=10, per_kind=100)
+    config = json.dumps({"name": "x", "sample_dirs": [str(lib)]})
+    command = [sys.executable, "-m", "tensorflow_datasets.scripts.cli.main", "build"]
+    options = ["tfds_builders/sample_library", "--config", config, "--data_dir", tmp_path / "d"]
+    process = subprocess.Popen(
+        [*command, *options],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    folder = tmp_path / "d/sample_library/x"
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("incomplete*/spool/*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Stopped" in said and "Traceback" not in said
+    assert not folder.exists()
 
 
 @pytest.mark.slow

@@ -129,6 +129,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             if self.data_path.exists() and not config.download_mode.overwrite_dataset:
                 return self._reuse()
             _remove_stale(self.data_path)
+            self._check_disk()
             with _without_tfds_bars(), _disk_errors(self._data_dir_root):
                 super().download_and_prepare(**kwargs)
             _say(f"{self._title}: {manifest.summary(self.info.metadata)}")
@@ -143,6 +144,15 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         config = self.builder_config
         demo = config.sample_dirs == [os.fspath(DEMO)]
         return manifest.request(config.sample_dirs, config.options, self._found, demo)
+
+    def _check_disk(self) -> None:
+        needed = manifest.needed_bytes(self._found.samples, self.builder_config.options.audio)
+        free = shutil.disk_usage(self.data_path.parent).free
+        if needed > free:
+            raise ResourceError(
+                f"Needs about {needed / 1e9:.1f} GB in {self._data_dir_root}, {free / 1e9:.1f} GB "
+                "free. Give another --data_dir."
+            )
 
     def _reuse(self) -> None:
         """Says that the finished data set is up to date. Raises ModelError where it is not."""
@@ -203,8 +213,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             "audio": to_dict(options.audio),
             "fingerprint": self._request["fingerprint"],
             "sample_dirs": [
-                files.to_text(os.path.abspath(os.path.expanduser(d)))
-                for d in self.builder_config.sample_dirs
+                files.to_text(files.absolute(d)) for d in self.builder_config.sample_dirs
             ],
             "class_names": sorted({row.label for _, row in rows} - {""}),
             "labels": options.labels,
