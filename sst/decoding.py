@@ -33,13 +33,10 @@ BATCH = 8  # paths per message: a worker never waits for the parent between two 
 WINDOW = 32  # files per worker that may be under way or wait for an earlier one
 START_S = 120.0  # a worker that has not reported by then never will
 MEMORY = 3 << 30  # bytes of address space per worker
-# jaxtyping's names for JAX arrays would import JAX, half a second per worker, for annotations only.
 _WORKER = """
 import json, sys
 arguments = json.loads(sys.argv[1])
 sys.path[:] = arguments["path"]
-import jaxtyping
-jaxtyping.Array = jaxtyping.PRNGKeyArray = object
 from sst import decoding
 decoding.serve(arguments["audio"], arguments["timeout"])
 """

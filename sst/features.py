@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from sst.config import AudioConfig
-from sst.types import LogMel, Wave
+from sst.types import Array, LogMel, Wave
 
 
 def log_mel(wave: Wave, audio: AudioConfig) -> LogMel:

@@ -39,8 +39,9 @@ def load(name: str | os.PathLike[str]) -> Model:
     """
     compilation.enable_cache()
     saved = modelfile.load_model(modelfile.find_model(name))
-    on_device = jax.tree.map(jnp.asarray, (saved.params, saved.stats, saved.prior))
-    return Model(saved.config, *on_device, tuple(saved.class_names), saved.digest)
+    trees = (saved.params, saved.stats, saved.prior)
+    params, stats, fitted = jax.tree.map(jnp.asarray, trees)
+    return Model(saved.config, params, stats, fitted, tuple(saved.class_names), saved.digest)
 
 
 def encode(model: Model, wave: Float[np.ndarray, "..."], sample_rate: int) -> Float[Array, "*b z"]:
@@ -86,10 +87,10 @@ def encode_features(
     for start in range(0, len(log_mel), size):
         rows = np.minimum(np.arange(start, start + size), len(log_mel) - 1)
         batch = Batch(
-            np.asarray(log_mel[rows], np.float32),
-            np.asarray(n_frames[rows], np.int32),
-            np.maximum(np.asarray(peak_db[rows], np.float32), network.LOWEST_PEAK_DB),
-            np.ones(size, bool),
+            jnp.asarray(log_mel[rows], jnp.float32),
+            jnp.asarray(n_frames[rows], jnp.int32),
+            jnp.maximum(jnp.asarray(peak_db[rows], jnp.float32), network.LOWEST_PEAK_DB),
+            jnp.ones(size, bool),
         )
         mean = _encode(model.params, model.stats, batch, model.config)
         parts.append(np.asarray(mean)[: len(log_mel) - start])
@@ -145,15 +146,15 @@ def mix(
     Raises:
         UsageError: if their number is wrong, or they add up to 0 and are to be normalised.
     """
-    z, weights = jnp.asarray(z), np.asarray(weights, np.float32)
-    if weights.shape != z.shape[:1]:
-        raise UsageError(f"{len(z)} sounds but {weights.size} weights")
-    if not np.isfinite(weights).all():
+    z, shares = jnp.asarray(z), np.asarray(weights, np.float32)
+    if shares.shape != z.shape[:1]:
+        raise UsageError(f"{len(z)} sounds but {shares.size} weights")
+    if not np.isfinite(shares).all():
         raise UsageError("weights must be finite numbers")
-    total = float(weights.sum())
-    if normalize and abs(total) < 1e-6 * float(np.abs(weights).sum() or 1.0):
+    total = float(shares.sum())
+    if normalize and abs(total) < 1e-6 * float(np.abs(shares).sum() or 1.0):
         raise UsageError("weights add up to 0; use --no-normalize-weights")
-    return jnp.einsum("nz,n->z", z, weights / total if normalize else weights)
+    return jnp.einsum("nz,n->z", z, shares / total if normalize else shares)
 
 
 def perturb(key: Key, z: Latent, variance: float) -> Latent:

@@ -187,7 +187,7 @@ class Session:
     def _report(self, reason: str) -> Row | None:
         best = self.log.best()
         took = duration(self.clock.total())
-        found = f"; best {best['valid/loss']:.2f} dB at step {int(best['step']):,}" if best else ""
+        found = f"; best {best['valid/loss']:.2f} at step {int(best['step']):,}" if best else ""
         self.log.say(f"stop: {reason} after {took}{found}")
         self.log.say(f"next: python -m pipelines.infer generate --model {self.run.directory}")
         return best

@@ -5,7 +5,7 @@ are that linear map plus networks that begin at zero, so training starts at the 
 linear map and can only be asked for more. All calls of Linen stay in this file.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -148,9 +148,9 @@ def encode(
     """Mean and log-variance of the posterior."""
     aux = _aux(batch.n_frames, batch.peak_db)
     z, aux_scaled = _project(batch.log_mel, aux, stats)
-    correction, logvar = _Encoder(config.model).apply(
-        {"params": params["encoder"]}, _centred(batch.log_mel, config.audio), aux_scaled
-    )
+    cells = _whole_folds(_centred(batch.log_mel, config.audio), config.model.fold)
+    variables = {"params": params["encoder"]}
+    correction, logvar = cast(Any, _Encoder(config.model).apply(variables, cells, aux_scaled))
     return z + correction, logvar
 
 
@@ -243,6 +243,18 @@ def _centred(log_mel: Array, audio: AudioConfig) -> Array:
 
 def _half_range(audio: AudioConfig) -> float:
     return -0.5 * audio.floor_db
+
+
+def _whole_folds(cells: Array, size: int) -> Array:
+    """Zero frames at the end, up to a multiple of `size`.
+
+    XLA on CPU (jax 0.10) fuses a pad with the reshape that follows into loads beyond the end of
+    its input. On an input buffer that can be the end of mapped memory: a crash, seen in threads.
+    A gather with indices inside the array has no such loads.
+    """
+    t = cells.shape[1]
+    frames = np.arange(t + -t % size)
+    return jnp.where((frames < t)[:, None], cells[:, np.minimum(frames, t - 1)], 0.0)
 
 
 def _fold(x: Array, size: int) -> Array:

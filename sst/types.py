@@ -1,11 +1,16 @@
 """The arrays that travel between modules, named once."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Bool, Float, Int
 
-Key = PRNGKeyArray
+if TYPE_CHECKING:
+    from jaxtyping import Array
+    from jaxtyping import PRNGKeyArray as Key
+else:  # these two names import JAX: half a second in each process that only decodes or searches
+    Array = Key = Any
+
 Wave = Float[np.ndarray, " n"]  # mono samples
 LogMel = Float[np.ndarray, "t m"]  # dB relative to the loudest cell, in [floor_db, 0]
 Latent = Float[Array, "*b z"]

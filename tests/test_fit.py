@@ -165,7 +165,7 @@ def test_the_plateau_rule_ends_the_run_and_the_best_model_is_exported(dataset, t
     assert exported.config == CONFIG and exported.class_names == dataset.class_names
     assert set(exported.prior) == {"weights", "means", "factors"}
     stop = next(text for text in told if text.startswith("stop:"))
-    assert "learning rate 7.7e-04 < 1.0e-03" in stop and f"{best['valid/loss']:.2f} dB" in stop
+    assert "learning rate 7.7e-04 < 1.0e-03" in stop and f"best {best['valid/loss']:.2f} at" in stop
     assert told[-1].endswith(f"generate --model {tmp_path}")
     # The exported parameters are those that were evaluated: the moving average at that step.
     params, stats = exported.params, exported.stats

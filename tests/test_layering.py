@@ -1,6 +1,8 @@
 """The architecture: a module imports only from layers above it in this list, and lightly."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,11 @@ def test_what_starts_fast_does_not_reach_jax(stem):
         found = {n.split(".")[1] for n in names if n.startswith("sst.")} & set(LAYER_OF)
         todo += sorted(found - seen)
         seen |= found
+
+
+def test_searching_an_indexed_library_needs_no_jax():
+    code = "import sys, sst.similar, sst.files; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)

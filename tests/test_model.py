@@ -1,4 +1,7 @@
+import ctypes
 import dataclasses
+import mmap
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -125,3 +128,28 @@ def test_variations_keep_the_meaning_of_levels():
 def test_no_variation_is_the_identity():
     moved = augment._resample(small_model.batch(2).log_mel, jnp.ones(2), jnp.zeros(2), -80.0)
     np.testing.assert_allclose(moved, small_model.batch(2).log_mel, atol=1e-3)
+
+
+def before_a_guard_page(values: np.ndarray) -> np.ndarray:
+    """A copy whose last byte is the last one that may be read."""
+    page = mmap.PAGESIZE
+    pages = -(-values.nbytes // page)
+    memory = mmap.mmap(-1, (pages + 1) * page)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mprotect(ctypes.c_void_p(start + pages * page), page, 0) == 0
+    flat = np.frombuffer(memory, values.dtype, values.size, pages * page - values.nbytes)
+    flat[:] = values.ravel()
+    return flat.reshape(values.shape)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mprotect")
+def test_encoding_reads_nothing_beyond_its_input(fresh):
+    # 64 x 63 x 40 floats are a multiple of 64 bytes from the page's start: used without a copy.
+    params, stats = fresh
+    batch = small_model.batch(64)
+    assert CONFIG.audio.n_frames % CONFIG.model.fold != 0
+    guarded = batch._replace(log_mel=before_a_guard_page(batch.log_mel))
+    mean, _ = small_model.encode(params, stats, guarded, CONFIG)  # a wrong load ends the process
+    expected, _ = small_model.encode(params, stats, batch, CONFIG)
+    np.testing.assert_allclose(mean, expected, atol=1e-5)
