@@ -72,7 +72,7 @@ def through_features(model: inference.Model):
 
     def way(sound: decoding.Decoded) -> np.ndarray:
         block = jnp.asarray(inference.pad([sound.log_mel], model)[0])
-        return np.asarray(vocoder.invert(block, config, config.clip_samples))
+        return at_peak_one(np.asarray(vocoder.invert(block, config, config.clip_samples)))
 
     return way
 
@@ -82,7 +82,12 @@ def through_mean(model: inference.Model):
     config = model.config.audio
     shape = (config.n_frames, config.n_mels)
     wave = vocoder.invert(model.stats["mean"].reshape(shape), config, config.clip_samples)
-    return lambda _: np.asarray(wave)
+    return lambda _: at_peak_one(np.asarray(wave))
+
+
+def at_peak_one(wave: np.ndarray) -> np.ndarray:
+    """The inversion has no level of its own; the metric looks for gains up to 30 dB only."""
+    return wave / max(float(np.max(np.abs(wave))), 1e-9)
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
