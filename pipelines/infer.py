@@ -372,6 +372,6 @@ def _results() -> Any:
 
 
 if __name__ == "__main__":
-    from pipelines.cli import guarded
+    from pipelines.endings import guarded
 
     sys.exit(guarded(run))

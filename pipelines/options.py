@@ -15,7 +15,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that fails in one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        """Raises what `cli.guarded` turns into exit code 2."""
+        """Raises what `endings.guarded` turns into exit code 2."""
         raise UsageError(f"{message} (see: {self.prog} --help)")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.cli import guarded
+from pipelines.endings import guarded
 from pipelines.narration import say
 from sst import config as configs
 from sst import workdir as workdirs

@@ -16,7 +16,7 @@ import soundfile as sf
 import synth
 import tiny_model
 
-from pipelines import cli, narration
+from pipelines import cli, endings, narration
 from sst import audio, recipe
 
 PEAK = 10 ** (-1 / 20)
@@ -440,11 +440,11 @@ def test_a_bug_is_one_line_and_a_traceback_only_with_debug(monkeypatch, capsys):
     def broken(_):
         raise RuntimeError("first\nsecond")
 
-    assert cli.guarded(broken, []) == 1
+    assert endings.guarded(broken, []) == 1
     assert capsys.readouterr().err.splitlines() == [
         "This is a bug in SST: RuntimeError: first (--debug shows where)"
     ]
-    assert cli.guarded(broken, ["--debug"]) == 1
+    assert endings.guarded(broken, ["--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -456,7 +456,7 @@ def test_endings_that_are_no_bugs(error, code, capfd):
     def command(_):
         raise error
 
-    assert cli.guarded(command, []) == code
+    assert endings.guarded(command, []) == code
 
 
 def test_our_warnings_become_sentences(capsys):
@@ -465,10 +465,10 @@ def test_our_warnings_become_sentences(capsys):
     from sst.search import IndexWarning
 
     def command(_):
-        warnings.warn_explicit("the index was damaged", IndexWarning, cli.__file__, 1)
+        warnings.warn_explicit("the index was damaged", IndexWarning, endings.__file__, 1)
         warnings.warn_explicit("theirs", DeprecationWarning, "/elsewhere/x.py", 1)
 
-    assert cli.guarded(command, []) == 0
+    assert endings.guarded(command, []) == 0
     assert capsys.readouterr().err == "Note: the index was damaged.\n"
 
 

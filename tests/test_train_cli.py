@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import cli, train
+from pipelines import endings, train
 from sst import modelfile, runlog, workdir
 from sst.config import Config, override
 from sst.errors import UsageError
@@ -50,8 +50,8 @@ def arguments(root, workdir_name, *more):
 
 RUN = """
 import sys
-from pipelines import cli, train
-code = cli.guarded(train.main)
+from pipelines import endings, train
+code = endings.guarded(train.main)
 assert "tensorflow" not in sys.modules
 sys.exit(code)
 """
@@ -121,7 +121,7 @@ def test_the_run_goes_on_with_the_workdir_alone(trained):
 
 
 def guarded(*options):
-    return cli.guarded(train.main, [str(option) for option in options])
+    return endings.guarded(train.main, [str(option) for option in options])
 
 
 MISTAKES = {
@@ -219,7 +219,8 @@ def test_a_config_file_that_is_wrong_is_a_sentence(tmp_path, text, wanted):
 
 def test_help_is_instant_and_imports_no_jax():
     code = (
-        "import sys; from pipelines import cli, train; cli.guarded(train.main, ['--help']); "
+        "import sys; from pipelines import endings, train; "
+        "endings.guarded(train.main, ['--help']); "
         "assert not {'jax', 'tensorflow', 'orbax', 'numpy'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
