@@ -21,9 +21,9 @@ def get_config() -> Config:
             learning_rate=1e-3,
             ema_decay=0.998,
             eval_every=100,
-            patience=4,
+            patience=3,
             factor=0.3,
-            min_improvement=0.01,
+            min_improvement=0.02,
             min_lr=5e-5,
         ),
     )

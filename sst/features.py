@@ -52,7 +52,7 @@ def mel_basis(audio: AudioConfig) -> Float[np.ndarray, "m f"]:
     return basis
 
 
-def band_edges(audio: AudioConfig) -> Float[np.ndarray, " m+2"]:
+def band_edges(audio: AudioConfig) -> Float[np.ndarray, " edges"]:
     """Where the bands begin, peak and end, in Hz: band i spans edges i .. i + 2."""
     return _mel_to_hz(np.linspace(0.0, _hz_to_mel(audio.sample_rate / 2), audio.n_mels + 2))
 

@@ -75,3 +75,14 @@ def test_a_clip_shorter_than_a_window_is_padded_with_silence(n, rng):
     np.testing.assert_allclose(
         features.log_mel(wave, audio), longer[: audio.frames_of(n)], atol=1e-3
     )
+
+
+@given(
+    power=st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=40),
+    floor_db=st.floats(-120.0, -20.0),
+)
+def test_db_round_trip(power, floor_db):
+    mel = np.array([power])
+    relative = 10.0 ** (features.to_db(mel, floor_db).astype(np.float64) / 10.0)
+    expected = np.maximum(mel / mel.max(), 10.0 ** (floor_db / 10.0))
+    np.testing.assert_allclose(relative, expected, rtol=1e-4)
