@@ -34,15 +34,15 @@ python=.venv/bin/python
 run=runs/$name
 out=out/$name
 
-mkdir -p out runs
+mkdir -p runs "$out"
 step() { printf '\n== %s\n' "$*" >&2; }
 
 step "1. Dataset: the sounds of $samples as sample_library/$name (starting TensorFlow Datasets takes a moment)"
 if [ "$name" = demo ]; then
-  .venv/bin/tfds build tfds_builders/sample_library
+  .venv/bin/tfds build tfds_builders/sample_library >/dev/null
 else
   config=$("$python" -c 'import json, sys; print(json.dumps({"name": sys.argv[1], "sample_dirs": [sys.argv[2]]}))' "$name" "$samples")
-  .venv/bin/tfds build tfds_builders/sample_library --config "$config"
+  .venv/bin/tfds build tfds_builders/sample_library --config "$config" >/dev/null
 fi
 
 step "2. Training: ends by itself; Ctrl-C keeps what it has, and the same command goes on"
