@@ -20,6 +20,6 @@ if [ -x .venv/bin/python ] && [ "$(cat ".venv/installed-$extras" 2>/dev/null)" =
 fi
 echo "Installing SST and its dependencies into .venv (about two minutes, 3 GB) ..." >&2
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --upgrade pip
-.venv/bin/python -m pip install --quiet -e ".${extras:+[$extras]}"
+.venv/bin/python -m pip install -qq --upgrade pip
+.venv/bin/python -m pip install -qq -e ".${extras:+[$extras]}"
 echo "$wanted" > ".venv/installed-$extras"

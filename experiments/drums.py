@@ -4,6 +4,9 @@ tfds build tfds_builders/sample_library --config \\
     '{"name": "drums", "sample_dirs": ["FOLDER"], "sample_rate": 44100}'
 python -m pipelines.train --config experiments/drums.py --workdir runs/drums \\
     --dataset sample_library/drums
+
+On 1,344 sounds of 47 drum machines: 36 minutes on 2 busy cores (AMD EPYC, 2026-11-22), 3,200 steps;
+3.67 dB on twelve other machines, principal components 4.02 (benchmarks/README.md).
 """
 
 from sst.config import AudioConfig, Config, ModelConfig, OptimConfig
