@@ -46,6 +46,7 @@ def generate(arguments: argparse.Namespace) -> None:
     model = inference.load(arguments.model)
     for path, one in zip(paths, _recipes(arguments, model, origin, seed), strict=True):
         wave = recipe.render(model, one)
+        path.parent.mkdir(exist_ok=True)
         recipe.write(path, wave, one)
         if not sys.stdout.isatty():
             _results().put(f"{path}\n")
@@ -291,8 +292,9 @@ def _places(arguments: argparse.Namespace, name: str, seed: int, count: int) -> 
             raise UsageError(f"No folder {out.parent} to make {out.name} in.")
         if out.exists() and not out.is_dir():
             raise UsageError(f"{out} is a file; give a folder, or a name ending in .wav.")
-        out.mkdir(exist_ok=True)
         paths = [out / f"{name}_seed{seed}_{i:03d}.wav" for i in range(1, count + 1)]
+        if not out.exists():  # made when there is something to put in it
+            return paths
     elif count == 1:
         paths = [out]
     else:

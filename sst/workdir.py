@@ -32,9 +32,12 @@ CHANGEABLE = frozenset(
 def locked(workdir: Path) -> Iterator[None]:
     """Holds the directory for this process; the lock of a killed one ends with it.
 
+    A directory that was made here and in which nothing came to lie is removed again.
+
     Raises:
         ResourceError: if another process holds it, or it cannot be written.
     """
+    new = not workdir.exists()
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         file = open(workdir / "lock", "a+")  # noqa: SIM115  # closed by the `with` below
@@ -49,8 +52,13 @@ def locked(workdir: Path) -> Iterator[None]:
         file.truncate()
         file.write(str(os.getpid()))
         file.flush()
-        yield
-        file.truncate(0)
+        try:
+            yield
+        finally:
+            file.truncate(0)
+            if new and os.listdir(workdir) == ["lock"]:
+                os.unlink(workdir / "lock")
+                os.rmdir(workdir)
 
 
 def _try_lock(file: Any) -> bool:
