@@ -105,3 +105,12 @@ def test_embedding_of_many_equals_embedding_of_each(model):
             model, log_mel[i : i + 1], n_frames[i : i + 1], peak_db[i : i + 1]
         )
         np.testing.assert_allclose(together[i], alone[0], atol=1e-5)
+
+
+def test_search_weighs_directions_by_how_much_sounds_differ_in_them(model):
+    spread = np.asarray(model.stats["spread"])
+    assert (np.diff(spread) <= 1e-3).all()  # the strongest first
+    z = np.asarray(inference.sample_prior(model, jax.random.key(0), 1))
+    moved = [z + step for step in (np.eye(8)[:1], np.eye(8)[-1:])]
+    start, strong, weak = (np.asarray(inference._search_vector(model, x)) for x in (z, *moved))
+    assert np.linalg.norm(strong - start) > 2 * np.linalg.norm(weak - start)
