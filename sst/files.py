@@ -14,6 +14,7 @@ from typing import NamedTuple
 from sst.errors import NothingToDo, UsageError
 
 AUDIO_SUFFIXES = (".wav", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".mp3")  # in any case
+OTHER_AUDIO = {".m4a", ".aac", ".wma", ".opus", ".caf", ".ape", ".wv", ".mp4"}  # not readable here
 _PATH_ESCAPE = re.compile(r"%(?=[0-9A-Fa-f]{2})")
 
 
@@ -93,6 +94,18 @@ def survey(dirs: Sequence[str | os.PathLike[str]]) -> Survey:
                 others[to_text(suffix)] += 1
     samples.sort(key=lambda sample: sample.id)
     return Survey(_finish_labels(samples, len(roots)), dict(others.most_common()), hidden, closed)
+
+
+def passed_over(found: Survey) -> list[str]:
+    """What a user may miss from a survey that found samples, one sentence each."""
+    said = []
+    if foreign := {suffix: n for suffix, n in found.others.items() if suffix in OTHER_AUDIO}:
+        counts = ", ".join(f"{suffix} {n:,}" for suffix, n in foreign.items())
+        said.append(f"Passed over, not readable here: {counts}. Convert them to WAV to have them.")
+    if found.closed:
+        rest = f" and {len(found.closed) - 1:,} more" if len(found.closed) > 1 else ""
+        said.append(f"No permission to look into {found.closed[0]}{rest}.")
+    return said
 
 
 def label_of(sample: Sample) -> str:

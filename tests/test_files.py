@@ -163,3 +163,11 @@ def test_the_five_ways_to_have_no_audio_are_told_apart(tmp_path):
     touch(tmp_path / "other", "a.asd", "b.asd", "c.m4a")
     with pytest.raises(NothingToDo, match=r"3 files seen \(.asd 2, .m4a 1\).*Convert .m4a"):
         files.samples_or_raise([tmp_path / "other"])
+
+
+def test_audio_of_other_formats_beside_samples_is_mentioned(tmp_path):
+    touch(tmp_path, "a.wav")
+    assert files.passed_over(files.survey([tmp_path])) == []
+    touch(tmp_path, "b.m4a", "c.M4A", "d.wma", "e.txt")
+    [sentence] = files.passed_over(files.survey([tmp_path]))
+    assert ".m4a 2" in sentence and ".wma 1" in sentence and ".txt" not in sentence

@@ -129,6 +129,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             if self.data_path.exists() and not config.download_mode.overwrite_dataset:
                 return self._reuse()
             _remove_stale(self.data_path)
+            for sentence in files.passed_over(self._found):
+                _say(sentence)
             self._check_disk()
             with _without_tfds_bars(), _disk_errors(self._data_dir_root):
                 super().download_and_prepare(**kwargs)
