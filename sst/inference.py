@@ -2,18 +2,19 @@
 
 import functools
 import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
 from sst import audio, compilation, features, modelfile, prior, vocoder
 from sst import model as network
 from sst.config import Config
 from sst.errors import UsageError
-from sst.types import Batch, Key, Latent, Wave
+from sst.types import Array, Batch, Key, Latent, Wave
 
 MANY = 64  # clips encoded at once; a single one has its own program
 MAX_CHANNELS = 64  # a second axis longer than this is time
@@ -106,7 +107,7 @@ def pad(log_mels: list[Any], model: Model) -> Float[np.ndarray, "b t m"]:
     return block
 
 
-def decode(model: Model, z: Latent) -> Wave:
+def decode(model: Model, z: Latent) -> Float[np.ndarray, "*b n"]:
     """The sound at a latent vector, at `model.config.audio.sample_rate` and its own level.
 
     Args:
@@ -137,7 +138,9 @@ def sample_prior(model: Model, key: Key, n: int, temperature: float = 1.0) -> Fl
 
 
 def mix(
-    z: Float[Array, "n z"], weights: Float[Array, " n"], normalize: bool = True
+    z: Float[Array, "n z"],
+    weights: Float[Array, " n"] | Sequence[float | int],
+    normalize: bool = True,
 ) -> Float[Array, " z"]:
     """The weighted sum of latents; `normalize` divides the weights by their sum.
 

@@ -1,7 +1,9 @@
 """Terms of the training objective. Each returns one value per example; the caller reduces."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
+
+from sst.types import Array
 
 
 def frame_weights(n_frames: Int[Array, " b"], total: int, tail: int) -> tuple[Array, Array]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from sst import features
 from sst.config import AudioConfig
@@ -13,7 +14,7 @@ PROTOCOL = AudioConfig(sample_rate=16_000, clip_seconds=30.0, n_fft=1024, hop=25
 GAINS_DB = np.arange(-30.0, 30.01, 0.5)
 
 
-def log_mel_l1(original: Wave, other: Wave, sample_rate: int) -> float:
+def log_mel_l1(original: Wave, other: Float[np.ndarray, " m"], sample_rate: int) -> float:
     """In-file log-mel L1 at audio level, in dB, at the best global gain.
 
     Both signals are brought to 16 kHz; the mel power of both is expressed in dB relative to the
@@ -34,7 +35,7 @@ def log_mel_l1(original: Wave, other: Wave, sample_rate: int) -> float:
     return min(float(np.mean(np.abs(target - _db(theirs * (g / reference))))) for g in gains)
 
 
-def _at_protocol_rate(wave: Wave, sample_rate: int) -> Wave:
+def _at_protocol_rate(wave: Wave, sample_rate: int) -> Float[np.ndarray, " m"]:
     import soxr
 
     if sample_rate == PROTOCOL.sample_rate:

@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
 from sst import augment, losses
 from sst.config import AudioConfig, Config, ModelConfig
-from sst.types import Batch, Key
+from sst.types import Array, Batch, Key
 
 Params = dict[str, Any]
 Stats = dict[str, Any]

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from sst.types import Key
+from sst.types import Array, Key
 
 Prior = dict[str, Any]  # weights [k], means [k, z], factors [k, z, z]: lower, factor @ factor.T
 
@@ -36,7 +36,7 @@ def fit(means: Float[np.ndarray, "n z"], max_components: int, seed: int) -> Prio
 
 
 @functools.partial(jax.jit, static_argnames="n")  # one program instead of twenty: 0.8 CPU-s less
-def sample(prior: Prior, key: Key, n: int, temperature: float = 1.0) -> Float[Array, "n z"]:
+def sample(prior: Prior, key: Key, n: int, temperature: float | Array = 1.0) -> Float[Array, "n z"]:
     """Random latents; `temperature` scales their distance from the component's mean."""
     choose, draw = jax.random.split(key)
     which = jax.random.choice(choose, len(prior["weights"]), (n,), p=jnp.asarray(prior["weights"]))

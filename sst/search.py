@@ -74,7 +74,7 @@ class Searcher:
         object.__setattr__(self, "norms", norms)
 
     def search(
-        self, queries: Float[np.ndarray, "q d"], k: int
+        self, queries: Float[np.ndarray, "..."], k: int
     ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
         """Rows (int64) and Euclidean distances (float32), nearest first, ties by row number.
 

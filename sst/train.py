@@ -93,7 +93,7 @@ def to_host(tree: Any) -> Any:
     return jax.tree.map(np.array, jax.device_get(tree))
 
 
-def fits(clips: Clips, devices: Sequence[jax.Device]) -> bool:
+def fits(clips: Clips, devices: Sequence[Any]) -> bool:
     """Whether the clips may stay on each device: on a CPU always, else in half of its memory."""
     if devices[0].platform == "cpu":
         return True

@@ -19,10 +19,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from sst import features
 from sst.config import AudioConfig
+from sst.types import Array
 
 BAND_STEPS = 10  # updates of the whole spectrum
 BASS_STEPS = 200  # further updates below the frequency where bands are as narrow as bins
