@@ -452,7 +452,10 @@ def test_a_bug_is_one_line_and_a_traceback_only_with_debug(monkeypatch, capsys):
     ("error", "code"),
     [(KeyboardInterrupt(), 130), (BrokenPipeError(), 0), (PermissionError(13, "no", "x"), 6)],
 )
-def test_endings_that_are_no_bugs(error, code, capfd):
+def test_endings_that_are_no_bugs(error, code, capfd, monkeypatch):
+    # Not pytest's own stdout; test_a_reader_that_leaves_early_is_no_error has a real pipe.
+    monkeypatch.setattr(endings, "_discard_stdout", lambda: None)
+
     def command(_):
         raise error
 
