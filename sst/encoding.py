@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from sst import decoding
+from sst import decoding, features
 from sst.config import AudioConfig
 from sst.errors import NothingToDo, UsageError
 from sst.files import to_text
@@ -94,9 +94,7 @@ def padded(
     sounds: Sequence[decoding.Decoded], audio: AudioConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What a model takes: log_mel float32 [b, t, m], n_frames int32 [b], peak_db float32 [b]."""
-    log_mel = np.full((len(sounds), audio.n_frames, audio.n_mels), audio.floor_db, np.float32)
-    for row, sound in zip(log_mel, sounds, strict=True):
-        row[: len(sound.log_mel)] = sound.log_mel
+    log_mel = features.pad([sound.log_mel for sound in sounds], audio)
     n_frames = np.array([len(sound.log_mel) for sound in sounds], np.int32)
     peak_db = np.array([sound.clip.peak_db for sound in sounds], np.float32)
     return log_mel, n_frames, peak_db

@@ -6,6 +6,7 @@ Values are power in dB relative to the loudest cell of the clip, cut at `floor_d
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,14 @@ def log_mel(wave: Wave, audio: AudioConfig) -> LogMel:
     """
     power = np.square(np.abs(scipy.fft.rfft(frames(wave, audio), axis=-1)))
     return to_db(power @ mel_basis(audio).T, audio.floor_db)
+
+
+def pad(log_mels: Sequence[Any], audio: AudioConfig) -> Float[np.ndarray, "b t m"]:
+    """Spectrograms of any length as one float32 block, filled up with the floor."""
+    block = np.full((len(log_mels), audio.n_frames, audio.n_mels), audio.floor_db, np.float32)
+    for row, log_mel in zip(block, log_mels, strict=True):
+        row[: len(log_mel)] = log_mel[: audio.n_frames]
+    return block
 
 
 def to_db(mel: Float[np.ndarray, "t m"], floor_db: float) -> LogMel:

@@ -25,7 +25,10 @@ class Sample(NamedTuple):
     path: Path  # absolute
     relative: str  # posix path below the root, as text (see `to_text`)
     id: str  # root + "/" + relative: the same on every machine
-    label: str  # kind of sound by the folder it lies in; "" where folders say nothing
+    # The kind of sound: the name of the folder it lies in, without the name of the pack around it
+    # (`RolandTR808/rolandtr808-bd/x.wav` is a `bd`); "" where folders say nothing. Names that
+    # differ only in case are one label.
+    label: str
     size: int  # bytes
     mtime_ns: int
 
@@ -106,15 +109,6 @@ def passed_over(found: Survey) -> list[str]:
         rest = f" and {len(found.closed) - 1:,} more" if len(found.closed) > 1 else ""
         said.append(f"No permission to look into {found.closed[0]}{rest}.")
     return said
-
-
-def label_of(sample: Sample) -> str:
-    """The kind of sound that the sample's folder names; "" where there is no such folder.
-
-    It is the name of the folder the file lies in, without the name of the pack around it
-    (`RolandTR808/rolandtr808-bd/x.wav` is a `bd`). Names that differ only in case are one label.
-    """
-    return sample.label
 
 
 def fingerprint(samples: Iterable[Sample], mtimes: bool = True) -> str:

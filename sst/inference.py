@@ -66,13 +66,12 @@ def encode(model: Model, wave: Float[np.ndarray, "..."], sample_rate: int) -> Fl
     if not np.isfinite(wave).all():
         raise UsageError("the wave has samples that are not finite")
     single = wave.ndim == 1 or wave.shape[1] <= MAX_CHANNELS
-    clips = [
-        audio.canonical(w, sample_rate, model.config.audio) for w in ([wave] if single else wave)
-    ]
-    log_mels = [features.log_mel(clip.wave, model.config.audio) for clip in clips]
+    config = model.config.audio
+    clips = [audio.canonical(w, sample_rate, config) for w in ([wave] if single else wave)]
+    log_mels = [features.log_mel(clip.wave, config) for clip in clips]
     n_frames = np.array([len(x) for x in log_mels], np.int32)
     peak_db = np.array([clip.peak_db for clip in clips], np.float32)
-    z = encode_features(model, pad(log_mels, model), n_frames, peak_db)
+    z = encode_features(model, features.pad(log_mels, config), n_frames, peak_db)
     return z[0] if single else z
 
 
@@ -90,21 +89,12 @@ def encode_features(
         batch = Batch(
             jnp.asarray(log_mel[rows], jnp.float32),
             jnp.asarray(n_frames[rows], jnp.int32),
-            jnp.maximum(jnp.asarray(peak_db[rows], jnp.float32), network.LOWEST_PEAK_DB),
+            jnp.asarray(peak_db[rows], jnp.float32),
             jnp.ones(size, bool),
         )
         mean = _encode(model.params, model.stats, batch, model.config)
         parts.append(np.asarray(mean)[: len(log_mel) - start])
     return jnp.asarray(np.concatenate(parts))
-
-
-def pad(log_mels: list[Any], model: Model) -> Float[np.ndarray, "b t m"]:
-    """Spectrograms of any length as one block of the model's length."""
-    config = model.config.audio
-    block = np.full((len(log_mels), config.n_frames, config.n_mels), config.floor_db, np.float32)
-    for row, log_mel in zip(block, log_mels, strict=True):
-        row[: len(log_mel)] = log_mel[: config.n_frames]
-    return block
 
 
 def decode(model: Model, z: Latent) -> Float[np.ndarray, "*b n"]:

@@ -81,7 +81,7 @@ def test_roots_of_one_name_get_different_ids(tmp_path):
 def test_label_is_the_leaf_folder_without_the_packs_name(tmp_path, relative, label):
     touch(tmp_path / "lib", relative)
     (sample,) = files.find_samples([tmp_path / "lib"])
-    assert files.label_of(sample) == label
+    assert sample.label == label
 
 
 def test_several_flat_roots_are_labels_and_spellings_are_joined(tmp_path):

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sst import decoding, files, inference, metrics, vocoder
+from sst import decoding, features, files, inference, metrics, vocoder
 from sst import model as network
 
 
@@ -59,7 +59,7 @@ def through(model: inference.Model):
     """Encode and decode."""
 
     def way(sound: decoding.Decoded) -> np.ndarray:
-        block = inference.pad([sound.log_mel], model)
+        block = features.pad([sound.log_mel], model.config.audio)
         frames, level = np.array([len(sound.log_mel)]), np.array([sound.clip.peak_db])
         return inference.decode(model, inference.encode_features(model, block, frames, level)[0])
 
@@ -71,7 +71,7 @@ def through_features(model: inference.Model):
     config = model.config.audio
 
     def way(sound: decoding.Decoded) -> np.ndarray:
-        block = jnp.asarray(inference.pad([sound.log_mel], model)[0])
+        block = jnp.asarray(features.pad([sound.log_mel], config)[0])
         return at_peak_one(np.asarray(vocoder.invert(block, config, config.clip_samples)))
 
     return way
