@@ -1,0 +1,159 @@
+"""The pitch of a sound that has one, frame by frame, and how far another version of it is off.
+
+Normalised cross-correlation (Talkin, "A robust algorithm for pitch tracking", 1995): a stretch of
+20 ms is compared with the stretches that follow it. For a periodic sound that decays exponentially
+it is exactly 1 at the period, which makes it the right one for drums. Of the peaks behind the first
+change of sign the earliest that comes near the highest is the period (McLeod and Wyvill, "A smarter
+way to find pitch", 2005); so a missing fundamental is found, and noise has none.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from sst.types import Wave
+
+RATE = 44_100  # Hz: every sound is brought to it
+LOWEST_HZ, HIGHEST_HZ = 30.0, 5_000.0
+WINDOW = 882  # samples that are compared: 20 ms
+HOP = 220  # 5 ms
+CLEAR = 0.9  # correlation of a frame that has a pitch
+NEAR = 0.93  # of the highest peak: an earlier one so high is the period
+QUIET = 10 ** (-30 / 20)  # of the loudest frame: below, a frame does not count
+SHARE = 0.35  # of all loudness: what the frames with a pitch carry in a sound with a clear one
+
+
+class Contour(NamedTuple):
+    """The pitch over time; one row for every 5 ms."""
+
+    hz: Float[np.ndarray, " t"]  # nan where there is no clear pitch
+    weight: Float[np.ndarray, " t"]  # root mean square of the frame, 0 where it is quiet
+
+
+def contour(wave: Wave, sample_rate: int) -> Contour:
+    """The pitch of each frame, between 30 Hz and 5 kHz.
+
+    Args:
+        wave: [n] mono samples, any level.
+        sample_rate: Hz.
+
+    Returns:
+        ceil(n * 44,100 / sample_rate / 220) frames.
+    """
+    frames = _frames(_at_rate(wave, sample_rate))
+    weight = np.sqrt(np.mean(np.square(frames[:, :WINDOW]), axis=1))
+    weight[weight < QUIET * weight.max(initial=0.0)] = 0.0
+    hz = np.full(len(frames), np.nan)
+    loud = weight > 0.0
+    if loud.any():
+        hz[loud] = _periods_to_hz(_correlation(frames[loud]))
+    return Contour(hz, weight)
+
+
+def pitch_hz(wave: Wave, sample_rate: int) -> float:
+    """The pitch at which the sound spends its loudness: the weighted median of its frames.
+
+    Args:
+        wave: [n] mono samples, any level.
+        sample_rate: Hz.
+
+    Returns:
+        Hz; nan if the frames that have a pitch carry less than 35 % of the loudness.
+    """
+    hz, weight = contour(wave, sample_rate)
+    clear = np.isfinite(hz)
+    if not _is_clear(hz, weight):
+        return math.nan
+    return weighted_median(hz[clear], weight[clear])
+
+
+def pitch_error_cents(original: Wave, other: Float[np.ndarray, " m"], sample_rate: int) -> float:
+    """How far the pitch is off while the original has one.
+
+    The median over the frames in which the original has a clear pitch, weighted by their loudness,
+    of |1200 log2 of the ratio| at the same time: what a drum's pitch glides through is compared
+    point by point, and how fast the other decays does not count.
+
+    Args:
+        original: [n] mono samples.
+        other: [m] mono samples; cut or zero-padded to n.
+        sample_rate: of both, in Hz.
+
+    Returns:
+        cents, >= 0; nan: the original has no clear pitch; inf: in more than half of those frames
+        the other has none.
+    """
+    hz, weight = contour(original, sample_rate)
+    if not _is_clear(hz, weight):
+        return math.nan
+    fitted = np.zeros(len(original), np.float32)
+    fitted[: min(len(other), len(original))] = other[: len(original)]
+    if not np.isfinite(fitted).all():
+        return math.inf
+    clear = np.isfinite(hz)
+    cents = np.abs(1200.0 * np.log2(contour(fitted, sample_rate).hz[clear] / hz[clear]))
+    return weighted_median(np.where(np.isnan(cents), np.inf, cents), weight[clear])
+
+
+def weighted_median(values: Float[np.ndarray, " n"], weights: Float[np.ndarray, " n"]) -> float:
+    """The first value, in order of size, up to which half of the weight lies."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(reached, 0.5 * reached[-1])])
+
+
+def _is_clear(hz: np.ndarray, weight: np.ndarray) -> bool:
+    return bool(weight[np.isfinite(hz)].sum() > SHARE * weight.sum())
+
+
+def _at_rate(wave: Wave, sample_rate: int) -> np.ndarray:
+    import soxr
+
+    x = np.asarray(wave, np.float64)
+    return x if sample_rate == RATE else soxr.resample(x, sample_rate, RATE, quality="HQ")
+
+
+def _frames(wave: np.ndarray) -> np.ndarray:
+    """[t, window + longest lag], beginning every 5 ms inside the wave, zeros behind its end."""
+    span = WINDOW + math.ceil(RATE / LOWEST_HZ)
+    padded = np.pad(wave, (0, span))
+    count = max(1, math.ceil(len(wave) / HOP))
+    return np.lib.stride_tricks.sliding_window_view(padded, span)[::HOP][:count]
+
+
+def _correlation(frames: np.ndarray) -> np.ndarray:
+    """[t, lags]: of the first 20 ms of each frame with the 20 ms that begin `lag` samples later."""
+    import scipy.fft
+
+    span = frames.shape[1]
+    n_fft = scipy.fft.next_fast_len(span, real=True)
+    spectrum = scipy.fft.rfft(frames, n_fft, axis=1)
+    head = scipy.fft.rfft(frames[:, :WINDOW], n_fft, axis=1)
+    cross = scipy.fft.irfft(np.conj(head) * spectrum, n_fft, axis=1)[:, : span - WINDOW]
+    running = np.cumsum(np.pad(np.square(frames), ((0, 0), (1, 0))), axis=1)
+    energy = running[:, WINDOW:-1] - running[:, : span - WINDOW]
+    # A floor 60 dB below the loudest frame: rounding noise in silence is not a tone.
+    floor = 1e-6 * energy[:, 0].max()
+    return cross / np.sqrt((energy[:, :1] + floor) * (np.maximum(energy, 0.0) + floor))
+
+
+def _periods_to_hz(correlation: np.ndarray) -> np.ndarray:
+    """[t] Hz of the period of each row, nan where none is clear."""
+    left, middle, right = correlation[:, :-2], correlation[:, 1:-1], correlation[:, 2:]
+    behind = np.cumsum(middle < 0.0, axis=1) > 0
+    peaks = np.where((middle > left) & (middle >= right) & behind, middle, -1.0)
+    highest = peaks.max(axis=1)
+    first = np.argmax(peaks >= NEAR * highest[:, None], axis=1)
+    rows = np.arange(len(peaks))
+    lag = 1.0 + first + _offset(*(part[rows, first] for part in (left, middle, right)))
+    hz = RATE / lag
+    return np.where((highest >= CLEAR) & (hz >= LOWEST_HZ) & (hz <= HIGHEST_HZ), hz, np.nan)
+
+
+def _offset(left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Where the top between three samples lies, if they are of a cosine: exact for a pure tone."""
+    middle = np.maximum(middle, 1e-9)
+    turn = np.arccos(np.clip((left + right) / (2.0 * middle), -0.999, 0.999999))
+    return np.clip(np.arctan((right - left) / (2.0 * middle * np.sin(turn))) / turn, -0.5, 0.5)
