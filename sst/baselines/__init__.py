@@ -1,0 +1,5 @@
+"""What a model is compared with: methods that are simpler, older, or know only real sounds.
+
+They work on waves and log-mel spectrograms, and none of them uses the features of the model that
+is measured. Only the evaluation imports them.
+"""
