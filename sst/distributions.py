@@ -134,7 +134,7 @@ def nearest_distances(
 
     x, y = _standardised([a, b], reference=b)
     parts = np.array_split(x, 1 + len(x) // 512)
-    return np.concatenate([cdist(part, y).min(axis=1) for part in parts if len(part)])
+    return np.concatenate([cdist(part, y).min(axis=1) for part in parts])
 
 
 def memorised_share(

@@ -19,25 +19,28 @@ RATE = 44_100  # Hz: every sound is brought to it
 LOWEST_HZ, HIGHEST_HZ = 30.0, 5_000.0
 WINDOW = 882  # samples that are compared: 20 ms
 HOP = 220  # 5 ms
-CLEAR = 0.9  # correlation of a frame that has a pitch
-NEAR = 0.93  # of the highest peak: an earlier one so high is the period
+CLEAR = 0.85  # correlation of a frame that has a clear pitch
+PRESENT = 0.6  # of one that has still some; noise stays below 0.3
+NEAR = 0.85  # of the highest peak: the earliest that is so high is the period
 QUIET = 10 ** (-30 / 20)  # of the loudest frame: below, a frame does not count
+STEADY = 3 / 12  # octaves in 5 ms: a glide from 250 to 50 Hz in a tenth of a second stays below
 SHARE = 0.35  # of all loudness: what the frames with a pitch carry in a sound with a clear one
 
 
 class Contour(NamedTuple):
     """The pitch over time; one row for every 5 ms."""
 
-    hz: Float[np.ndarray, " t"]  # nan where there is no clear pitch
+    hz: Float[np.ndarray, " t"]  # nan where there is no pitch
     weight: Float[np.ndarray, " t"]  # root mean square of the frame, 0 where it is quiet
 
 
-def contour(wave: Wave, sample_rate: int) -> Contour:
-    """The pitch of each frame, between 30 Hz and 5 kHz.
+def contour(wave: Wave, sample_rate: int, least: float = CLEAR) -> Contour:
+    """The pitch of each frame, between 30 Hz and 5 kHz, where a neighbour has nearly the same.
 
     Args:
         wave: [n] mono samples, any level.
         sample_rate: Hz.
+        least: correlation, at most 1, from which a frame has a pitch.
 
     Returns:
         ceil(n * 44,100 / sample_rate / 220) frames.
@@ -48,7 +51,9 @@ def contour(wave: Wave, sample_rate: int) -> Contour:
     hz = np.full(len(frames), np.nan)
     loud = weight > 0.0
     if loud.any():
-        hz[loud] = _periods_to_hz(_correlation(frames[loud]))
+        hz[loud] = _periods_to_hz(_correlation(frames[loud]), least)
+    near = np.abs(np.diff(np.log2(hz))) < STEADY
+    hz[~(np.append(near, False) | np.append(False, near))] = np.nan
     return Contour(hz, weight)
 
 
@@ -74,7 +79,8 @@ def pitch_error_cents(original: Wave, other: Float[np.ndarray, " m"], sample_rat
 
     The median over the frames in which the original has a clear pitch, weighted by their loudness,
     of |1200 log2 of the ratio| at the same time: what a drum's pitch glides through is compared
-    point by point, and how fast the other decays does not count.
+    point by point, and how fast the other decays does not count. The other needs no clear pitch,
+    but one at all, else a little noise on the right pitch would count as none.
 
     Args:
         original: [n] mono samples.
@@ -83,7 +89,7 @@ def pitch_error_cents(original: Wave, other: Float[np.ndarray, " m"], sample_rat
 
     Returns:
         cents, >= 0; nan: the original has no clear pitch; inf: in more than half of those frames
-        the other has none.
+        the other has no pitch at all.
     """
     hz, weight = contour(original, sample_rate)
     if not _is_clear(hz, weight):
@@ -93,7 +99,8 @@ def pitch_error_cents(original: Wave, other: Float[np.ndarray, " m"], sample_rat
     if not np.isfinite(fitted).all():
         return math.inf
     clear = np.isfinite(hz)
-    cents = np.abs(1200.0 * np.log2(contour(fitted, sample_rate).hz[clear] / hz[clear]))
+    theirs = contour(fitted, sample_rate, least=PRESENT).hz
+    cents = np.abs(1200.0 * np.log2(theirs[clear] / hz[clear]))
     return weighted_median(np.where(np.isnan(cents), np.inf, cents), weight[clear])
 
 
@@ -139,21 +146,36 @@ def _correlation(frames: np.ndarray) -> np.ndarray:
     return cross / np.sqrt((energy[:, :1] + floor) * (np.maximum(energy, 0.0) + floor))
 
 
-def _periods_to_hz(correlation: np.ndarray) -> np.ndarray:
+def _periods_to_hz(correlation: np.ndarray, least: float) -> np.ndarray:
     """[t] Hz of the period of each row, nan where none is clear."""
-    left, middle, right = correlation[:, :-2], correlation[:, 1:-1], correlation[:, 2:]
-    behind = np.cumsum(middle < 0.0, axis=1) > 0
-    peaks = np.where((middle > left) & (middle >= right) & behind, middle, -1.0)
+    inner = correlation[:, 1:-1]
+    hills = np.cumsum(inner < 0.0, axis=1)  # a new number wherever it is negative: 0 is the lag 0
+    peaks = np.where((inner > correlation[:, :-2]) & (inner >= correlation[:, 2:]), inner, -1.0)
+    peaks[hills == 0] = -1.0
     highest = peaks.max(axis=1)
     first = np.argmax(peaks >= NEAR * highest[:, None], axis=1)
-    rows = np.arange(len(peaks))
-    lag = 1.0 + first + _offset(*(part[rows, first] for part in (left, middle, right)))
-    hz = RATE / lag
-    return np.where((highest >= CLEAR) & (hz >= LOWEST_HZ) & (hz <= HIGHEST_HZ), hz, np.nan)
+    # Noise makes many peaks on one hill: the top of the hill is meant.
+    same = hills == hills[np.arange(len(hills)), first][:, None]
+    tops = 1 + np.argmax(np.where(same, peaks, -1.0), axis=1)
+    lags = np.array([_top(row, lag) for row, lag in zip(correlation, tops, strict=True)])
+    hz = RATE / np.maximum(lags, 1.0)
+    return np.where((highest >= least) & (hz >= LOWEST_HZ) & (hz <= HIGHEST_HZ), hz, np.nan)
 
 
-def _offset(left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Where the top between three samples lies, if they are of a cosine: exact for a pure tone."""
-    middle = np.maximum(middle, 1e-9)
-    turn = np.arccos(np.clip((left + right) / (2.0 * middle), -0.999, 0.999999))
-    return np.clip(np.arctan((right - left) / (2.0 * middle * np.sin(turn))) / turn, -0.5, 0.5)
+def _top(row: np.ndarray, lag: int) -> float:
+    """Where the hill around `lag` has its top, in fractions of a sample.
+
+    Three samples give it exactly for a pure tone; a parabola through an eighth of a period averages
+    out the noise of longer periods.
+    """
+    reach = min(max(1, round(lag / 16)), len(row) - 1 - lag)
+    y = row[lag - reach : lag + reach + 1]
+    if reach == 1:
+        turn = math.acos(min(max((y[0] + y[2]) / (2.0 * max(y[1], 1e-9)), -0.999), 0.999999))
+        offset = math.atan((y[2] - y[0]) / (2.0 * max(y[1], 1e-9) * math.sin(turn))) / turn
+    else:
+        j = np.arange(-reach, reach + 1.0)
+        squares = j**2 - np.mean(j**2)
+        slope, curve = y @ j / (j @ j), y @ squares / (squares @ squares)
+        offset = -slope / (2.0 * curve) if curve < 0.0 else 0.0
+    return lag + min(max(offset, -reach), reach)
