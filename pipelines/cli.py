@@ -16,6 +16,10 @@ def _dispatch(arguments: list[str]) -> int | None:
         from pipelines import train
 
         return train.main(arguments[1:])
+    if arguments[:1] == ["evaluate"]:
+        from pipelines import evaluate
+
+        return evaluate.main(arguments[1:])
     from pipelines import infer
 
     return infer.run(arguments, prog="sst")

@@ -41,6 +41,7 @@ def _parser(prog: str) -> Parser:
     _library(commands)
     if prog == "sst":
         commands.add_parser("train", help="train a model (sst train --help)")
+        commands.add_parser("evaluate", help="measure a model (sst evaluate --help)")
     return parser
 
 

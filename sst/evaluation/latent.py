@@ -1,0 +1,61 @@
+"""What the latent vector carries, and what encoding and decoding cost."""
+
+import time
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import numpy as np
+
+from sst import inference, losses
+from sst import model as network
+from sst.evaluation import figures
+from sst.evaluation.sounds import Sounds
+from sst.inference import MANY, Model
+from sst.types import Batch
+
+ACTIVE = 0.01  # variance of a posterior mean from which a unit counts (Burda et al., 2016)
+REPEATS = 10  # of what is timed
+
+
+def measure(model: Model, sounds: Sounds, seed: int) -> dict[str, figures.Figure]:
+    """The figures of `definitions.MODEL`."""
+    means, kl = posterior(model, sounds)
+    active = int((means.var(axis=0) > ACTIVE).sum())
+    z = means[:1]
+    wave = np.resize(sounds.waves[0], model.config.audio.clip_samples)
+    rate = model.config.audio.sample_rate
+    return {
+        "active_units": figures.single(active, sounds.size),
+        "kl_nats": figures.over_files(kl, sounds.packs, "mean", seed),
+        "encode_ms": figures.single(_cpu_ms(lambda: inference.encode(model, wave, rate))),
+        "decode_ms": figures.single(_cpu_ms(lambda: inference.decode(model, z[0]))),
+    }
+
+
+def posterior(model: Model, sounds: Sounds) -> tuple[np.ndarray, np.ndarray]:
+    """Means [n, z] and the divergence from N(0, I) in nats [n] of every sound's posterior."""
+    means, nats = [], []
+    for start in range(0, sounds.size, MANY):
+        rows = np.minimum(np.arange(start, start + MANY), sounds.size - 1)
+        batch = Batch(
+            jnp.asarray(sounds.log_mel[rows], jnp.float32),
+            jnp.asarray(sounds.n_frames[rows], jnp.int32),
+            jnp.asarray(sounds.peak_db[rows], jnp.float32),
+            jnp.ones(MANY, bool),
+        )
+        mean, logvar = network.encode(model.params, model.stats, batch, model.config)
+        kept = min(MANY, sounds.size - start)
+        means.append(np.asarray(mean)[:kept])
+        nats.append(np.asarray(losses.kl_to_standard_normal(mean, logvar))[:kept])
+    return np.concatenate(means), np.concatenate(nats)
+
+
+def _cpu_ms(work: Callable[[], object]) -> float:
+    """Median CPU time of a call in ms, all threads added, after one call that compiles."""
+    np.asarray(work())
+    taken = []
+    for _ in range(REPEATS):
+        start = time.process_time()
+        np.asarray(work())
+        taken.append(1000.0 * (time.process_time() - start))
+    return float(np.median(taken))

@@ -1,0 +1,67 @@
+"""How near the systems come to a sound that they are given."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from sst import metrics
+from sst.evaluation import figures
+from sst.evaluation.sounds import Sounds
+from sst.types import Wave
+
+MEANS = ("log_mel_l1_db", "stft_distance")  # over files; of the others the median
+
+
+def errors(original: Wave, other: Wave, sample_rate: int, pitched: bool) -> dict[str, float]:
+    """The errors of one reconstruction, by the names of `definitions.RECONSTRUCTION`.
+
+    nan: it does not apply to the original; inf: what is measured is lost. `pitched` says whether
+    the original has a clear pitch, which is found out once and not for every system.
+    """
+    return {
+        "log_mel_l1_db": metrics.log_mel_l1(original, other, sample_rate),
+        "stft_distance": metrics.stft_distance(original, other, sample_rate),
+        "pitch_cents": (
+            metrics.pitch_error_cents(original, other, sample_rate) if pitched else math.nan
+        ),
+        "attack_ms": metrics.attack_error_ms(original, other, sample_rate),
+        "decay_octaves": metrics.decay_error_octaves(original, other, sample_rate),
+        "level_db": metrics.level_error_db(original, other),
+    }
+
+
+def table(
+    sounds: Sounds, remade: Mapping[str, Sequence[Wave]], sample_rate: int
+) -> dict[str, dict[str, np.ndarray]]:
+    """Every error of every system: system -> quantity -> [n].
+
+    Args:
+        sounds: the originals.
+        remade: system -> one wave per original.
+        sample_rate: of all, in Hz.
+    """
+    pitched = [math.isfinite(metrics.pitch_hz(wave, sample_rate)) for wave in sounds.waves]
+    found = {}
+    for name, waves in remade.items():
+        rows = [
+            errors(original, wave, sample_rate, has_pitch)
+            for original, wave, has_pitch in zip(sounds.waves, waves, pitched, strict=True)
+        ]
+        found[name] = {key: np.array([row[key] for row in rows]) for key in rows[0]}
+    return found
+
+
+def summarise(
+    found: Mapping[str, np.ndarray], packs: Sequence[str], seed: int
+) -> dict[str, figures.Figure]:
+    """The figures of one system with their intervals."""
+    summary = {
+        name: figures.over_files(values, packs, "mean" if name in MEANS else "median", seed)
+        for name, values in found.items()
+    }
+    cents = found["pitch_cents"]
+    lost = np.where(np.isnan(cents), np.nan, np.isinf(cents).astype(float))
+    no_pitch = "none of these sounds has a clear pitch"
+    summary["pitch_lost"] = figures.over_files(lost, packs, "mean", seed, no_pitch)
+    return summary

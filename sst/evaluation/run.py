@@ -1,0 +1,147 @@
+"""The whole evaluation of one model: from its name to a report."""
+
+import datetime
+import os
+import platform
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sst import inference, modelfile
+from sst.config import AudioConfig, to_dict
+from sst.evaluation import definitions, examples, latent, spaces, systems
+from sst.evaluation import sounds as sources
+from sst.evaluation.clock import Clock
+from sst.evaluation.material import Material, Request, gather
+from sst.evaluation.sections import NO_TRAIN, OURS, goals, measure
+from sst.evaluation.sounds import Progress, Sounds
+from sst.evaluation.systems import System
+from sst.evaluation.waves import make_waves
+from sst.inference import Model
+from sst.report.media import Exhibit
+
+
+class Result(NamedTuple):
+    """What `report.write` takes."""
+
+    report: dict[str, Any]
+    exhibits: list[Exhibit]
+    audio: AudioConfig
+
+
+def evaluate(request: Request, say: Progress = lambda text: None) -> Result:
+    """Measures a model beside simpler ways, on sounds that it was not trained on.
+
+    Raises:
+        UsageError: wrong folders or classes, or nothing to evaluate on was named.
+        ModelError: no such model, or a dataset that does not fit it.
+        NothingToDo: no dataset, or no audio.
+    """
+    clock, seed = Clock(say), request.seed
+    classes = None if request.classes is None else sources.read_classes(request.classes)
+    model = inference.load(request.model)
+    audio = model.config.audio
+    with clock("reading the sounds"):
+        material = gather(request, model, classes, say)
+    with clock("preparing the systems"):
+        chosen, absent = choose_systems(request, model, material, say)
+        judge = _judge(material.train, audio.sample_rate, seed)
+    waves = make_waves(chosen, material.held_out, seed, clock)
+    sections, confusion = measure(material, chosen, waves, judge, audio.sample_rate, seed, clock)
+    with clock("timing the model"):
+        figures = latent.measure(model, material.held_out, seed)
+    sections["model"]["rows"][OURS] = {"title": chosen[OURS].title, "note": "", "figures": figures}
+    absent += [
+        {"what": section["title"], "why": section.pop("why")}
+        for section in sections.values()
+        if "why" in section
+    ]
+    report = {
+        "schema": definitions.SCHEMA,
+        "model": _about_model(request, model),
+        "sounds": _about_sounds(material),
+        "classifier": _about_judge(judge),
+        "run": _about_run(request, clock),
+        "notes": material.notes,
+        "goals": goals(sections),
+        "sections": sections,
+        "confusion": confusion,
+        "absent": absent,
+    }
+    exhibits = examples.exhibits(chosen, material.held_out, waves, seed)
+    return Result(report, exhibits, audio)
+
+
+def choose_systems(
+    request: Request, model: Model, material: Material, say: Progress
+) -> tuple[dict[str, System], list[dict[str, str]]]:
+    """The systems in the order of the tables, and which of them are missing and why."""
+    audio, train, seed = model.config.audio, material.train, request.seed
+    chosen, absent = systems.of_model(model, seed), []
+    if train is None:
+        learned = "PCA-64, SampleVAE-like VAE, nearest training sound, memorised share, recognition"
+        absent.append({"what": learned, "why": NO_TRAIN})
+    else:
+        chosen |= systems.principal_components(train, audio, seed)
+        if request.sample_vae_steps:
+            say(f"training the SampleVAE-like model on {train.size:,} sounds")
+            chosen |= systems.sample_vae(train, audio.sample_rate, seed, request.sample_vae_steps)
+        else:
+            absent.append({"what": "SampleVAE-like VAE", "why": "left out by --no-samplevae"})
+        chosen |= systems.nearest_training_sound(train)
+    return chosen | systems.without_training(audio.sample_rate), absent
+
+
+def _about_model(request: Request, model: Model) -> dict[str, Any]:
+    return {
+        "name": Path(request.model).name,
+        "digest": model.digest,
+        "sample_rate": model.config.audio.sample_rate,
+        "latent_dim": model.config.model.latent_dim,
+        "facts": modelfile.load_model(modelfile.find_model(request.model)).facts,
+        "config": to_dict(model.config),
+    }
+
+
+def _about_sounds(material: Material) -> dict[str, Any]:
+    def about(sounds: Sounds | None) -> dict[str, Any] | None:
+        if sounds is None:
+            return None
+        counts = {name: sounds.classes.count(name) for name in sounds.class_names}
+        return {"files": sounds.size, "packs": len(set(sounds.packs)), "classes": counts}
+
+    return {
+        "dataset": material.dataset and material.dataset.name,
+        "fingerprint": material.dataset and material.dataset.fingerprint,
+        "held_out": about(material.held_out),
+        "train": about(material.train),
+    }
+
+
+def _about_run(request: Request, clock: Clock) -> dict[str, Any]:
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "command": request.command,
+        "seed": request.seed,
+        "limit": request.limit,
+        "cpu_s": round(sum(clock.stages.values()), 1),
+        "stages_cpu_s": clock.stages,
+    }
+
+
+def _judge(train: Sounds | None, sample_rate: int, seed: int) -> spaces.Judge | str:
+    if train is None:
+        return NO_TRAIN
+    return spaces.train_judge(train, sample_rate, seed)
+
+
+def _about_judge(judge: spaces.Judge | str) -> dict[str, Any]:
+    if isinstance(judge, str):
+        return {"why": judge}
+    fitted = judge.fitted
+    f1 = fitted.held_out_f1
+    return {
+        "classes": list(judge.names),
+        "macro_f1": None if f1 != f1 else round(f1, 4),  # nan: no second pack to test on
+        "temperature": round(fitted.temperature, 4),
+    }

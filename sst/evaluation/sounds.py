@@ -1,0 +1,186 @@
+"""The sounds of an evaluation: what the model was trained on, and what it has never heard."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sst import data as datasets
+from sst import decoding, features, files, splits
+from sst.config import AudioConfig
+from sst.data import Dataset
+from sst.errors import NothingToDo, UsageError
+from sst.types import Wave
+
+Progress = Callable[[str], None]
+
+
+class Sounds(NamedTuple):
+    """Sounds at the model's rate, from their onset, at their own level."""
+
+    ids: list[str]
+    waves: list[Wave]  # float32, mono
+    log_mel: np.ndarray  # [n, t, m] dB, padded with the floor
+    n_frames: np.ndarray  # int32 [n]
+    peak_db: np.ndarray  # float32 [n]
+    classes: list[str]  # "" where there is none
+    packs: list[str]
+
+    @property
+    def size(self) -> int:
+        """Number of sounds."""
+        return len(self.ids)
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes there are, sorted."""
+        return sorted(set(self.classes) - {""})
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> "Sounds":
+        """Some of the sounds, in the order of `rows`."""
+        rows = [int(row) for row in rows]
+        lists = {
+            name: [getattr(self, name)[row] for row in rows]
+            for name in ("ids", "waves", "classes", "packs")
+        }
+        return self._replace(
+            **lists,
+            log_mel=self.log_mel[rows],
+            n_frames=self.n_frames[rows],
+            peak_db=self.peak_db[rows],
+        )
+
+
+def read_classes(path: str | os.PathLike[str]) -> dict[str, str]:
+    """A file of folder labels and the classes they belong to: `{"bd": "kick", ...}`.
+
+    Raises:
+        UsageError: if it is not there, or is no JSON object of texts.
+    """
+    try:
+        content = json.loads(Path(path).expanduser().read_text())
+    except OSError as error:
+        raise UsageError(f"--classes {path}: {error.strerror}.") from None
+    except ValueError as error:
+        raise UsageError(f"--classes {path}: {error}.") from None
+    if not isinstance(content, dict) or not all(isinstance(v, str) for v in content.values()):
+        raise UsageError(f'--classes {path}: expected an object such as {{"bd": "kick"}}.')
+    return {label.casefold(): kind for label, kind in content.items()}
+
+
+def class_of(label: str, classes: dict[str, str] | None) -> str:
+    """The class of a folder label: the label itself without a table, "" where that lacks it."""
+    return label if classes is None else classes.get(label.casefold(), "")
+
+
+def packs_of(ids: Sequence[str]) -> list[str]:
+    """The pack of each sound: `splits.pack_of`, or the given folder where these are the packs.
+
+    Of several folders given side by side, one that holds nothing but folders of files is taken for
+    one pack with its kinds, not for a library of packs: `TR808/bd/x.wav` is of `TR808`.
+    """
+    roots = {name.split("/")[0] for name in ids}
+    deep = {name.split("/")[0] for name in ids if name.count("/") > 2}
+    if len(roots) == 1:
+        return [splits.pack_of(name) for name in ids]
+    return [
+        splits.pack_of(name) if name.split("/")[0] in deep else name.split("/")[0] for name in ids
+    ]
+
+
+def from_folders(
+    folders: Sequence[str | os.PathLike[str]],
+    audio: AudioConfig,
+    classes: dict[str, str] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    say: Progress = lambda text: None,
+) -> Sounds:
+    """Files never trained on, decoded as the model hears them.
+
+    Args:
+        folders: searched with their sub-folders.
+        audio: of the model.
+        classes: label -> class; see `class_of`.
+        limit: at most so many files, chosen at random.
+        seed: of that choice.
+        say: is told what is done and what was passed over.
+
+    Raises:
+        UsageError: one of the folders is none.
+        NothingToDo: there is no audio, or none that can be read.
+    """
+    found = files.samples_or_raise(folders).samples
+    packs = dict(zip((s.id for s in found), packs_of([s.id for s in found]), strict=True))
+    chosen = [found[row] for row in choose(len(found), limit, seed)]
+    say(f"decoding {len(chosen):,} held-out files")
+    results = decoding.decode_many([sample.path for sample in chosen], audio)
+    kept, clips = [], []
+    for sample, result in zip(chosen, results, strict=True):
+        if isinstance(result, decoding.Decoded):
+            kept.append(sample)
+            clips.append(result)
+    if not kept:
+        raise NothingToDo(f"0 of {len(chosen):,} held-out files could be read.")
+    if len(kept) < len(chosen):
+        say(f"{len(chosen) - len(kept):,} held-out files could not be read and are left out")
+    peak_db = np.array([result.clip.peak_db for result in clips], np.float32)
+    return Sounds(
+        [sample.id for sample in kept],
+        [at_level(r.clip.wave, level) for r, level in zip(clips, peak_db, strict=True)],
+        features.pad([result.log_mel for result in clips], audio),
+        np.array([len(result.log_mel) for result in clips], np.int32),
+        peak_db,
+        [class_of(sample.label, classes) for sample in kept],
+        [packs[sample.id] for sample in kept],
+    )
+
+
+def from_dataset(
+    dataset: Dataset,
+    name: str,
+    classes: dict[str, str] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Sounds:
+    """Sounds of one split of a dataset, "train" or "validation"; arguments as in `from_folders`."""
+    split = dataset.train if name == "train" else dataset.validation
+    rows = choose(split.size, limit, seed)
+    waves = datasets.read_waves(dataset, name, list(rows))
+    packs = packs_of(dataset.train.ids + dataset.validation.ids)
+    packs = packs[: dataset.train.size] if name == "train" else packs[dataset.train.size :]
+    return Sounds(
+        [split.ids[row] for row in rows],
+        [at_level(wave, split.peak_db[row]) for wave, row in zip(waves, rows, strict=True)],
+        split.log_mel[rows],
+        split.n_frames[rows],
+        split.peak_db[rows],
+        [class_of(split.labels[row], classes) for row in rows],
+        [packs[row] for row in rows],
+    )
+
+
+def choose(n: int, limit: int | None, seed: int) -> np.ndarray:
+    """Up to `limit` of `n` rows at random, in ascending order."""
+    if limit is None or limit >= n:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).permutation(n)[:limit])
+
+
+def without_copies(held_out: Sounds, train: Sounds) -> Sounds:
+    """The held-out sounds that are no copy of a training sound, to the 16-bit sample."""
+    known = {_fingerprint(wave) for wave in train.waves}
+    return held_out.take([i for i, w in enumerate(held_out.waves) if _fingerprint(w) not in known])
+
+
+def at_level(wave: Wave, peak_db: float) -> Wave:
+    """A wave of peak 1 at the level it was found at."""
+    return np.asarray(wave * np.float32(10.0 ** (float(peak_db) / 20.0)), np.float32)
+
+
+def _fingerprint(wave: Wave) -> bytes:
+    peak = float(np.abs(wave).max(initial=0.0)) or 1.0
+    return np.round(wave / peak * 32767).astype(np.int16).tobytes()

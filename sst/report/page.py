@@ -1,0 +1,249 @@
+"""index.html of a report: one file, no script, nothing loaded from anywhere."""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+from sst.config import AudioConfig
+from sst.report.media import Exhibit, audio_uri, spectrogram_uri
+from sst.report.style import STYLE
+
+OURS = "model"  # the row whose figures the goals are about
+LEAST_FRAMES = 24  # width of the narrowest spectrogram
+
+
+def page(report: dict[str, Any], exhibits: Sequence[Exhibit], audio: AudioConfig) -> str:
+    """The whole page.
+
+    Args:
+        report: what report.json holds.
+        exhibits: sounds to be heard.
+        audio: of the model: the rate of the sounds, and the transform of their pictures.
+    """
+    name = _text(report["model"]["name"])
+    parts = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>Evaluation of {name}</title><style>{STYLE}</style></head><body>",
+        f"<h1>Evaluation of {name}</h1>",
+        _introduction(report),
+        _goals(report["goals"], report["sections"]),
+        *(_section(section) for section in report["sections"].values() if section["rows"]),
+        *(_confusion(table) for table in report["confusion"]),
+        *(_exhibit(exhibit, audio) for exhibit in exhibits),
+        _absent(report["absent"]),
+        _definitions(report["sections"]),
+        "</body></html>",
+    ]
+    return "\n".join(part for part in parts if part) + "\n"
+
+
+def number(value: float | None, digits: int) -> str:
+    """A figure as it is shown; a dash where there is none."""
+    return "&ndash;" if value is None else f"{value:.{digits}f}"
+
+
+def _introduction(report: dict[str, Any]) -> str:
+    model, sounds, run = report["model"], report["sounds"], report["run"]
+    held_out = sounds["held_out"]
+    facts = [
+        f"{held_out['files']:,} held-out files of {held_out['packs']:,} packs",
+        f"{sounds['train']['files']:,} training sounds"
+        if sounds["train"]
+        else "no training sounds",
+        f"{model['sample_rate']:,} Hz",
+        f"{model['latent_dim']} numbers per sound",
+        f"model {model['digest']}",
+    ]
+    notes = "".join(f"<li>{_text(note)}</li>" for note in report["notes"])
+    return (
+        f"<p>{' &middot; '.join(_text(fact) for fact in facts)}<br>"
+        f'<span class="dim">{_text(run["date"])}, {run["cpu_s"]:.0f} CPU-s on '
+        f"{_text(run['machine'])}<br><code>{_text(run['command'])}</code></span></p>"
+        "<p>Every figure is measured on sounds of packs that the model was not trained on, with a "
+        "95 % bootstrap interval in which whole packs are drawn again. The highlighted row is the "
+        "model; the others are simpler ways to do the same.</p>"
+        + (f"<ul>{notes}</ul>" if notes else "")
+    )
+
+
+def _goals(goals: Sequence[dict[str, Any]], sections: dict[str, Any]) -> str:
+    rows = []
+    for goal in goals:
+        quantity = sections[goal["section"]]["quantities"][goal["quantity"]]
+        state = {True: ("met", "met"), False: ("missed", "missed"), None: ("dim", "not measured")}
+        style, word = state[goal["met"]]
+        rows.append(
+            f"<tr><td>{_text(sections[goal['section']]['title'])}: {_text(quantity['title'])}</td>"
+            f"<td>{_cell(goal['figure'], quantity)}</td>"
+            f"<td>{_text(goal['relation'])} {goal['goal']:g} {_text(quantity['unit'])}</td>"
+            f'<td class="{style}">{word}</td></tr>'
+        )
+    head = "<tr><th>figure</th><th>model</th><th>goal</th><th></th></tr>"
+    return f"<h2>Goals</h2><table><thead>{head}</thead>{''.join(rows)}</table>"
+
+
+def _section(section: dict[str, Any]) -> str:
+    quantities = section["quantities"]
+    heads = "".join(
+        f"<th>{_text(q['title'])}<small>{_text(q['unit'])} {_arrow(q)}{_goal(q)}</small></th>"
+        for q in quantities.values()
+    )
+    rows = []
+    for name, row in section["rows"].items():
+        cells = "".join(
+            f"<td>{_cell(row['figures'].get(key), quantity)}</td>"
+            for key, quantity in quantities.items()
+        )
+        style = ' class="ours"' if name == OURS else ""
+        note = f"<small>{_text(row['note'])}</small>" if row.get("note") else ""
+        rows.append(f"<tr{style}><td>{_text(row['title'])}{note}</td>{cells}</tr>")
+    table = _table("", heads, rows)
+    return _headed(section, table) + _chart(section) + _per_class(section)
+
+
+def _chart(section: dict[str, Any]) -> str:
+    """Values with intervals of the section's first quantity, one line per row."""
+    key, quantity = next(iter(section["quantities"].items()))
+    found = [(row["title"], row["figures"].get(key), name) for name, row in section["rows"].items()]
+    found = [(t, f, n) for t, f, n in found if f and f["value"] is not None]
+    if len(found) < 2:
+        return ""
+    top = 1.05 * max(f["high"] or f["value"] for _, f, _ in found) or 1.0
+    lines = []
+    for i, (title, figure, name) in enumerate(found):
+        y, x = 22 * i + 14, 330 + 420 * figure["value"] / top
+        low, high = (330 + 420 * (figure[end] or figure["value"]) / top for end in ("low", "high"))
+        weight = ' font-weight="600"' if name == OURS else ""
+        lines.append(
+            f'<text x="320" y="{y + 4}" text-anchor="end"{weight}>{_text(title)}</text>'
+            f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" stroke="currentColor"/>'
+            f'<circle cx="{x:.1f}" cy="{y}" r="4" fill="currentColor"/>'
+        )
+    if quantity["goal"] is not None and 0 < quantity["goal"] <= top:
+        x, end = 330 + 420 * quantity["goal"] / top, 22 * len(found) + 4
+        lines.append(
+            f'<line class="met" x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="{end}" stroke="currentColor" '
+            'stroke-dasharray="4 3"/>'
+        )
+    height = 22 * len(found) + 8
+    return (
+        f'<p class="dim">{_text(quantity["title"])} {_text(quantity["unit"])}, from 0, with the '
+        "95 % interval; the dashed line is the goal</p>"
+        f'<svg viewBox="0 0 780 {height}" width="780" height="{height}" font-size="13" '
+        f'fill="currentColor" role="img">{"".join(lines)}</svg>'
+    )
+
+
+def _per_class(section: dict[str, Any]) -> str:
+    tables = []
+    for name, row in section["rows"].items():
+        if not row.get("per_class") or name != OURS:
+            continue
+        keys = [k for k in section["quantities"] if any(k in f for f in row["per_class"].values())]
+        heads = "".join(f"<th>{_text(section['quantities'][k]['title'])}</th>" for k in keys)
+        rows = "".join(
+            f"<tr><td>{_text(kind)}</td>"
+            + "".join(f"<td>{_cell(figures.get(k), section['quantities'][k])}</td>" for k in keys)
+            + "</tr>"
+            for kind, figures in sorted(row["per_class"].items())
+        )
+        tables.append(
+            f"<details><summary>{_text(row['title'])}, by class</summary>"
+            f"<table><thead><tr><th>class</th>{heads}</tr></thead>{rows}</table></details>"
+        )
+    return "".join(tables)
+
+
+def _confusion(table: dict[str, Any]) -> str:
+    heads = "".join(f"<th>{_text(name)}</th>" for name in table["columns"])
+    rows = []
+    for name, counts in zip(table["classes"], table["counts"], strict=True):
+        total = sum(counts) or 1
+        cells = "".join(
+            f'<td style="background: rgb(80 140 255 / {0.75 * n / total:.2f})">{n or ""}</td>'
+            for n in counts
+        )
+        rows.append(f"<tr><td>{_text(name)}</td>{cells}</tr>")
+    return _headed(table, _table("heat", heads, rows))
+
+
+def _exhibit(exhibit: Exhibit, audio: AudioConfig) -> str:
+    heads = "".join(f"<th>{_text(name)}</th>" for name in exhibit.columns)
+    rows = []
+    for caption, waves in exhibit.rows:
+        longest = max((len(wave) for wave in waves if wave is not None), default=1)
+        frames = max(LEAST_FRAMES, audio.frames_of(min(longest, audio.clip_samples)))
+        cells = "".join(f"<td>{_player(wave, audio, frames)}</td>" for wave in waves)
+        rows.append(f"<tr><td>{_text(caption)}</td>{cells}</tr>")
+    return _headed(exhibit._asdict(), _table("sounds", heads, rows))
+
+
+def _headed(section: dict[str, Any], content: str) -> str:
+    return f"<h2>{_text(section['title'])}</h2><p>{_text(section['intro'])}</p>{content}"
+
+
+def _table(style: str, heads: str, rows: Sequence[str]) -> str:
+    """A table whose first column has no head, in a box that scrolls when it is too wide."""
+    return (
+        f'<div class="scroll"><table class="{style}"><thead><tr><th></th>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _player(wave: Any, audio: AudioConfig, frames: int) -> str:
+    if wave is None:
+        return "&ndash;"
+    return (
+        f'<img alt="spectrogram" src="{spectrogram_uri(wave, audio, frames)}">'
+        f'<audio controls preload="none" src="{audio_uri(wave, audio.sample_rate)}"></audio>'
+    )
+
+
+def _absent(items: Sequence[dict[str, str]]) -> str:
+    if not items:
+        return ""
+    rows = "".join(f"<li>{_text(item['what'])}: {_text(item['why'])}</li>" for item in items)
+    return f"<h2>Not measured</h2><ul>{rows}</ul>"
+
+
+def _definitions(sections: dict[str, Any]) -> str:
+    terms = "".join(
+        f"<dt>{_text(q['title'])}</dt><dd>{_text(q['definition'])}</dd>"
+        for section in sections.values()
+        for q in section["quantities"].values()
+    )
+    return f"<h2>How each figure is defined</h2><dl>{terms}</dl>"
+
+
+def _cell(figure: dict[str, Any] | None, quantity: dict[str, Any]) -> str:
+    if figure is None:
+        return "&ndash;"
+    digits = quantity["digits"]
+    if figure["value"] is None:
+        return f'<span class="dim" title="{_text(figure["reason"])}">&ndash;</span>'
+    interval = ""
+    if figure["low"] is not None or figure["high"] is not None:
+        low, high = (
+            "&infin;" if figure[end] is None else number(figure[end], digits)
+            for end in ("low", "high")
+        )
+        interval = f"{low} to {high}"
+    files = f"n {figure['n']:,}" if figure["n"] else ""
+    small = ", ".join(part for part in (interval, files) if part)
+    return f"{number(figure['value'], digits)}<small>{small}</small>"
+
+
+def _arrow(quantity: dict[str, Any]) -> str:
+    return "&darr;" if quantity["lower_is_better"] else "&uarr;"
+
+
+def _goal(quantity: dict[str, Any]) -> str:
+    if quantity["goal"] is None:
+        return ""
+    return f" goal {_text(quantity['relation'])} {quantity['goal']:g}"
+
+
+def _text(value: object) -> str:
+    return html.escape(str(value))

@@ -1,0 +1,77 @@
+"""A report on the disk."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sst import workdir
+from sst.config import AudioConfig
+from sst.errors import ResourceError, UsageError
+from sst.report.media import Exhibit
+from sst.report.page import page
+
+
+def check_place(directory: str | os.PathLike[str]) -> None:
+    """Refuses a folder that holds something else than an older report.
+
+    Raises:
+        UsageError: it does, or it is a file.
+    """
+    target = Path(directory)
+    if target.is_file():
+        raise UsageError(f"--out {target} is a file; give a folder.")
+    if target.is_dir() and any(target.iterdir()) and not (target / "report.json").is_file():
+        raise UsageError(f"--out {target} holds other files; give another folder.")
+
+
+def write(
+    directory: str | os.PathLike[str],
+    report: dict[str, Any],
+    exhibits: Sequence[Exhibit],
+    audio: AudioConfig,
+) -> tuple[Path, Path]:
+    """Writes report.json and index.html; each is the old or the new one at every moment.
+
+    Args:
+        directory: made if it is not there.
+        report: plain nested values, none of them inf or nan.
+        exhibits: sounds for the page.
+        audio: of the model.
+
+    Returns:
+        Both paths.
+
+    Raises:
+        ResourceError: if they cannot be written.
+        ValueError: for a value that JSON does not know.
+    """
+    target = Path(directory)
+    check_finite(report)
+    text = page(report, exhibits, audio)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"Cannot make {target}: {error.strerror}.") from error
+    workdir.write_json(target / "report.json", report)
+    index = target / "index.html"
+    fresh = target / f".index.{os.getpid()}.tmp"
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(index)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise ResourceError(f"Cannot write {index}: {error.strerror}.") from error
+    return target / "report.json", index
+
+
+def check_finite(value: Any, where: str = "report") -> None:
+    """Raises ValueError, naming the place, for inf and nan, which JSON does not have."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            check_finite(inner, f"{where}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for i, inner in enumerate(value):
+            check_finite(inner, f"{where}[{i}]")
+    elif isinstance(value, float) and not abs(value) < float("inf"):
+        raise ValueError(f"{where} is {value}")
