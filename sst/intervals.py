@@ -6,7 +6,7 @@ the interval too narrow, so packs are drawn where there are enough of them.
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -27,7 +27,7 @@ class Interval(NamedTuple):
 def bootstrap(
     values: Any,
     groups: Sequence[Any] | np.ndarray | None = None,
-    statistic: Literal["mean", "median"] = "mean",
+    statistic: str = "mean",
     seed: int = 0,
     n: int = 2000,
     weights: Any = None,

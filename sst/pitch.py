@@ -157,7 +157,7 @@ def _periods_to_hz(correlation: np.ndarray, least: float) -> np.ndarray:
     # Noise makes many peaks on one hill: the top of the hill is meant.
     same = hills == hills[np.arange(len(hills)), first][:, None]
     tops = 1 + np.argmax(np.where(same, peaks, -1.0), axis=1)
-    lags = np.array([_top(row, lag) for row, lag in zip(correlation, tops, strict=True)])
+    lags = np.array([_top(row, lag) for row, lag in zip(correlation, tops.tolist(), strict=True)])
     hz = RATE / np.maximum(lags, 1.0)
     return np.where((highest >= least) & (hz >= LOWEST_HZ) & (hz <= HIGHEST_HZ), hz, np.nan)
 
@@ -178,4 +178,4 @@ def _top(row: np.ndarray, lag: int) -> float:
         squares = j**2 - np.mean(j**2)
         slope, curve = y @ j / (j @ j), y @ squares / (squares @ squares)
         offset = -slope / (2.0 * curve) if curve < 0.0 else 0.0
-    return lag + min(max(offset, -reach), reach)
+    return float(lag + min(max(offset, -reach), reach))

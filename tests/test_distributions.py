@@ -19,7 +19,7 @@ def more(real, rng, n=200):
 
 def test_kernel_distance_against_a_naive_loop(rng):
     a, b = rng.standard_normal((6, 3)), 2 * rng.standard_normal((5, 3)) + 1
-    x, y = ((s - b.mean(axis=0)) / b.std(axis=0) for s in (a, b))
+    x, y = (3 * np.tanh((s - b.mean(axis=0)) / b.std(axis=0) / 3) for s in (a, b))
 
     def mean(first, second, same):
         kernel = [
@@ -72,6 +72,13 @@ def test_ratio_grows_with_the_shift_and_with_the_spread(rng, real):
     centre = real.mean(axis=0)
     assert ratio(centre + 2 * (draws - centre)) > 2
     assert ratio(centre + 0 * draws) > 2  # the mean sound, again and again
+
+
+def test_one_strange_sound_does_not_decide(rng, real):
+    draws = more(real, rng)
+    strange = np.concatenate([draws[:-1], real.mean(axis=0)[None] + 50 * real.std(axis=0)])
+    plain, changed = (distributions.kernel_distance_ratio(s, real) for s in (draws, strange))
+    assert changed < plain + 1.0
 
 
 def test_ratio_does_not_depend_on_how_many_draws_there_are(rng, real):
