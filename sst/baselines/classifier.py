@@ -68,6 +68,7 @@ def fit(
     labels: Sequence[str],
     groups: Sequence[str] | None = None,
     seed: int = 0,
+    steps: int = STEPS,
 ) -> Classifier:
     """Trains on real sounds.
 
@@ -76,6 +77,7 @@ def fit(
         labels: the kind of each sound, of at least two kinds.
         groups: the pack of each sound; each sound is its own where there are none.
         seed: of folds, weights, batches and dropout.
+        steps: of training; the networks are trained once per fold and once on all.
 
     Raises:
         ValueError: fewer than two kinds.
@@ -90,11 +92,11 @@ def fit(
     logits = np.zeros((len(rows), MEMBERS, len(names)), np.float32)
     for fold in np.unique(folds):
         out = folds == fold
-        params = _train(white, targets, ~out, len(names), seed)
+        params = _train(white, targets, ~out, len(names), seed, steps)
         logits[out] = _forward(params, white[out])[0]
     temperature = min(TEMPERATURES, key=lambda t: _surprise(_mean_softmax(logits, t), targets))
     predicted = _mean_softmax(logits, temperature).argmax(axis=1)
-    params = _train(white, targets, np.ones(len(rows), bool), len(names), seed)
+    params = _train(white, targets, np.ones(len(rows), bool), len(names), seed, steps)
     score = macro_f1(targets, predicted)
     return Classifier(names, mean, spread, params, float(temperature), score, predicted)
 
@@ -149,7 +151,7 @@ def _forward(params: Any, white: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _train(
-    white: np.ndarray, targets: np.ndarray, used: np.ndarray, n_classes: int, seed: int
+    white: np.ndarray, targets: np.ndarray, used: np.ndarray, n_classes: int, seed: int, steps: int
 ) -> Any:
     """The members' parameters as NumPy arrays; each sees its own batches of the rows `used`."""
     import jax
@@ -158,10 +160,10 @@ def _train(
     # Between balanced and as they come: rare kinds count, but not as if they were frequent.
     weights = used / np.sqrt(counts[targets])
     rng = np.random.default_rng(seed)
-    shape = (STEPS, MEMBERS, BATCH)
+    shape = (steps, MEMBERS, BATCH)
     rows = rng.choice(len(white), shape, p=weights / weights.sum()).astype(np.int32)
     params = _initial(rng, white.shape[1], n_classes)
-    trained = _program()(params, white.astype(np.float32), targets, rows, jax.random.key(seed))
+    trained = _program(steps)(params, white.astype(np.float32), targets, rows, jax.random.key(seed))
     return {name: np.asarray(value) for name, value in trained.items()}
 
 
@@ -177,13 +179,13 @@ def _initial(rng: np.random.Generator, inputs: int, outputs: int) -> dict[str, n
     }
 
 
-@functools.lru_cache(maxsize=1)
-def _program() -> Any:
+@functools.lru_cache(maxsize=2)
+def _program(steps: int) -> Any:
     import jax
     import jax.numpy as jnp
     import optax
 
-    schedule = optax.cosine_decay_schedule(LEARNING_RATE, STEPS)
+    schedule = optax.cosine_decay_schedule(LEARNING_RATE, steps)
     optimiser = optax.adamw(schedule, weight_decay=WEIGHT_DECAY)
 
     def loss(params: Any, x: Any, y: Any, key: Any) -> Any:
