@@ -56,6 +56,7 @@ def test_figures_on_stdout_and_the_way_on_stderr(done, root):
     assert report["sounds"]["held_out"]["files"] == 5
     assert report["run"]["limit"] == 5 and "--limit 5" in report["run"]["command"]
     assert report["sounds"]["held_out"]["classes"].keys() <= {"drum"}
+    assert any("--dataset" in item["why"] for item in report["absent"])
     page = (root / "report" / "index.html").read_text()
     assert page.count("<audio") > 10 and "http" not in page
 

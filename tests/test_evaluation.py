@@ -343,6 +343,7 @@ def test_a_run_is_measured_on_its_own_validation_split(root, monkeypatch):
     assert said and report["run"]["stages_cpu_s"]
 
 
+@pytest.mark.slow
 def test_a_model_without_a_dataset_is_measured_on_a_folder(root, library, monkeypatch):
     small(monkeypatch)
     request = Request(str(root / "alone"), held_out=(str(library),))

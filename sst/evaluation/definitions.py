@@ -12,7 +12,7 @@ class Quantity(NamedTuple):
     unit: str  # "" for a number without one
     digits: int  # after the point, where it is shown
     definition: str
-    lower_is_better: bool = True
+    lower_is_better: bool | None = True  # None: neither
     relation: str = ""  # how the value should stand to `goal`: "<", "<=" or ">="; "" for no goal
     goal: float = float("nan")
 
@@ -130,8 +130,8 @@ GENERATION = {
         "memorised",
         "share",
         3,
-        "Share of the draws that lie nearer to a training sound than 95 % of held-out real sounds "
-        "do. Held-out real sounds have 0.05 by definition.",
+        "Share of the draws that lie nearer to a training sound, in MFCC statistics, than 95 % of "
+        "held-out real sounds do. Held-out real sounds have 0.05 by definition.",
         relation="<=",
         goal=0.05,
     ),
@@ -139,8 +139,9 @@ GENERATION = {
         "recognised",
         "share",
         3,
-        "Share that a calibrated classifier trained on real sounds only assigns to a class with "
-        "a probability above 0.8.",
+        "Share that a calibrated classifier trained on real training sounds only assigns to a "
+        "class with a probability above 0.8; how often it is so sure of real sounds is in the "
+        "last rows. By class: the share of all draws that is recognised as this one.",
         lower_is_better=False,
         relation=">=",
         goal=0.8,
@@ -206,10 +207,14 @@ MODEL = {
         0,
         "Latent numbers whose posterior mean varies by more than 0.01 over the held-out sounds "
         "(Burda et al. 2016).",
-        lower_is_better=False,
+        lower_is_better=None,
     ),
     "kl_nats": Quantity(
-        "KL", "nats", 1, "Mean divergence of the posterior from N(0, I): the capacity in use."
+        "KL",
+        "nats",
+        1,
+        "Mean divergence of the posterior from N(0, I): the capacity in use.",
+        lower_is_better=None,
     ),
     "encode_ms": Quantity(
         "encoding", "CPU-ms", 1, "One clip of full length, features included, compiled before."

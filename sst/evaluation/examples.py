@@ -42,7 +42,7 @@ def _reconstructions(
     for row in spread_over_classes(held_out.classes, SOUNDS, seed):
         made = [held_out.waves[row], *(waves.remade[name][row] for name in names)]
         # Two seconds of a decoder that does not know when to stop would hide the sound itself.
-        rows.append((held_out.ids[row], [w[: len(held_out.waves[row])] for w in made]))
+        rows.append((_short(held_out.ids[row]), [w[: len(held_out.waves[row])] for w in made]))
     return Exhibit(
         "Held-out sounds, and what the systems make of them",
         "Chosen at random, of as many classes as there are. All players are at the same peak "
@@ -69,7 +69,7 @@ def _walks(chosen: Mapping[str, System], held_out: Sounds, waves: Waves) -> list
     rows: list[tuple[str, list[Wave | None]]] = []
     for name, walks in waves.walks.items():
         for walk in walks[:2]:
-            ends = " to ".join(held_out.ids[row] for row in walk.ends)
+            ends = " to ".join(_short(held_out.ids[row]) for row in walk.ends)
             rows.append((f"{chosen[name].title}: {ends}", list(walk.waves)))
     steps = max(len(made) for _, made in rows)
     return [
@@ -81,3 +81,8 @@ def _walks(chosen: Mapping[str, System], held_out: Sounds, waves: Waves) -> list
             rows,
         )
     ]
+
+
+def _short(name: str) -> str:
+    """The file with the folder that it lies in."""
+    return "/".join(name.split("/")[-2:])

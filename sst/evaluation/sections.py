@@ -142,7 +142,7 @@ def _confusion(
     return {
         "title": f"What a classifier hears in {what}",
         "intro": "Rows: the folder's class. Columns: the answer of a classifier that was trained "
-        "on real training sounds only.",
+        f"on real training sounds only; its macro F1 {spaces.quality(judge)}.",
         "classes": names,
         "columns": judge.names,
         "counts": counts,

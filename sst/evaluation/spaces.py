@@ -51,6 +51,12 @@ def hear(judge: Judge, waves: Sequence[Wave], sample_rate: int) -> Verdict:
     )
 
 
+def quality(judge: Judge) -> str:
+    """How well the judge does on packs of training sounds that it did not learn from."""
+    f1 = judge.fitted.held_out_f1
+    return "is not known: there is one pack" if f1 != f1 else f"on packs left out is {f1:.2f}"
+
+
 def features_of(waves: Sequence[Wave], sample_rate: int) -> np.ndarray:
     """The judge's own features, [n, f]."""
     return np.stack([classifier.features(wave, sample_rate) for wave in waves])

@@ -61,27 +61,39 @@ def _introduction(report: dict[str, Any]) -> str:
         f"<p>{' &middot; '.join(_text(fact) for fact in facts)}<br>"
         f'<span class="dim">{_text(run["date"])}, {run["cpu_s"]:.0f} CPU-s on '
         f"{_text(run['machine'])}<br><code>{_text(run['command'])}</code></span></p>"
-        "<p>Every figure is measured on sounds of packs that the model was not trained on, with a "
-        "95 % bootstrap interval in which whole packs are drawn again. The highlighted row is the "
-        "model; the others are simpler ways to do the same.</p>"
+        "<p>Every figure is measured on sounds that the model was not trained on; below it stand "
+        "its 95 % bootstrap interval, in which whole packs are drawn again, and the number of "
+        "sounds. The highlighted row is the model; the others are simpler ways to do the same.</p>"
         + (f"<ul>{notes}</ul>" if notes else "")
     )
 
 
 def _goals(goals: Sequence[dict[str, Any]], sections: dict[str, Any]) -> str:
+    """Where the model stands, beside the two that are most like it."""
     rows = []
     for goal in goals:
-        quantity = sections[goal["section"]]["quantities"][goal["quantity"]]
+        section = sections[goal["section"]]
+        quantity = section["quantities"][goal["quantity"]]
         state = {True: ("met", "met"), False: ("missed", "missed"), None: ("dim", "not measured")}
         style, word = state[goal["met"]]
-        rows.append(
-            f"<tr><td>{_text(sections[goal['section']]['title'])}: {_text(quantity['title'])}</td>"
-            f"<td>{_cell(goal['figure'], quantity)}</td>"
-            f"<td>{_text(goal['relation'])} {goal['goal']:g} {_text(quantity['unit'])}</td>"
-            f'<td class="{style}">{word}</td></tr>'
+        others = "".join(
+            f"<td>{_cell(_figure(section, name, goal['quantity']), quantity)}</td>"
+            for name in ("pca", "samplevae")
         )
-    head = "<tr><th>figure</th><th>model</th><th>goal</th><th></th></tr>"
-    return f"<h2>Goals</h2><table><thead>{head}</thead>{''.join(rows)}</table>"
+        rows.append(
+            f"<tr><td>{_text(section['title'])}: {_text(quantity['title'])}</td>"
+            f"<td>{_cell(goal['figure'], quantity)}</td>"
+            f"<td>{_target(quantity)} {_text(quantity['unit'])}</td>"
+            f'<td class="{style}">{word}</td>{others}</tr>'
+        )
+    heads = "".join(
+        f"<th>{name}</th>" for name in ("model", "goal", "", "PCA-64", "SampleVAE-like")
+    )
+    return f"<h2>Goals</h2>{_table('', heads, rows)}"
+
+
+def _figure(section: dict[str, Any], row: str, quantity: str) -> dict[str, Any] | None:
+    return section["rows"].get(row, {"figures": {}})["figures"].get(quantity)
 
 
 def _section(section: dict[str, Any]) -> str:
@@ -121,7 +133,9 @@ def _chart(section: dict[str, Any]) -> str:
             f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" stroke="currentColor"/>'
             f'<circle cx="{x:.1f}" cy="{y}" r="4" fill="currentColor"/>'
         )
+    dashed = ""
     if quantity["goal"] is not None and 0 < quantity["goal"] <= top:
+        dashed = "; the dashed line is the goal"
         x, end = 330 + 420 * quantity["goal"] / top, 22 * len(found) + 4
         lines.append(
             f'<line class="met" x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="{end}" stroke="currentColor" '
@@ -129,8 +143,8 @@ def _chart(section: dict[str, Any]) -> str:
         )
     height = 22 * len(found) + 8
     return (
-        f'<p class="dim">{_text(quantity["title"])} {_text(quantity["unit"])}, from 0, with the '
-        "95 % interval; the dashed line is the goal</p>"
+        f'<p class="dim">{_text(" ".join([quantity["title"], quantity["unit"]]).strip())}, from 0, '
+        f"with the 95 % interval{dashed}</p>"
         f'<svg viewBox="0 0 780 {height}" width="780" height="{height}" font-size="13" '
         f'fill="currentColor" role="img">{"".join(lines)}</svg>'
     )
@@ -222,27 +236,29 @@ def _cell(figure: dict[str, Any] | None, quantity: dict[str, Any]) -> str:
         return "&ndash;"
     digits = quantity["digits"]
     if figure["value"] is None:
-        return f'<span class="dim" title="{_text(figure["reason"])}">&ndash;</span>'
-    interval = ""
-    if figure["low"] is not None or figure["high"] is not None:
-        low, high = (
-            "&infin;" if figure[end] is None else number(figure[end], digits)
-            for end in ("low", "high")
-        )
-        interval = f"{low} to {high}"
-    files = f"n {figure['n']:,}" if figure["n"] else ""
-    small = ", ".join(part for part in (interval, files) if part)
-    return f"{number(figure['value'], digits)}<small>{small}</small>"
+        lost = figure["n"] > 0  # it was measured, and is infinite
+        word = "lost" if lost else "&ndash;"
+        return f'<span class="dim" title="{_text(figure["reason"])}">{word}</span>'
+    shown = number(figure["value"], digits)
+    if figure["low"] is not None:
+        high = "&infin;" if figure["high"] is None else number(figure["high"], digits)
+        shown += f"<small>{number(figure['low'], digits)} to {high}</small>"
+    return shown + (f"<small>n {figure['n']:,}</small>" if figure["n"] else "")
 
 
 def _arrow(quantity: dict[str, Any]) -> str:
-    return "&darr;" if quantity["lower_is_better"] else "&uarr;"
+    return {True: "&darr;", False: "&uarr;", None: ""}[quantity["lower_is_better"]]
 
 
 def _goal(quantity: dict[str, Any]) -> str:
     if quantity["goal"] is None:
         return ""
-    return f" goal {_text(quantity['relation'])} {quantity['goal']:g}"
+    return f" goal {_target(quantity)}"
+
+
+def _target(quantity: dict[str, Any]) -> str:
+    signs = {"<": "&lt;", "<=": "&le;", ">=": "&ge;"}
+    return f"{signs[quantity['relation']]} {quantity['goal']:g}"
 
 
 def _text(value: object) -> str:
