@@ -80,7 +80,17 @@ def test_level_and_silence_around_do_not_change_mfcc(rng):
 
 @pytest.mark.parametrize("n", [1, 700])
 def test_mfcc_of_silence_are_finite(n):
-    assert np.isfinite(mfcc.statistics(np.zeros(n, np.float32), 44_100)).all()
+    for pool in (mfcc.statistics, mfcc.embed):
+        assert np.isfinite(pool(np.zeros(n, np.float32), 44_100)).all()
+
+
+def test_search_vectors_have_no_level_and_find_the_kind():
+    waves, names = kinds(30)
+    vectors = np.stack([mfcc.embed(wave, RATE) for wave in waves])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(mfcc.embed(np.float32(0.01) * waves[1], RATE), vectors[1], atol=0.01)
+    distance = np.linalg.norm(vectors[:, None] - vectors[None], axis=-1) + 10 * np.eye(30)
+    assert [names[i] for i in distance.argmin(axis=1)] == names
 
 
 # ----------------------------------------------------------------------------------------- PCA
