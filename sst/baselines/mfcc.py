@@ -37,10 +37,10 @@ def embed(wave: Wave, sample_rate: int) -> Float[np.ndarray, " 60"]:
     """The vector for search by Euclidean distance: of unit length, to be compared as it is.
 
     Mean and standard deviation of the coefficients over the frames, each frame weighted by its
-    amplitude, and the mean size of their steps. On drum machines this is the best of a hundred ways
-    to pool and scale them, both on the machines a model is trained on and on others: weighting by
-    amplitude is worth 0.03 in mean average precision over counting frames, the steps another 0.03,
-    and dividing columns by their spread loses 0.1.
+    amplitude, and the mean size of their steps. Of 135 ways to compute, pool and scale them this
+    has the highest mean average precision on twelve drum machines (0.47; so it flatters MFCC a
+    little) and is within 0.006 of the highest on 47 others. Counting frames alike costs 0.03
+    there, leaving out the steps 0.03, dividing the columns by their spread 0.08.
 
     Args:
         wave: [n] mono samples at any level, n >= 1.
