@@ -85,8 +85,8 @@ def without_training(sample_rate: int) -> dict[str, System]:
         ),
         "mfcc": System(
             "MFCC statistics",
-            "mean and deviation of 20 coefficients, standardised",
-            embed=lambda sounds: standardised(mfcc_of(sounds.waves, sample_rate)),
+            "mean, deviation and steps of 20 coefficients, weighted by amplitude",
+            embed=lambda sounds: np.stack([mfcc.embed(w, sample_rate) for w in sounds.waves]),
         ),
     }
 
@@ -189,8 +189,3 @@ def to_wave(log_mel: np.ndarray, n_frames: int, peak_db: float, audio: AudioConf
 def mfcc_of(waves: Sequence[Wave], sample_rate: int) -> np.ndarray:
     """MFCC statistics of each wave, [n, f]."""
     return np.stack([mfcc.statistics(wave, sample_rate) for wave in waves])
-
-
-def standardised(rows: np.ndarray) -> np.ndarray:
-    """Columns of mean 0 and deviation 1."""
-    return (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), 1e-9)
