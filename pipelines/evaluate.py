@@ -85,8 +85,10 @@ def summary(report: dict[str, Any]) -> list[str]:
         quantity = section["quantities"][goal["quantity"]]
         figure, digits, unit = goal["figure"], quantity["digits"], quantity["unit"]
         value = "-" if figure["value"] is None else f"{figure['value']:.{digits}f} {unit}".strip()
-        ends = [figure["low"], figure["high"]]
-        interval = "" if None in ends else f"[{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
+        interval = ""
+        if figure["low"] is not None:
+            high = "inf" if figure["high"] is None else f"{figure['high']:.{digits}f}"
+            interval = f"[{figure['low']:.{digits}f}, {high}]"
         words = {True: "met", False: "missed", None: figure.get("reason", "not measured")}
         wanted = f"goal {goal['relation']} {goal['goal']:g}"
         name = f"{section['title']}: {quantity['title']}"
