@@ -7,7 +7,7 @@ python -m pipelines.train --config experiments/tiny.py --workdir runs/demo \\
 On the demo's 165 sounds: 70 seconds on 2 cores (AMD EPYC, 2026-11-22), 1,050 steps.
 """
 
-from sst.config import Config, ModelConfig, OptimConfig
+from sst.config import Config, LossConfig, ModelConfig, OptimConfig
 
 
 def get_config() -> Config:
@@ -15,6 +15,7 @@ def get_config() -> Config:
     return Config(
         name="tiny",
         model=ModelConfig(latent_dim=64, width=128, encoder_blocks=3, decoder_blocks=2),
+        loss=LossConfig(search=0.1),  # of a few sounds of each kind more is only learned by heart
         optim=OptimConfig(
             batch_size=32,
             learning_rate=2e-3,

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from sst.config import AudioConfig
+from sst.features import ATTACK_FLOOR_DB
 from sst.types import Batch, Key
 
-TILT_DB = 6.0  # at the highest band against the lowest
-DECAY_DB = 12.0  # at the end of the longest clip, for an average-length sound
-STRETCH = 0.25  # octaves
-SHIFT = 2.0  # bands
+TILT_DB = 9.0  # at the highest band against the lowest
+DECAY_DB = 20.0  # at the end of the longest clip, for an average-length sound
+STRETCH = 0.4  # octaves
+SHIFT = 4.0  # bands
 
 
 def vary(batch: Batch, key: Key, audio: AudioConfig) -> Batch:
@@ -32,7 +33,10 @@ def vary(batch: Batch, key: Key, audio: AudioConfig) -> Batch:
     inside = jnp.arange(moved.shape[1]) < n_frames[:, None]
     log_mel = jnp.where(inside[..., None] & (moved > audio.floor_db), cut, audio.floor_db)
     log_mel = jnp.where(keep[:, None, None], batch.log_mel, log_mel)
-    return batch._replace(log_mel=log_mel, n_frames=jnp.where(keep, batch.n_frames, n_frames))
+    attack = _resample(batch.attack[..., None], rate, jnp.zeros(b), ATTACK_FLOOR_DB)[..., 0]
+    return batch._replace(
+        log_mel=log_mel, n_frames=jnp.where(keep, batch.n_frames, n_frames), attack=attack
+    )
 
 
 def _slopes(tilt: Any, decay: Any, n_frames: Any, shape: tuple[int, ...]) -> Any:

@@ -55,6 +55,11 @@ class AudioConfig:
         )
 
     @property
+    def attack_hop(self) -> int:
+        """Samples between the points of the attack envelope: about 1.5 ms."""
+        return self.n_fft // 32
+
+    @property
     def clip_samples(self) -> int:
         """Samples in the longest clip."""
         return round(self.clip_seconds * self.sample_rate)
@@ -78,7 +83,9 @@ class ModelConfig:
     encoder_blocks: int = 3
     decoder_blocks: int = 4
     fold: int = 4  # frames folded into one position: 173 frames become 44
-    prior_components: int = 8  # at most; fewer where validation says so
+    search_dim: int = 64  # of the learned part of the search vector
+    search_share: float = 0.8  # of the squared distance that is the learned part's
+    neighbours: int = 16  # of a training sound, among which the prior draws
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,6 +96,8 @@ class LossConfig:
     tail: float = 0.1  # frames after the end of the sound, dB
     level: float = 0.05  # peak level, dB
     length: float = 1.0  # duration, octaves
+    attack: float = 0.1  # envelope of the first tenth of a second, dB
+    search: float = 0.5  # kinds of sound told apart and held together, nats
     kl: float = 2e-3  # per nat
     free_nats: float = 0.05  # per latent dimension: no pull below this
 

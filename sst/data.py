@@ -12,6 +12,8 @@ import numpy as np
 
 from sst.config import AudioConfig, from_dict, to_dict
 from sst.errors import ModelError, NothingToDo, UsageError
+from sst.features import ATTACK_POINTS
+from sst.types import Features
 
 BUILDER = "sample_library"
 CHUNK = 256  # records read at once
@@ -25,11 +27,17 @@ class Split(NamedTuple):
     log_mel: np.ndarray  # float16 [n, t, m], padded with floor_db
     n_frames: np.ndarray  # int32 [n]
     peak_db: np.ndarray  # float32 [n]
+    attack: np.ndarray  # float16 [n, a]
 
     @property
     def size(self) -> int:
         """Number of records."""
         return len(self.ids)
+
+    def features(self, rows: np.ndarray | slice) -> Features:
+        """What a model hears of some records."""
+        chosen = (self.n_frames[rows], self.peak_db[rows], self.attack[rows].astype(np.float32))
+        return Features(self.log_mel[rows].astype(np.float32), *chosen)
 
 
 class Dataset(NamedTuple):
@@ -42,6 +50,11 @@ class Dataset(NamedTuple):
     class_names: list[str]
     fingerprint: str
     metadata: dict[str, Any]
+
+    def label_rows(self, split: Split) -> np.ndarray:
+        """The index in `class_names` of every record's label, -1 where it has none: int32 [n]."""
+        index = {name: row for row, name in enumerate(self.class_names)}
+        return np.array([index.get(label, -1) for label in split.labels], np.int32)
 
 
 def data_root(data_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -71,6 +84,11 @@ def load(
     metadata = read_metadata(path)
     check_audio(metadata, audio, dataset)
     builder = _open(path, dataset)
+    if "attack" not in builder.info.features:
+        raise ModelError(
+            f"{dataset} in {path} was built by an older version of this program. "
+            f"Build it again: tfds build tfds_builders/{BUILDER} ..."
+        )
     splits = {}
     for name in ("train", "validation"):
         if name not in builder.info.splits or not builder.info.splits[name].num_examples:
@@ -231,6 +249,7 @@ def _gather(source: Any, audio: AudioConfig) -> Split:
     n = len(source)
     log_mel = np.full((n, audio.n_frames, audio.n_mels), audio.floor_db, np.float16)
     n_frames, peak_db = np.zeros(n, np.int32), np.zeros(n, np.float32)
+    attack = np.zeros((n, ATTACK_POINTS), np.float16)
     ids, labels = [], []
     for start in range(0, n, CHUNK):
         rows = range(start, min(start + CHUNK, n))
@@ -238,11 +257,12 @@ def _gather(source: Any, audio: AudioConfig) -> Split:
             frames = record["log_mel"]
             log_mel[row, : len(frames)] = frames
             n_frames[row], peak_db[row] = len(frames), record["peak_db"]
+            attack[row] = record["attack"]
             ids.append(_text(record["id"]))
             labels.append(_text(record["label"]))
-    if not np.isfinite(peak_db).all() or not np.isfinite(log_mel).all():
+    if not all(np.isfinite(values).all() for values in (peak_db, log_mel, attack)):
         raise ValueError("values that are not finite")
-    return Split(ids, labels, log_mel, n_frames, peak_db)
+    return Split(ids, labels, log_mel, n_frames, peak_db, attack)
 
 
 def _text(value: Any) -> str:

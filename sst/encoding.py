@@ -15,9 +15,10 @@ from sst import decoding, features
 from sst.config import AudioConfig
 from sst.errors import NothingToDo, UsageError
 from sst.files import to_text
+from sst.types import Features
 
 BATCH = 128  # files
-Embed = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Embed = Callable[[Features], np.ndarray]
 
 
 class Encoder(NamedTuple):
@@ -25,7 +26,7 @@ class Encoder(NamedTuple):
 
     digest: str
     audio: AudioConfig
-    embed: Embed  # log_mel [b, t, m], n_frames [b], peak_db [b] -> float32 [b, e]
+    embed: Embed  # -> float32 [b, e]
 
 
 Heard = tuple[decoding.Decoded | decoding.Skipped, np.ndarray | None]
@@ -90,19 +91,14 @@ def decoded_or_raise(
     return sounds
 
 
-def padded(
-    sounds: Sequence[decoding.Decoded], audio: AudioConfig
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What a model takes: log_mel float32 [b, t, m], n_frames int32 [b], peak_db float32 [b]."""
-    log_mel = features.pad([sound.log_mel for sound in sounds], audio)
-    n_frames = np.array([len(sound.log_mel) for sound in sounds], np.int32)
-    peak_db = np.array([sound.clip.peak_db for sound in sounds], np.float32)
-    return log_mel, n_frames, peak_db
+def features_of(sounds: Sequence[decoding.Decoded], audio: AudioConfig) -> Features:
+    """What a model hears of decoded sounds."""
+    return features.of_clips([s.clip for s in sounds], audio, [s.log_mel for s in sounds])
 
 
 def embed_sounds(encoder: Encoder, sounds: Sequence[decoding.Decoded]) -> Float[np.ndarray, "b e"]:
     """The vectors of decoded sounds, one call of the model."""
-    return np.asarray(encoder.embed(*padded(sounds, encoder.audio)), np.float32)
+    return np.asarray(encoder.embed(features_of(sounds, encoder.audio)), np.float32)
 
 
 def _embed(

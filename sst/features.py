@@ -14,7 +14,10 @@ import scipy.fft
 from jaxtyping import Float
 
 from sst.config import AudioConfig
-from sst.types import Array, LogMel, Wave
+from sst.types import Array, Clip, Features, LogMel, Wave
+
+ATTACK_POINTS = 64  # of the attack envelope: 93 ms at the default hop
+ATTACK_FLOOR_DB = -60.0
 
 
 def log_mel(wave: Wave, audio: AudioConfig) -> LogMel:
@@ -29,6 +32,62 @@ def log_mel(wave: Wave, audio: AudioConfig) -> LogMel:
     """
     power = np.square(np.abs(scipy.fft.rfft(frames(wave, audio), axis=-1)))
     return to_db(power @ mel_basis(audio).T, audio.floor_db)
+
+
+def of_clips(
+    clips: Sequence[Clip], audio: AudioConfig, log_mels: Sequence[Any] | None = None
+) -> Features:
+    """What a model hears of clips; `log_mels` where they are known already."""
+    if log_mels is None:
+        log_mels = [log_mel(clip.wave, audio) for clip in clips]
+    attacks = [attack(clip.wave, audio) for clip in clips]
+    return Features(
+        pad(log_mels, audio),
+        np.array([len(rows) for rows in log_mels], np.int32),
+        np.array([clip.peak_db for clip in clips], np.float32),
+        np.array(attacks, np.float32).reshape(len(clips), ATTACK_POINTS),
+    )
+
+
+def attack(wave: Wave, audio: AudioConfig) -> Float[np.ndarray, " a"]:
+    """The fine envelope of the first tenth of a second, which the frames of `log_mel` blur.
+
+    Args:
+        wave: [n] of peak 1; how far the envelope stays below 0 dB is the crest factor.
+        audio: the transform.
+
+    Returns:
+        [ATTACK_POINTS] float32: `attack_power` in dB, cut at ATTACK_FLOOR_DB.
+    """
+    floor = 10.0 ** (ATTACK_FLOOR_DB / 10.0)
+    return (10.0 * np.log10(np.maximum(attack_power(wave, audio), floor))).astype(np.float32)
+
+
+def attack_power(wave: Wave, audio: AudioConfig) -> Float[np.ndarray, " a"]:
+    """[ATTACK_POINTS] mean power under Hann windows of two hops, around multiples of the hop."""
+    hop = audio.attack_hop
+    power = np.zeros((ATTACK_POINTS + 1) * hop, np.float32)
+    n = min(len(wave), ATTACK_POINTS * hop)
+    power[hop : hop + n] = np.square(wave[:n])
+    halves = power.reshape(-1, hop) @ _hann_halves(hop)
+    return halves[:-1, 0] + halves[1:, 1]
+
+
+def attack_power_jax(wave: Float[Array, "*b n"], audio: AudioConfig) -> Float[Array, "*b a"]:
+    """`attack_power` under jit; the wave has ATTACK_POINTS hops at least."""
+    import jax.numpy as jnp
+
+    hop = audio.attack_hop
+    start = jnp.square(wave[..., : ATTACK_POINTS * hop])
+    blocks = jnp.pad(start, [(0, 0)] * (wave.ndim - 1) + [(hop, 0)])
+    halves = blocks.reshape(*wave.shape[:-1], -1, hop) @ _hann_halves(hop)
+    return halves[..., :-1, 0] + halves[..., 1:, 1]
+
+
+@functools.lru_cache(maxsize=8)
+def _hann_halves(hop: int) -> Float[np.ndarray, "hop 2"]:
+    """The rising and the falling half of a window of two hops whose sum is 1."""
+    return window(2 * hop).reshape(2, hop).T / hop
 
 
 def pad(log_mels: Sequence[Any], audio: AudioConfig) -> Float[np.ndarray, "b t m"]:

@@ -103,8 +103,9 @@ def _variables(
     folder = directory / "initial"
     if not workdir.started(directory):
         split = dataset.train
-        stats = model.data_stats(split.log_mel, split.n_frames, split.peak_db, config)
-        params = model.init(jax.random.key(config.seed), config, stats)
+        stats = model.data_stats(split, config)
+        n_classes = len(dataset.class_names)
+        params = model.init(jax.random.key(config.seed), config, stats, n_classes)
         facts = {"dataset": dataset.name, "fingerprint": dataset.fingerprint}
         checkpoints.save_model(
             folder, config, jax.device_get(params), jax.device_get(stats), {}, [], facts

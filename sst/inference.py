@@ -8,16 +8,20 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from sst import audio, compilation, features, modelfile, prior, vocoder
 from sst import model as network
-from sst.config import Config
+from sst.components import LOWEST_PEAK_DB
+from sst.config import AudioConfig, Config
 from sst.errors import UsageError
-from sst.types import Array, Batch, Key, Latent, Wave
+from sst.types import Array, Features, Key, Latent, Wave
 
 MANY = 64  # clips encoded at once; a single one has its own program
 MAX_CHANNELS = 64  # a second axis longer than this is time
+PARTS = (4, 2, 1)  # of the longest clip
+SPARE_FRAMES = 4  # after the end of a sound, where its last windows fade
+CREST = (0.7, 1.4)  # how far the peak may be from where the latent puts it
 FADE_S = 0.004  # at the end of a decoded sound
 
 
@@ -60,6 +64,13 @@ def encode(model: Model, wave: Float[np.ndarray, "..."], sample_rate: int) -> Fl
     Raises:
         UsageError: if the array has another shape, no samples, or samples that are not finite.
     """
+    heard, single = _hear(model, wave, sample_rate)
+    z = encode_features(model, heard)
+    return z[0] if single else z
+
+
+def _hear(model: Model, wave: Float[np.ndarray, "..."], sample_rate: int) -> tuple[Features, bool]:
+    """The features of a sound or of a batch, and which of the two it is."""
     wave = np.asarray(wave, np.float32)
     if wave.ndim not in (1, 2) or not wave.size:
         raise UsageError(f"a wave has shape [n], [n, channels] or [b, n], not {list(wave.shape)}")
@@ -68,32 +79,19 @@ def encode(model: Model, wave: Float[np.ndarray, "..."], sample_rate: int) -> Fl
     single = wave.ndim == 1 or wave.shape[1] <= MAX_CHANNELS
     config = model.config.audio
     clips = [audio.canonical(w, sample_rate, config) for w in ([wave] if single else wave)]
-    log_mels = [features.log_mel(clip.wave, config) for clip in clips]
-    n_frames = np.array([len(x) for x in log_mels], np.int32)
-    peak_db = np.array([clip.peak_db for clip in clips], np.float32)
-    z = encode_features(model, features.pad(log_mels, config), n_frames, peak_db)
-    return z[0] if single else z
+    return features.of_clips(clips, config), single
 
 
-def encode_features(
-    model: Model,
-    log_mel: Float[np.ndarray, "b t m"],
-    n_frames: Int[np.ndarray, " b"],
-    peak_db: Float[np.ndarray, " b"],
-) -> Float[Array, "b z"]:
-    """Posterior means of clips whose spectrograms are padded with the floor to the full length."""
-    size = 1 if len(log_mel) == 1 else MANY
+def encode_features(model: Model, heard: Features) -> Float[Array, "b z"]:
+    """Posterior means of clips whose features are there already, as NumPy arrays."""
+    total = len(heard.n_frames)
+    size = 1 if total == 1 else MANY
     parts = []
-    for start in range(0, len(log_mel), size):
-        rows = np.minimum(np.arange(start, start + size), len(log_mel) - 1)
-        batch = Batch(
-            jnp.asarray(log_mel[rows], jnp.float32),
-            jnp.asarray(n_frames[rows], jnp.int32),
-            jnp.asarray(peak_db[rows], jnp.float32),
-            jnp.ones(size, bool),
-        )
-        mean = _encode(model.params, model.stats, batch, model.config)
-        parts.append(np.asarray(mean)[: len(log_mel) - start])
+    for start in range(0, total, size):
+        rows = np.minimum(np.arange(start, start + size), total - 1)
+        chosen = Features(*(np.asarray(field)[rows] for field in heard))
+        mean = _encode(model.params, model.stats, chosen, model.config)
+        parts.append(np.asarray(mean)[: total - start])
     return jnp.asarray(np.concatenate(parts))
 
 
@@ -122,9 +120,22 @@ def decode(model: Model, z: Latent) -> Float[np.ndarray, "*b n"]:
     return block
 
 
-def sample_prior(model: Model, key: Key, n: int, temperature: float = 1.0) -> Float[Array, "n z"]:
-    """Random latents, distributed as those of the training sounds."""
-    return prior.sample(model.prior, key, n, temperature)
+def sample_prior(
+    model: Model, key: Key, n: int, temperature: float = 1.0, class_name: str | None = None
+) -> Float[Array, "n z"]:
+    """Random latents, distributed as those of the training sounds, or of one class of them.
+
+    Raises:
+        UsageError: if the model knows no such class.
+    """
+    if class_name is None:
+        return prior.sample(model.prior, key, n, temperature)
+    drawable = set(np.asarray(model.prior["labels"]).tolist())
+    known = {name: row for row, name in enumerate(model.class_names) if row in drawable}
+    if class_name not in known:
+        there = ", ".join(known) or "none"
+        raise UsageError(f"The model knows no class {class_name!r}; it knows: {there}.")
+    return prior.sample(model.prior, key, n, temperature, known[class_name])
 
 
 def mix(
@@ -173,51 +184,77 @@ def interpolate(a: Float[Array, " z"], b: Float[Array, " z"], steps: int) -> Flo
 
 
 def embed(model: Model, wave: Float[np.ndarray, "..."], sample_rate: int) -> Float[Array, "*b e"]:
-    """The vector that search compares by Euclidean distance; arguments as for `encode`."""
-    return _search_vector(model, encode(model, wave, sample_rate))
+    """The vector that search compares by Euclidean distance; arguments as for `encode`.
 
-
-def embed_features(
-    model: Model,
-    log_mel: Float[np.ndarray, "b t m"],
-    n_frames: Int[np.ndarray, " b"],
-    peak_db: Float[np.ndarray, " b"],
-) -> Float[Array, "b e"]:
-    """`embed` for clips whose features are there already; arguments as for `encode_features`."""
-    return _search_vector(model, encode_features(model, log_mel, n_frames, peak_db))
-
-
-def _search_vector(model: Model, z: Latent) -> Latent:
-    """Half-whitened and of unit length.
-
-    The latent gives every direction the same spread, so that the many weak ones, which are mostly
-    the accidents of single sounds, outvote the few that tell kinds apart; the square root of the
-    original spread is between that and no whitening (mAP on drum machines 0.34 -> 0.43). Direction,
-    not length: how far a sound lies from the average says little about its kind.
+    It does not depend on the level: search hears every sound as loud as the average one.
     """
-    weighted = z * jnp.sqrt(model.stats["spread"])
-    return weighted / jnp.maximum(jnp.linalg.norm(weighted, axis=-1, keepdims=True), 1e-9)
+    heard, single = _hear(model, wave, sample_rate)
+    vectors = embed_features(model, heard)
+    return vectors[0] if single else vectors
+
+
+def embed_features(model: Model, heard: Features) -> Float[Array, "b e"]:
+    """`embed` for clips whose features are there already, as NumPy arrays."""
+    average = np.full(len(heard.n_frames), model.stats["aux_mean"][1], np.float32)
+    return embed_latent(model, encode_features(model, heard._replace(peak_db=average)))
+
+
+def embed_latent(model: Model, z: Latent) -> Float[Array, "*b e"]:
+    """The search vector of a latent, such as one that was drawn or mixed; at the latent's level."""
+    z = jnp.asarray(z, jnp.float32)
+    vectors = _embed(model.params, model.stats, jnp.atleast_2d(z), model.config)
+    return vectors[0] if z.ndim == 1 else vectors
 
 
 def _decode_one(model: Model, z: Float[Array, " z"]) -> Wave:
-    config = model.config.audio
-    wave, n_frames, peak_db = _decode(model.params, model.stats, z[None], model.config)
-    wave = np.asarray(wave[0])[: max(1, (int(n_frames[0]) - 1) * config.hop)].copy()
+    decoded = _decode(model.params, model.stats, z[None], model.config)
+    return waveform(
+        network.Decoded(*(np.asarray(field)[0] for field in decoded)), model.config.audio
+    )
+
+
+def waveform(sound: network.Decoded, config: AudioConfig) -> Wave:
+    """The sound that a spectrogram, an attack, a length and a level describe.
+
+    Args:
+        sound: one row: log_mel [t, m], n_frames [], peak_db [], attack [a].
+        config: the transform.
+
+    Returns:
+        [n] float32, as long as `n_frames` says; zeros where the level is that of silence.
+    """
+    n_frames = int(sound.n_frames)
+    total = next(n for n in _lengths(config) if n >= min(n_frames + SPARE_FRAMES, config.n_frames))
+    samples = min(config.clip_samples, (total - 1) * config.hop)
+    wave = vocoder.invert(sound.log_mel[:total], config, samples, sound.attack)
+    wave = np.array(wave)[: max(1, (n_frames - 1) * config.hop)]
     fade = min(len(wave), round(FADE_S * config.sample_rate))
     wave[len(wave) - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
-    peak, level = float(np.max(np.abs(wave))), float(peak_db[0])
-    if peak < 1e-9 or level <= network.LOWEST_PEAK_DB:
+    peak, level = float(np.max(np.abs(wave))), float(sound.peak_db)
+    if peak < 1e-9 or level <= LOWEST_PEAK_DB:
         return np.zeros_like(wave)
-    return wave * np.float32(10.0 ** (level / 20.0) / peak)
+    # Set by the power at the start: the inversion keeps power better than it keeps peaks.
+    wanted = float((10.0 ** (sound.attack / 10.0)).sum())
+    power = max(float(features.attack_power(wave, config).sum()), 1e-20)
+    crest = np.clip(peak * np.sqrt(wanted / power), *CREST)  # a slow sound has no power there
+    return wave * np.float32(10.0 ** (level / 20.0) * crest / peak)
 
 
 @functools.partial(jax.jit, static_argnames="config")
-def _encode(params: Any, stats: Any, batch: Batch, config: Config) -> Array:
-    return network.encode(params, stats, batch, config)[0]
+def _encode(params: Any, stats: Any, heard: Features, config: Config) -> Array:
+    return network.encode(params, stats, heard, config)[0]
 
 
 @functools.partial(jax.jit, static_argnames="config")
-def _decode(params: Any, stats: Any, z: Array, config: Config) -> tuple[Array, Array, Array]:
-    sound = network.decode(params, stats, z, config)
-    wave = vocoder.invert(sound.log_mel, config.audio, config.audio.clip_samples)
-    return wave, sound.n_frames, sound.peak_db
+def _embed(params: Any, stats: Any, z: Array, config: Config) -> Array:
+    return network.embed(params, stats, z, config)
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _decode(params: Any, stats: Any, z: Array, config: Config) -> network.Decoded:
+    return network.decode(params, stats, z, config)
+
+
+def _lengths(audio: AudioConfig) -> tuple[int, ...]:
+    """The lengths in frames that waveforms are made at: a program each, and most sounds short."""
+    return tuple(-(-audio.n_frames // part) for part in PARTS)

@@ -200,7 +200,9 @@ class _Feed:
         optim = run.config.optim
         self._shape = (len(run.devices), optim.batch_size // len(run.devices))
         self._seed, self._size = run.config.seed, run.dataset.train.size
-        clips = [_clips(split) for split in (run.dataset.train, run.dataset.validation)]
+        clips = [
+            _clips(run.dataset, split) for split in (run.dataset.train, run.dataset.validation)
+        ]
         self.resident = all(train.fits(each, run.devices) for each in clips)
         if self.resident:
             clips = [train.replicate(each, run.devices) for each in clips]
@@ -269,8 +271,9 @@ class _Clock:
         }
 
 
-def _clips(split: Split) -> train.Clips:
-    return train.Clips(split.log_mel, split.n_frames, split.peak_db)
+def _clips(dataset: Dataset, split: Split) -> train.Clips:
+    labels = dataset.label_rows(split)
+    return train.Clips(split.log_mel, split.n_frames, split.peak_db, split.attack, labels)
 
 
 def _mean(terms: Sequence[dict[str, Any]], name: str) -> float:

@@ -1,9 +1,14 @@
 """Terms of the training objective. Each returns one value per example; the caller reduces."""
 
+from collections.abc import Sequence
+
+import jax
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from sst.types import Array
+
+TEMPERATURE = 0.1  # of the contrastive loss
 
 
 def frame_weights(n_frames: Int[Array, " b"], total: int, tail: int) -> tuple[Array, Array]:
@@ -32,6 +37,43 @@ def delta_l1(
     along_time = jnp.abs(jnp.diff(error, axis=1, prepend=error[:, :1]))
     along_bands = jnp.abs(jnp.diff(error, axis=2, prepend=error[:, :, :1]))
     return jnp.einsum("btm,bt->b", along_time + along_bands, weights) / (2 * target.shape[-1])
+
+
+def weighted_mean(values: Float[Array, "b n"], weights: Float[Array, "b n"]) -> Float[Array, " b"]:
+    """The mean of each row under its weights, which need not add up to 1."""
+    return jnp.sum(values * weights, axis=-1) / jnp.maximum(jnp.sum(weights, axis=-1), 1e-9)
+
+
+def contrastive(
+    views: Sequence[Float[Array, "b e"]], label: Int[Array, " b"], mask: Bool[Array, " b"]
+) -> Float[Array, " b"]:
+    """How badly each row finds its other views and the rows of its label among all, in nats.
+
+    The supervised contrastive loss (Khosla et al., 2020), which without labels is that of SimCLR
+    (Chen et al., 2020). A row with nothing to find has 0.
+
+    Args:
+        views: unit vectors of the same rows, varied in different ways.
+        label: rows of equal label belong together; -1 belongs to no other row.
+        mask: rows that are False neither count nor are compared with.
+    """
+    rows, n = jnp.concatenate(list(views)), label.shape[0] * len(views)
+    clip, kind = jnp.tile(jnp.arange(label.shape[0]), len(views)), jnp.tile(label, len(views))
+    others = ~jnp.eye(n, dtype=bool) & jnp.tile(mask, len(views))
+    same = (clip[:, None] == clip) | ((kind[:, None] == kind) & (kind >= 0))
+    logits = jnp.where(others, rows @ rows.T / TEMPERATURE, -1e9)
+    surprise = jax.nn.logsumexp(logits, axis=-1, keepdims=True) - logits
+    each = weighted_mean(jnp.where(others, surprise, 0.0), (same & others).astype(jnp.float32))
+    return jnp.where(mask, each.reshape(len(views), -1).mean(axis=0), 0.0)
+
+
+def class_surprise(
+    direction: Float[Array, "b e"], prototypes: Float[Array, "c e"], label: Int[Array, " b"]
+) -> Float[Array, " b"]:
+    """Cross-entropy of each row's class by its nearness to unit prototypes; 0 without a label."""
+    logits = direction @ prototypes.T / TEMPERATURE
+    own = jnp.take_along_axis(logits, jnp.maximum(label, 0)[:, None], axis=-1)[:, 0]
+    return jnp.where(label >= 0, jax.nn.logsumexp(logits, axis=-1) - own, 0.0)
 
 
 def kl_to_standard_normal(

@@ -5,6 +5,7 @@ are that linear map plus networks that begin at zero, so training starts at the 
 linear map and can only be asked for more. All calls of Linen stay in this file.
 """
 
+import functools
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -13,19 +14,20 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Float, Int
 
-from sst import augment, losses
-from sst.config import AudioConfig, Config, ModelConfig
-from sst.types import Array, Batch, Key
+from sst import augment, components, losses
+from sst.components import Stats
+from sst.config import AudioConfig, Config, LossConfig, ModelConfig
+from sst.features import ATTACK_FLOOR_DB
+from sst.types import Array, Batch, Features, Key
 
 Params = dict[str, Any]
-Stats = dict[str, Any]
 
-PCA_CLIPS = 4096  # at most: more change nothing that can be heard
-AUX_SHARE = 0.01  # of the total variance, given to level and to length each
-LOWEST_PEAK_DB = -60.0  # quieter counts as this
-AUX_UNITS = np.array([0.5, 0.1], np.float32)  # brings octaves and dB to the size of the cells
+AFTER_ATTACK = 0.1  # weight of the envelope after its peak, where the spectrogram says enough
 TAIL_FRAMES = 8  # trained on after the end of a sound: it has to stop
 LOG_STD_START = -1.5  # of the posterior, in units of the data's own spread
+
+
+data_stats = components.data_stats  # what training asks a model for first
 
 
 class Decoded(NamedTuple):
@@ -34,6 +36,7 @@ class Decoded(NamedTuple):
     log_mel: Float[Array, "b t m"]  # dB in [floor_db, 0]; floor_db after n_frames
     n_frames: Int[Array, " b"]
     peak_db: Float[Array, " b"]
+    attack: Float[Array, "b a"]  # dB relative to the power of a wave that stays at its peak
 
 
 class _Block(nn.Module):
@@ -67,7 +70,8 @@ class _Encoder(nn.Module):
                 x = nn.Dense(cfg.width)(_fold(x, 2))
         x = nn.LayerNorm()(x)
         x = nn.Dense(16)(x).reshape(x.shape[0], -1)
-        x = nn.gelu(nn.Dense(2 * cfg.width)(jnp.concatenate([x, aux], axis=-1)))
+        x = nn.LayerNorm()(jnp.concatenate([x, aux], axis=-1))
+        x = nn.gelu(nn.Dense(2 * cfg.width)(x))
         out = nn.Dense(2 * cfg.latent_dim, kernel_init=nn.initializers.zeros)(x)
         mean, logvar = jnp.split(out, 2, axis=-1)
         return mean, jnp.clip(logvar + 2 * LOG_STD_START, -12.0, 2.0)
@@ -91,66 +95,45 @@ class _Decoder(nn.Module):
             x = x * (1.0 + gain) + bias
         x = nn.Dense(cfg.fold * m, kernel_init=nn.initializers.zeros)(nn.LayerNorm()(x))
         hidden = nn.gelu(nn.Dense(cfg.width)(z))
-        aux = nn.Dense(2, kernel_init=nn.initializers.zeros)(hidden)
+        aux = nn.Dense(components.AUX_SIZE, kernel_init=nn.initializers.zeros)(hidden)
         return x.reshape(b, -1, m)[:, :t], aux
 
 
-def data_stats(
-    log_mel: np.ndarray, n_frames: np.ndarray, peak_db: np.ndarray, config: Config
-) -> Stats:
-    """The constants of a data set: mean, principal directions and their spread.
+class _Searcher(nn.Module):
+    """Means of latents -> directions in which sounds of one kind lie together."""
 
-    Args:
-        log_mel: [n, t, m] dB, padded with the floor.
-        n_frames: [n].
-        peak_db: [n].
-        config: `model.latent_dim` directions are kept; what `n` cannot fill is zero.
-    """
-    from sklearn.utils.extmath import randomized_svd
+    config: ModelConfig
 
-    chosen = np.random.default_rng(config.seed).permutation(len(log_mel))[:PCA_CLIPS]
-    cells = log_mel[chosen].astype(np.float32).reshape(len(chosen), -1)
-    aux = np.asarray(_aux(jnp.asarray(n_frames[chosen]), jnp.asarray(peak_db[chosen])))
-    mean, aux_mean = cells.mean(axis=0), aux.mean(axis=0)
-    cells -= mean
-    energy = max(float(np.square(cells).sum(axis=1).mean()), 1.0)
-    aux_scale = np.sqrt(AUX_SHARE * energy / np.maximum(aux.var(axis=0), 1e-3))
-    rows = np.concatenate([cells, (aux - aux_mean) * aux_scale], axis=1)
-    rank = min(config.model.latent_dim, len(rows) - 1, rows.shape[1])
-    basis = np.zeros((config.model.latent_dim, rows.shape[1]), np.float32)
-    spread = np.ones(config.model.latent_dim, np.float32)
-    if rank > 0:
-        _, sizes, basis[:rank] = randomized_svd(rows, rank, random_state=config.seed)
-        spread[:rank] = np.maximum(sizes / np.sqrt(len(rows)), 1e-3)
-    return {
-        "mean": mean.astype(np.float32),
-        "aux_mean": aux_mean.astype(np.float32),
-        "aux_scale": aux_scale.astype(np.float32),
-        "basis": basis,
-        "spread": spread,
-    }
+    @nn.compact
+    def __call__(self, z: Array) -> Array:
+        x = nn.gelu(nn.Dense(2 * self.config.width)(z))
+        return _unit(nn.Dense(self.config.search_dim)(x))
 
 
-def init(key: Key, config: Config, stats: Stats) -> Params:
-    """Fresh parameters."""
-    encoder_key, decoder_key = jax.random.split(key)
+def init(key: Key, config: Config, stats: Stats, n_classes: int = 0) -> Params:
+    """Fresh parameters; `prototypes` are the directions of the classes that labels name."""
+    encoder_key, decoder_key, search_key, class_key = jax.random.split(key, 4)
     cells = jnp.zeros((1, config.audio.n_frames, config.audio.n_mels))
-    z, aux = jnp.zeros((1, config.model.latent_dim)), jnp.zeros((1, 2))
-    return {
+    z, aux = jnp.zeros((1, config.model.latent_dim)), jnp.zeros((1, components.AUX_SIZE))
+    params = {
         "encoder": _Encoder(config.model).init(encoder_key, cells, aux)["params"],
         "decoder": _Decoder(config.model).init(decoder_key, cells, z)["params"],
+        "search": _Searcher(config.model).init(search_key, z)["params"],
     }
+    if n_classes:
+        shape = (n_classes, config.model.search_dim)
+        params["prototypes"] = jax.random.normal(class_key, shape)
+    return params
 
 
 def encode(
-    params: Params, stats: Stats, batch: Batch, config: Config
+    params: Params, stats: Stats, heard: Features | Batch, config: Config
 ) -> tuple[Float[Array, "b z"], Float[Array, "b z"]]:
     """Mean and log-variance of the posterior."""
-    aux = _aux(batch.n_frames, batch.peak_db)
-    z, aux_scaled = _project(batch.log_mel, aux, stats)
-    cells = _whole_folds(_centred(batch.log_mel, config.audio), config.model.fold)
+    z, aux = components.project(heard, stats)
+    cells = _whole_folds(_centred(heard.log_mel, config.audio), config.model.fold)
     variables = {"params": params["encoder"]}
-    correction, logvar = cast(Any, _Encoder(config.model).apply(variables, cells, aux_scaled))
+    correction, logvar = cast(Any, _Encoder(config.model).apply(variables, cells, aux))
     return z + correction, logvar
 
 
@@ -162,7 +145,29 @@ def decode(params: Params, stats: Stats, z: Float[Array, "b z"], config: Config)
     inside = (jnp.arange(total) < n_frames[:, None])[..., None]
     floor = config.audio.floor_db
     log_mel = jnp.where(inside, jnp.clip(cells, floor, 0.0), floor)
-    return Decoded(log_mel, n_frames, jnp.minimum(aux[:, 1], 0.0))
+    attack = jnp.clip(aux[:, 2:], ATTACK_FLOOR_DB, 0.0)
+    return Decoded(log_mel, n_frames, jnp.minimum(aux[:, 1], 0.0), attack)
+
+
+def embed(params: Params, stats: Stats, z: Float[Array, "b z"], config: Config) -> Array:
+    """The unit vectors [b, search_dim + z] that search compares.
+
+    One part is learned: sounds of one kind, and variations of one sound, lie together. The other
+    is the latent itself, half-whitened: the latent gives every direction the same spread, so that
+    the many weak ones, which are mostly the accidents of single sounds, outvote the few that tell
+    sounds apart; the square root of the original spread is between that and no whitening.
+    """
+    learned = _search_direction(params, stats, z, config)
+    plain = _unit(z * jnp.sqrt(stats["spread"]))
+    # Learned from variations alone, without labels, it tells kinds apart worse than the latent.
+    share = config.model.search_share if "prototypes" in params else 0.0
+    return jnp.concatenate([np.sqrt(share) * learned, np.sqrt(1.0 - share) * plain], axis=-1)
+
+
+def _search_direction(params: Params, stats: Stats, z: Array, config: Config) -> Array:
+    weighted = z * jnp.sqrt(stats["spread"] / jnp.mean(stats["spread"]))
+    variables = {"params": params["search"]}
+    return cast(Array, _Searcher(config.model).apply(variables, weighted))
 
 
 def objective(
@@ -178,63 +183,105 @@ def objective(
         config: the run.
         train: varies the clips first (`augment.vary`).
     """
+    second = None
     if train and key is not None:
-        vary_key, key = jax.random.split(key)
-        batch = augment.vary(batch, vary_key, config.audio)
+        first_key, second_key, key = jax.random.split(key, 3)
+        second = augment.vary(batch, second_key, config.audio)
+        batch = augment.vary(batch, first_key, config.audio)
     mean, logvar = encode(params, stats, batch, config)
     noise = 0.0 if key is None else jnp.exp(0.5 * logvar) * jax.random.normal(key, mean.shape)
-    cells, aux = _decode_raw(params, stats, mean + noise, config)
-    cells = _clip_forward(cells, config.audio)
+    terms = _reconstruction_terms(params, stats, batch, mean + noise, config)
+    terms["kl_nats"] = losses.kl_to_standard_normal(mean, logvar)
+    direction = _search_direction(params, stats, mean, config)
+    terms["class_nats"] = _class_term(params, direction, batch.label)
+    weights = _term_weights(config.loss)
+    loss = sum(weight * terms[name] for name, weight in weights.items())
+    # The term says how much is sent; only what is above the free share is pulled down.
+    loss += config.loss.kl * losses.kl_to_standard_normal(mean, logvar, config.loss.free_nats)
+    if second is not None:
+        # Not a part of evaluations: its value depends on which rows are compared with which.
+        other = _search_direction(params, stats, encode(params, stats, second, config)[0], config)
+        terms["search_nats"] = losses.contrastive([direction, other], batch.label, batch.mask)
+        loss += config.loss.search * terms["search_nats"]
+    return loss, terms
+
+
+def _term_weights(loss: LossConfig) -> dict[str, float]:
+    return {
+        "recon_db": 1.0,
+        "delta_db": loss.delta,
+        "tail_db": loss.tail,
+        "length_octaves": loss.length,
+        "level_db": loss.level,
+        "attack_db": loss.attack,
+        "class_nats": loss.search,
+    }
+
+
+def _reconstruction_terms(
+    params: Params, stats: Stats, batch: Batch, z: Array, config: Config
+) -> dict[str, Array]:
+    """How far the sound decoded at `z` is from the batch, term by term, each [b]."""
+    cells, aux = _decode_raw(params, stats, z, config)
+    cells = _clip(cells, config.audio.floor_db)
     inside, after = losses.frame_weights(batch.n_frames, cells.shape[1], TAIL_FRAMES)
-    off = jnp.abs(aux - _aux(batch.n_frames, batch.peak_db))
-    terms = {
+    off = jnp.abs(aux - components.aux_of(batch))
+    return {
         "recon_db": losses.weighted_l1(batch.log_mel, cells, inside),
         "delta_db": losses.delta_l1(batch.log_mel, cells, inside),
         "tail_db": losses.weighted_l1(batch.log_mel, cells, after),
         "length_octaves": off[:, 0],
         "level_db": off[:, 1],
-        "kl_nats": losses.kl_to_standard_normal(mean, logvar),
+        "attack_db": losses.weighted_mean(off[:, 2:], _attack_weights(batch.attack)),
     }
-    weights = config.loss
-    loss = (
-        terms["recon_db"]
-        + weights.delta * terms["delta_db"]
-        + weights.tail * terms["tail_db"]
-        + weights.length * terms["length_octaves"]
-        + weights.level * terms["level_db"]
-        + weights.kl * losses.kl_to_standard_normal(mean, logvar, weights.free_nats)
-    )
-    return loss, terms
+
+
+def _class_term(params: Params, direction: Array, label: Array) -> Array:
+    """How badly the labels are known from the search directions, [b]; 0 without classes."""
+    if "prototypes" not in params:
+        return jnp.zeros(len(direction))
+    return losses.class_surprise(direction, _unit(params["prototypes"]), label)
 
 
 def _decode_raw(params: Params, stats: Stats, z: Array, config: Config) -> tuple[Array, Array]:
-    linear = (z * stats["spread"]) @ stats["basis"]
-    cells = (linear[:, :-2] + stats["mean"]).reshape(
-        len(z), config.audio.n_frames, config.audio.n_mels
-    )
-    aux = linear[:, -2:] / stats["aux_scale"] + stats["aux_mean"]
-    more_cells, more_aux = _Decoder(config.model).apply(
-        {"params": params["decoder"]}, _centred(cells, config.audio), z
-    )
+    cells, aux = components.restore(z, stats, config.audio)
+    variables = {"params": params["decoder"]}
+    centred = _centred(cells, config.audio)
+    more_cells, more_aux = cast(Any, _Decoder(config.model).apply(variables, centred, z))
     return cells + _half_range(config.audio) * more_cells, aux + more_aux
 
 
-def _project(log_mel: Array, aux: Array, stats: Stats) -> tuple[Array, Array]:
-    cells = log_mel.reshape(len(log_mel), -1) - stats["mean"]
-    away = (aux - stats["aux_mean"]) * stats["aux_scale"]
-    rows = jnp.concatenate([cells, away], axis=-1)
-    return (rows @ stats["basis"].T) / stats["spread"], (aux - stats["aux_mean"]) * AUX_UNITS
+def _attack_weights(attack: Array) -> Array:
+    """[b, a]: the rise counts, up to the first point within 1 dB of the peak; little after it."""
+    loud = attack > jnp.max(attack, axis=-1, keepdims=True) - 1.0
+    before = jnp.cumsum(loud, axis=-1) <= 1
+    return jnp.where(before, 1.0, AFTER_ATTACK)
 
 
-def _aux(n_frames: Array, peak_db: Array) -> Array:
-    """Length in octaves of frames and level in dB, [b, 2]."""
-    level = jnp.clip(peak_db, LOWEST_PEAK_DB, 0.0)
-    return jnp.stack([jnp.log2(n_frames.astype(jnp.float32)), level], axis=-1)
+def _unit(x: Array) -> Array:
+    return x / jnp.maximum(jnp.linalg.norm(x, axis=-1, keepdims=True), 1e-9)
 
 
-def _clip_forward(cells: Array, audio: AudioConfig) -> Array:
-    """Values cut to the valid range; gradients pass as if they were not."""
-    return cells + jax.lax.stop_gradient(jnp.clip(cells, audio.floor_db, 0.0) - cells)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _clip(cells: Array, floor_db: float) -> Array:
+    """Values cut to [floor_db, 0]; gradients pass where they lead inside, and only there.
+
+    Without the gradient a value outside would never come back; with all of it the differences
+    along time and frequency would push values outside ever farther, at no cost.
+    """
+    return jnp.clip(cells, floor_db, 0.0)
+
+
+def _clip_forward(cells: Array, floor_db: float) -> tuple[Array, Array]:
+    return _clip(cells, floor_db), cells
+
+
+def _clip_backward(floor_db: float, cells: Array, gradient: Array) -> tuple[Array]:
+    outwards = ((cells < floor_db) & (gradient > 0.0)) | ((cells > 0.0) & (gradient < 0.0))
+    return (jnp.where(outwards, 0.0, gradient),)
+
+
+_clip.defvjp(_clip_forward, _clip_backward)
 
 
 def _centred(log_mel: Array, audio: AudioConfig) -> Array:

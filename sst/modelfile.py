@@ -16,7 +16,7 @@ import numpy as np
 from sst import config as configs
 from sst.errors import ModelError, ResourceError
 
-FORMAT = 1
+FORMAT = 2
 SHIPPED = Path(__file__).parent / "models"
 MAX_BYTES = 4 << 30  # an exported model larger than this is not one of ours
 

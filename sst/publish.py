@@ -15,7 +15,6 @@ from sst import checkpoints, data, plots, prior, train
 from sst.config import Config
 from sst.data import Dataset, Split
 from sst.runlog import Row, RunLog
-from sst.types import Batch
 
 ENCODED = 4096  # training clips that the prior is fitted to, at most
 EXAMPLES = 4  # validation clips drawn and written as audio
@@ -78,7 +77,9 @@ def export(source: Source, params: Any, stats: Any, row: Row) -> None:
     """
     config, dataset = source.config, source.dataset
     chosen = np.random.default_rng(config.seed).permutation(dataset.train.size)[:ENCODED]
-    means = encode(source, params, stats, dataset.train, np.sort(chosen))
+    rows = np.sort(chosen)
+    means = encode(source, params, stats, dataset.train, rows)
+    scale = np.sqrt(stats["spread"]) if "spread" in stats else None
     facts = {
         "run": config.name,
         "step": int(row["step"]),
@@ -95,7 +96,7 @@ def export(source: Source, params: Any, stats: Any, row: Row) -> None:
         config,
         params,
         stats,
-        prior.fit(means, config.model.prior_components, config.seed),
+        prior.fit(means, dataset.label_rows(dataset.train)[rows], scale, config.model.neighbours),
         dataset.class_names,
         facts,
     )
@@ -106,7 +107,7 @@ def encode(source: Source, params: Any, stats: Any, split: Split, rows: np.ndarr
     program = _programs(source.model, source.config)[0]
     size = min(256, source.config.optim.batch_size)
     means = [
-        np.asarray(program(params, stats, _batch(split, rows[chosen], mask)))[mask]
+        np.asarray(program(params, stats, split.features(rows[chosen])))[mask]
         for chosen, mask in train.chunks(len(rows), size)
     ]
     return np.concatenate(means)
@@ -119,11 +120,6 @@ def _programs(model: ModuleType, config: Config) -> tuple[Callable[..., Any], Ca
         jax.jit(lambda params, stats, batch: model.encode(params, stats, batch, config)[0]),
         jax.jit(lambda params, stats, z: model.decode(params, stats, z, config)),
     )
-
-
-def _batch(split: Split, rows: np.ndarray, mask: np.ndarray) -> Batch:
-    chosen: tuple[Any, ...] = (split.log_mel[rows], split.n_frames[rows], split.peak_db[rows], mask)
-    return Batch(chosen[0].astype(np.float32), *chosen[1:])
 
 
 def draw_losses(source: Source, rows: list[Row]) -> None:

@@ -358,8 +358,8 @@ def _encoded(
     from sst import inference
 
     sounds = encoding.decoded_or_raise(paths, model.config.audio)
-    log_mel, n_frames, peak_db = encoding.padded(sounds, model.config.audio)
-    return sounds, np.asarray(inference.encode_features(model, log_mel, n_frames, peak_db))
+    heard = encoding.features_of(sounds, model.config.audio)
+    return sounds, np.asarray(inference.encode_features(model, heard))
 
 
 def _sources(sounds: Sequence[decoding.Decoded], weights: Sequence[float]) -> tuple[Source, ...]:

@@ -14,12 +14,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sst import features
 from sst.audio import to_int16
 from sst.config import AudioConfig
 from sst.decoding import Decoded, decode_many
 from sst.files import Sample, to_text
 
-_LENGTHS = struct.Struct("<III")  # bytes of JSON, wave and log-mel
+_LENGTHS = struct.Struct("<IIII")  # bytes of JSON, wave, log-mel and attack
+
+ARRAYS = ("wave", "log_mel", "attack")
 
 
 class Row(NamedTuple):
@@ -41,7 +44,7 @@ class Reject(NamedTuple):
     detail: str
 
 
-def make_record(sample: Sample, decoded: Decoded) -> dict[str, Any]:
+def make_record(sample: Sample, decoded: Decoded, audio: AudioConfig) -> dict[str, Any]:
     """One sound as it is stored."""
     return {
         "id": sample.id,
@@ -54,6 +57,7 @@ def make_record(sample: Sample, decoded: Decoded) -> dict[str, Any]:
         "peak_db": decoded.clip.peak_db,
         "wave": to_int16(decoded.clip.wave),
         "log_mel": decoded.log_mel.astype(np.float16),
+        "attack": features.attack(decoded.clip.wave, audio).astype(np.float16),
     }
 
 
@@ -76,7 +80,7 @@ def write_spool(
         results = decode_many(paths, audio, workers, timeout_s)
         for sample, result in zip(samples, results, strict=True):
             if isinstance(result, Decoded):
-                record = make_record(sample, result)
+                record = make_record(sample, result, audio)
                 copies = hashlib.blake2b(record["wave"].tobytes(), digest_size=16).hexdigest()
                 rows.append(Row(sample.id, sample.label, result.digest, copies, spool.tell()))
                 spool.write(_pack(record))
@@ -96,10 +100,11 @@ def read_spool(
         for offset in offsets:
             spool.seek(offset)
             lengths = _LENGTHS.unpack(spool.read(_LENGTHS.size))
-            facts, wave, log_mel = (spool.read(length) for length in lengths)
+            facts, wave, log_mel, attack = (spool.read(length) for length in lengths)
             record = json.loads(facts)
             record["wave"] = np.frombuffer(wave, np.int16)
             record["log_mel"] = np.frombuffer(log_mel, np.float16).reshape(-1, audio.n_mels)
+            record["attack"] = np.frombuffer(attack, np.float16)
             yield record
 
 
@@ -137,6 +142,6 @@ def chunk_path(folder: str, chunk: int) -> Path:
 
 
 def _pack(record: dict[str, Any]) -> bytes:
-    arrays = record["wave"].tobytes(), record["log_mel"].tobytes()
-    facts = json.dumps({k: v for k, v in record.items() if k not in ("wave", "log_mel")}).encode()
+    arrays = [record[name].tobytes() for name in ARRAYS]
+    facts = json.dumps({k: v for k, v in record.items() if k not in ARRAYS}).encode()
     return b"".join([_LENGTHS.pack(len(facts), *map(len, arrays)), facts, *arrays])

@@ -11,6 +11,7 @@ from sst import encoding, library, modelfile, search
 from sst.encoding import Encoder
 from sst.errors import NothingToDo, UsageError
 from sst.files import to_text
+from sst.types import Features
 
 Path_ = str | os.PathLike[str]
 
@@ -44,10 +45,10 @@ def encoder(name: Path_) -> Encoder:
 
         return inference.load(name)
 
-    def embed(log_mel: np.ndarray, n_frames: np.ndarray, peak_db: np.ndarray) -> np.ndarray:
+    def embed(heard: Features) -> np.ndarray:
         from sst import inference
 
-        return np.asarray(inference.embed_features(loaded(), log_mel, n_frames, peak_db))
+        return np.asarray(inference.embed_features(loaded(), heard))
 
     return Encoder(saved.digest, saved.config.audio, embed)
 

@@ -38,6 +38,8 @@ class Clips(NamedTuple):
     log_mel: Any  # float16 [n, t, m]
     n_frames: Any  # int32 [n]
     peak_db: Any  # float32 [n]
+    attack: Any  # float16 [n, a]
+    label: Any  # int32 [n]
 
 
 class Programs(NamedTuple):
@@ -221,5 +223,7 @@ def _select(clips: Clips, rows: jax.Array, mask: jax.Array, resident: bool) -> B
         log_mel=taken.log_mel.astype(jnp.float32),
         n_frames=taken.n_frames,
         peak_db=taken.peak_db,
+        attack=taken.attack.astype(jnp.float32),
+        label=taken.label,
         mask=mask,
     )

@@ -25,10 +25,21 @@ class Clip(NamedTuple):
     duration_s: float  # n / sample_rate
 
 
-class Batch(NamedTuple):
-    """What the model is trained on and what it encodes."""
+class Features(NamedTuple):
+    """What a model hears of some clips, in arrays of JAX or NumPy."""
 
-    log_mel: Float[Array, "b t m"]  # padded with floor_db after n_frames
-    n_frames: Int[Array, " b"]  # 1 .. t
+    log_mel: Float[Any, "b t m"]  # padded with floor_db after n_frames
+    n_frames: Int[Any, " b"]  # 1 .. t
+    peak_db: Float[Any, " b"]
+    attack: Float[Any, "b a"]  # dB, the envelope of the first tenth of a second: features.attack
+
+
+class Batch(NamedTuple):
+    """Features, and what only training knows of them."""
+
+    log_mel: Float[Array, "b t m"]
+    n_frames: Int[Array, " b"]
     peak_db: Float[Array, " b"]
-    mask: Bool[Array, " b"]  # False on the rows that only fill up the last batch
+    attack: Float[Array, "b a"]
+    label: Int[Any, " b"]  # index of the class, -1 where there is none
+    mask: Bool[Any, " b"]  # False on the rows that only fill up the last batch

@@ -18,7 +18,7 @@ from sst.errors import ModelError, ResourceError, UsageError
 CHANGEABLE = frozenset(
     {
         "name",
-        "model.prior_components",
+        "model.neighbours",
         "optim.max_steps",
         "optim.min_lr",
         "optim.patience",

@@ -4,14 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sst.features import ATTACK_POINTS
 from sst.model import Decoded
 
 
-def data_stats(log_mel, n_frames, peak_db, config):
-    return {"mean": log_mel.astype(np.float32).mean(axis=0)}
+def data_stats(clips, config):
+    return {"mean": clips.log_mel.astype(np.float32).mean(axis=0)}
 
 
-def init(key, config, stats):
+def init(key, config, stats, n_classes=0):
     size = config.audio.n_frames * config.audio.n_mels
     down, up = jax.random.split(key)
     z = config.model.latent_dim
@@ -31,7 +32,7 @@ def decode(params, stats, z, config):
     cells = 20.0 * (z @ params["up"]["kernel"])
     log_mel = cells.reshape(len(z), config.audio.n_frames, config.audio.n_mels) + stats["mean"]
     frames = jnp.full(len(z), config.audio.n_frames)
-    return Decoded(log_mel, frames, jnp.zeros(len(z)))
+    return Decoded(log_mel, frames, jnp.zeros(len(z)), jnp.zeros((len(z), ATTACK_POINTS)))
 
 
 def objective(params, stats, batch, key, config, train=False):

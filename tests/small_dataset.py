@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sst import features as spectra
 from sst.config import AudioConfig, to_dict
+from sst.features import ATTACK_POINTS
 from tests import synth
 
 AUDIO = AudioConfig(sample_rate=8_000, clip_seconds=0.5, n_fft=256, hop=128, n_mels=16)
@@ -33,6 +35,7 @@ def records(n: int, audio: AudioConfig = AUDIO, seed: int = 0) -> list[dict]:
                 "peak_db": float(rng.uniform(-20, 0)),
                 "wave": np.round(wave * 32767).astype(np.int16),
                 "log_mel": np.maximum(decay, audio.floor_db).astype(np.float16),
+                "attack": spectra.attack(wave, audio).astype(np.float16),
             }
         )
     return made
@@ -90,6 +93,7 @@ def _builder_class(name: str, n_train: int, n_validation: int, audio: AudioConfi
             features["log_mel"] = tensor(
                 shape=(None, audio.n_mels), dtype=np.float16, encoding=encoding
             )
+            features["attack"] = tensor(shape=(ATTACK_POINTS,), dtype=np.float16, encoding=encoding)
             return tfds.core.DatasetInfo(
                 builder=self, features=tfds.features.FeaturesDict(features)
             )

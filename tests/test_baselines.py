@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-import small_model
 import synth
 
 from sst import features, metrics
-from sst.baselines import classifier, griffinlim, mfcc, pca, samplevae
+from sst.baselines import classifier, griffinlim, mfcc, samplevae
 from sst.config import AudioConfig
 
 RATE = 22_050
@@ -91,37 +90,6 @@ def test_search_vectors_have_no_level_and_find_the_kind():
     np.testing.assert_allclose(mfcc.embed(np.float32(0.01) * waves[1], RATE), vectors[1], atol=0.01)
     distance = np.linalg.norm(vectors[:, None] - vectors[None], axis=-1) + 10 * np.eye(30)
     assert [names[i] for i in distance.argmin(axis=1)] == names
-
-
-# ----------------------------------------------------------------------------------------- PCA
-
-
-def test_components_hold_as_much_as_any_could():
-    log_mel, n_frames, peak_db = small_model.clips(60)
-    fitted = pca.fit(log_mel, n_frames, peak_db, n_components=8)
-    codes = pca.encode(fitted, log_mel, n_frames, peak_db) * fitted.stats["spread"]
-    cells = log_mel.astype(np.float64).reshape(60, -1)
-    away = np.column_stack([np.log2(n_frames), peak_db]).astype(np.float64)
-    rows = np.hstack([cells, away * fitted.stats["aux_scale"]])
-    largest = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)[:8]
-    assert np.square(codes).sum() == pytest.approx(np.square(largest).sum(), rel=1e-3)
-
-
-def test_codes_are_white_and_draws_have_their_covariance(rng):
-    fitted = pca.fit(*small_model.clips(60), n_components=5)
-    codes = pca.encode(fitted, *small_model.clips(60))
-    np.testing.assert_allclose(codes.var(axis=0), 1.0, rtol=0.02)
-    draws = pca.draw(fitted, rng, 100_000)
-    np.testing.assert_allclose(np.cov(draws.T), np.eye(5), atol=0.05)
-    np.testing.assert_allclose(np.linalg.norm(pca.embed(fitted, codes), axis=1), 1.0, rtol=1e-5)
-
-
-def test_as_many_components_as_sounds_lose_nothing():
-    clips = small_model.clips(9)
-    fitted = pca.fit(*clips, n_components=8)
-    again = pca.decode(fitted, pca.encode(fitted, *clips))
-    np.testing.assert_allclose(again.log_mel, clips[0].astype(np.float32), atol=0.1)
-    np.testing.assert_array_equal(again.n_frames, clips[1])
 
 
 # ----------------------------------------------------------------------------------- SampleVAE

@@ -206,14 +206,14 @@ def test_what_a_killed_build_left_is_removed_and_no_two_build_at_once(build, tmp
 
     lib = synth.write_library(tmp_path / "lib", per_kind=1)
     folder = tmp_path / "data/sample_library/lib"
-    (folder / "incomplete.ABC123_1.0.0/spool").mkdir(parents=True)
+    (folder / "incomplete.ABC123_1.1.0/spool").mkdir(parents=True)
     lock = os.open(folder, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     with pytest.raises(ResourceError, match="Another build"):
         build(lib)
     os.close(lock)
     build(lib)
-    assert os.listdir(folder) == ["1.0.0"]
+    assert os.listdir(folder) == ["1.1.0"]
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(build, tmp_path, monkeypatch):
@@ -331,7 +331,7 @@ def test_the_command_builds_reuses_refuses_and_goes_through_beam(tmp_path, modul
     for name in ("a", "b"):
         import tensorflow_datasets as reader
 
-        path = tmp_path / name / "sample_library/NI/1.0.0"
+        path = tmp_path / name / "sample_library/NI/1.1.0"
         readers.append(reader.builder_from_directory(str(path)))
     for split in ("train", "validation"):
         for one, other in zip(*(r.as_data_source(split) for r in readers), strict=True):
@@ -392,7 +392,7 @@ def test_a_killed_command_is_made_good_by_the_next(tmp_path, build):
     process.wait()
     assert list(folder.glob("incomplete*"))
     builder, _ = build(lib)
-    assert os.listdir(folder) == ["1.0.0"]
+    assert os.listdir(folder) == ["1.1.0"]
     clean, _ = build(lib, data_dir=tmp_path / "clean")
     for split in ("train", "validation"):
         for one, other in zip(*(b.as_data_source(split) for b in (builder, clean)), strict=True):

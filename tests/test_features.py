@@ -86,3 +86,48 @@ def test_db_round_trip(power, floor_db):
     relative = 10.0 ** (features.to_db(mel, floor_db).astype(np.float64) / 10.0)
     expected = np.maximum(mel / mel.max(), 10.0 ** (floor_db / 10.0))
     np.testing.assert_allclose(relative, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("audio", AUDIOS, ids=lambda a: str(a.sample_rate))
+def test_attack_of_a_click_is_one_window_wide(audio):
+    wave = np.zeros(audio.sample_rate, np.float32)
+    wave[10 * audio.attack_hop] = 0.3
+    attack = features.attack(wave, audio)
+    assert attack.shape == (features.ATTACK_POINTS,)
+    # All of it at the top of one window, whose values average to 1.
+    expected = 10 * np.log10(0.3**2 / audio.attack_hop)
+    np.testing.assert_allclose(attack[10], expected, atol=1e-3)
+    np.testing.assert_allclose(np.delete(attack, 10), features.ATTACK_FLOOR_DB, atol=1e-4)
+
+
+def test_attack_follows_the_envelope():
+    audio = AudioConfig()
+    t = np.arange(audio.sample_rate) / audio.sample_rate
+    ramp = np.minimum(t / 0.03, 1.0) * np.random.default_rng(0).standard_normal(len(t))
+    attack = features.attack(ramp.astype(np.float32), audio)
+    # Amplitude doubles from 10 ms to 20 ms: 6 dB, give or take the noise.
+    at = [round(s * audio.sample_rate / audio.attack_hop) for s in (0.010, 0.020)]
+    rise = [attack[i - 2 : i + 3].mean() for i in at]
+    assert rise[1] - rise[0] == pytest.approx(6.0, abs=1.5)
+
+
+@pytest.mark.parametrize("n", [1, 100, 3000])
+def test_attack_of_short_and_silent_sounds_is_defined(n):
+    audio = AudioConfig()
+    assert np.isfinite(features.attack(np.ones(n, np.float32), audio)).all()
+    silent = features.attack(np.zeros(n, np.float32), audio)
+    np.testing.assert_allclose(silent, features.ATTACK_FLOOR_DB, atol=1e-4)
+
+
+def test_attack_power_is_the_twin_of_attack(rng):
+    audio = AudioConfig()
+    wave = np.stack([synth.kick(22_050, rng)[:6000], synth.snare(22_050, rng)[:6000]])
+    power = np.asarray(jax.jit(features.attack_power_jax, static_argnums=1)(wave, audio))
+    for row, one in zip(power, wave, strict=True):
+        np.testing.assert_allclose(row, features.attack_power(one, audio), rtol=1e-4, atol=1e-7)
+
+
+def test_attack_of_a_sine_is_its_power():
+    audio = AudioConfig()
+    wave = 2 * synth.tone(2000.0, 22_050)  # peak 1: half of full power
+    np.testing.assert_allclose(features.attack(wave, audio)[1:], -3.01, atol=0.2)

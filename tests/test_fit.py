@@ -18,7 +18,7 @@ from tests.small_dataset import AUDIO, records
 CONFIG = Config(
     name="test",
     audio=AUDIO,
-    model=ModelConfig(latent_dim=4, prior_components=1),
+    model=ModelConfig(latent_dim=4),
     optim=OptimConfig(
         batch_size=8, warmup_steps=3, learning_rate=3e-2, eval_every=4, patience=2, min_lr=1e-3
     ),
@@ -36,6 +36,7 @@ def split(n, seed):
         log_mel=log_mel,
         n_frames=np.array([len(record["log_mel"]) for record in made], np.int32),
         peak_db=np.array([record["peak_db"] for record in made], np.float32),
+        attack=np.stack([record["attack"] for record in made]),
     )
 
 
@@ -81,7 +82,7 @@ def run(dataset, directory, max_steps=None, config=CONFIG, told=None, model=line
 
 def state_of(dataset, directory):
     """Every leaf of the newest checkpoint, by name, as the digests of its bytes."""
-    stats = linear_model.data_stats(*dataset.train[2:], CONFIG)
+    stats = linear_model.data_stats(dataset.train, CONFIG)
     template = train.init_state(CONFIG, linear_model.init(jax.random.key(0), CONFIG, stats))
     store = checkpoints.Store(directory / "checkpoints")
     found = store.restore(template)
@@ -163,14 +164,14 @@ def test_the_plateau_rule_ends_the_run_and_the_best_model_is_exported(dataset, t
     exported = checkpoints.load_model(tmp_path / "model")
     assert exported.facts["step"] == best["step"]
     assert exported.config == CONFIG and exported.class_names == dataset.class_names
-    assert set(exported.prior) == {"weights", "means", "factors"}
+    assert set(exported.prior) == {"points", "neighbours", "labels", "noise"}
     stop = next(text for text in told if text.startswith("stop:"))
     assert "learning rate 7.7e-04 < 1.0e-03" in stop and f"best {best['valid/loss']:.2f} at" in stop
     assert told[-1].endswith(f"generate --model {tmp_path}")
     # The exported parameters are those that were evaluated: the moving average at that step.
     params, stats = exported.params, exported.stats
     clips = dataset.validation
-    batch = train.Batch(jnp.asarray(clips.log_mel, jnp.float32), *clips[3:], np.ones(7, bool))
+    batch = clips.features(slice(None))
     loss = linear_model.objective(params, stats, batch, None, CONFIG)[0].mean()
     assert float(loss) == pytest.approx(best["valid/loss"], rel=1e-5)
     # The same command again: nothing is left to do.

@@ -388,7 +388,7 @@ def test_embed_writes_what_the_library_holds(sst, library, model):
     assert (code, "19 sounds" in err) == (0, True)
     with np.load("emb.npz", allow_pickle=False) as data:
         paths, vectors, onsets = data["paths"], data["embeddings"], data["onsets"]
-    assert (vectors.dtype, onsets.dtype, vectors.shape) == (np.float32, np.float32, (19, 6))
+    assert (vectors.dtype, onsets.dtype, vectors.shape) == (np.float32, np.float32, (19, 6 + 64))
     assert str(paths[0]).endswith("lib/pack0/hat/hat0.wav")
     _, rows = libraries.scanned(similar.encoder(model), [library])
     np.testing.assert_allclose(vectors[:18], rows.vectors, atol=1e-5)

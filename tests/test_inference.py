@@ -55,7 +55,7 @@ def test_clipping_dc_and_silence_are_defined(model, rng):
 
 
 def test_decoded_sound_has_the_length_and_level_of_the_original(model):
-    wave = 0.25 * synth.kick(RATE, np.random.default_rng(1))
+    wave = 0.8 * synth.kick(RATE, np.random.default_rng(1))
     back = inference.decode(model, inference.encode(model, wave, RATE))
     assert abs(len(back) - len(wave)) < 0.06 * RATE
     level = 20 * np.log10(np.abs(back).max() / np.abs(wave).max())
@@ -97,14 +97,30 @@ def test_interpolation_is_a_line_with_both_ends():
 
 
 def test_embedding_of_many_equals_embedding_of_each(model):
-    log_mel, n_frames, peak_db = small_model.clips(70)
-    together = inference.embed_features(model, log_mel, n_frames, peak_db)
+    heard = small_model.clips(70)
+    together = inference.embed_features(model, heard)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1.0, rtol=1e-5)
     for i in (0, 63, 64, 69):
-        alone = inference.embed_features(
-            model, log_mel[i : i + 1], n_frames[i : i + 1], peak_db[i : i + 1]
-        )
+        alone = inference.embed_features(model, type(heard)(*(field[i : i + 1] for field in heard)))
         np.testing.assert_allclose(together[i], alone[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("gain", [1e-3, 0.3, 3.0])
+def test_search_does_not_hear_the_level(model, gain, rng):
+    wave = synth.snare(RATE, rng)
+    louder = inference.embed(model, np.float32(gain) * wave, RATE)
+    np.testing.assert_allclose(louder, inference.embed(model, wave, RATE), atol=1e-4)
+
+
+def test_without_labels_search_compares_the_latents_alone(model):
+    z = inference.sample_prior(model, jax.random.key(0), 3)
+    plain = np.asarray(inference.embed_latent(model, z))
+    assert "prototypes" not in model.params and not plain[:, : model.config.model.search_dim].any()
+    prototypes = {"prototypes": np.ones((2, model.config.model.search_dim), np.float32)}
+    taught = model._replace(params=model.params | prototypes)
+    learned = np.asarray(inference.embed_latent(taught, z))[:, : model.config.model.search_dim]
+    share = model.config.model.search_share
+    np.testing.assert_allclose(np.square(learned).sum(axis=1), share, rtol=1e-4)
 
 
 def test_search_weighs_directions_by_how_much_sounds_differ_in_them(model):
@@ -112,5 +128,20 @@ def test_search_weighs_directions_by_how_much_sounds_differ_in_them(model):
     assert (np.diff(spread) <= 1e-3).all()  # the strongest first
     z = np.asarray(inference.sample_prior(model, jax.random.key(0), 1))
     moved = [z + step for step in (np.eye(8)[:1], np.eye(8)[-1:])]
-    start, strong, weak = (np.asarray(inference._search_vector(model, x)) for x in (z, *moved))
+    start, strong, weak = (np.asarray(inference.embed_latent(model, x)) for x in (z, *moved))
     assert np.linalg.norm(strong - start) > 2 * np.linalg.norm(weak - start)
+
+
+def test_draws_of_a_class_are_of_that_class(model):
+    lengths = {
+        name: np.mean(
+            [
+                len(inference.decode(model, z))
+                for z in inference.sample_prior(model, jax.random.key(1), 6, class_name=name)
+            ]
+        )
+        for name in model.class_names
+    }
+    assert lengths["hat"] < 0.7 * lengths["snare"] < 0.7 * lengths["kick"]
+    with pytest.raises(UsageError, match="'cowbell'; it knows: kick, snare, hat"):
+        inference.sample_prior(model, jax.random.key(1), 1, class_name="cowbell")

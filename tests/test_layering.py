@@ -42,6 +42,7 @@ LAYERS = [
         "train",
         "vocoder",
     },
+    {"components"},
     {"checkpoints", "decoding", "model"},
     {"baselines", "encoding", "inference", "records"},
     {"library", "manifest", "publish", "recipe"},

@@ -31,7 +31,8 @@ class Listener:
         self.heard = 0
         self.encoder = Encoder(digest, AUDIO, self.embed)
 
-    def embed(self, log_mel, n_frames, peak_db):
+    def embed(self, heard):
+        log_mel = heard.log_mel
         self.heard += len(log_mel)
         return np.concatenate([log_mel.mean(axis=1), log_mel.std(axis=1)], axis=1)
 
@@ -154,7 +155,7 @@ def test_bad_files_are_counted_by_reason_and_not_opened_again(folder, monkeypatc
 
 
 def test_a_vector_that_is_not_finite_is_left_out(folder):
-    broken = Encoder("b" * 12, AUDIO, lambda m, *_: np.where(m[:, :1, 0] > -79, np.nan, 1.0))
+    broken = Encoder("b" * 12, AUDIO, lambda x: np.where(x.log_mel[:, :1, 0] > -79, np.nan, 1.0))
     report, rows = library.scanned(broken, [folder], workers=1)
     assert report.skipped["non_finite"] == report.found - len(rows.paths) > 0
 

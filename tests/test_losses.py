@@ -44,3 +44,46 @@ def test_delta_l1_is_blind_to_an_offset_and_sees_an_edge():
     np.testing.assert_allclose(losses.delta_l1(target, target + 5.0, inside), 0.0, atol=1e-6)
     step = target.at[:, 4:].set(8.0)
     np.testing.assert_allclose(losses.delta_l1(target, step, inside), 8.0 / 8 / 2, rtol=1e-5)
+
+
+def naive_contrast(views, label):
+    """The loss of Khosla et al. (2020), eq. 2, by loops, averaged over the views of each row."""
+    rows = [(i, v, x) for v, view in enumerate(views) for i, x in enumerate(view)]
+    values = np.zeros((len(views), len(label)))
+    for a, (i, v, x) in enumerate(rows):
+        others = [r for b, r in enumerate(rows) if b != a]
+        total = sum(np.exp(x @ y / losses.TEMPERATURE) for _, _, y in others)
+        same = [y for j, _, y in others if j == i or (label[j] == label[i] and label[i] >= 0)]
+        values[v, i] = np.mean([np.log(total) - x @ y / losses.TEMPERATURE for y in same])
+    return values.mean(axis=0)
+
+
+def test_contrast_is_the_published_one(rng):
+    views = rng.standard_normal((2, 6, 3))
+    views /= np.linalg.norm(views, axis=-1, keepdims=True)
+    label = np.array([0, 1, 0, -1, -1, 1])
+    ours = losses.contrastive(list(views.astype(np.float32)), label, np.ones(6, bool))
+    np.testing.assert_allclose(ours, naive_contrast(views, label), rtol=1e-4)
+
+
+def test_rows_that_fill_a_batch_up_do_not_take_part(rng):
+    views = rng.standard_normal((2, 6, 3)).astype(np.float32)
+    views /= np.linalg.norm(views, axis=-1, keepdims=True)
+    label, mask = np.array([0, 1, 0, -1, 0, 1]), np.arange(6) < 4
+    ours = np.asarray(losses.contrastive(list(views), label, mask))
+    np.testing.assert_allclose(ours[:4], naive_contrast(views[:, :4], label[:4]), atol=1e-5)
+    np.testing.assert_array_equal(ours[4:], 0.0)
+
+
+def test_one_view_without_labels_has_nothing_to_find(rng):
+    view = rng.standard_normal((3, 4)).astype(np.float32)
+    np.testing.assert_allclose(losses.contrastive([view], np.full(3, -1), np.ones(3, bool)), 0.0)
+
+
+def test_class_surprise_is_the_cross_entropy(rng):
+    direction, prototypes = rng.standard_normal((5, 3)), rng.standard_normal((4, 3))
+    label = np.array([0, 3, -1, 2, -1], np.int32)
+    logits = direction @ prototypes.T / losses.TEMPERATURE
+    wanted = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(5), label]
+    ours = losses.class_surprise(direction.astype(np.float32), prototypes.astype(np.float32), label)
+    np.testing.assert_allclose(ours, np.where(label >= 0, wanted, 0.0), rtol=1e-4, atol=1e-5)

@@ -30,11 +30,13 @@ def make_clips(n, seed=0):
     for row, record in enumerate(made):
         log_mel[row, : len(record["log_mel"])] = record["log_mel"]
     frames = np.array([len(record["log_mel"]) for record in made], np.int32)
-    return train.Clips(log_mel, frames, np.array([r["peak_db"] for r in made], np.float32))
+    peak_db = np.array([r["peak_db"] for r in made], np.float32)
+    attack = np.stack([r["attack"] for r in made])
+    return train.Clips(log_mel, frames, peak_db, attack, np.arange(n, dtype=np.int32) % 3)
 
 
 def start(clips, config=CONFIG, model=linear_model):
-    stats = model.data_stats(*clips, config)
+    stats = model.data_stats(clips, config)
     params = model.init(jax.random.key(config.seed), config, stats)
     return train.init_state(config, params), stats
 

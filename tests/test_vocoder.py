@@ -48,3 +48,32 @@ def test_drums_survive_their_own_features(kind, rng):
     wave = synth.KINDS[kind](22_050, rng)
     back = np.asarray(vocoder.invert(jnp.asarray(features.log_mel(wave, TINY)), TINY, len(wave)))
     assert metrics.log_mel_l1(wave, back, 22_050) < 2.5
+
+
+@pytest.mark.parametrize("rise_ms", [0.5, 3.0, 12.0])
+def test_the_attack_comes_back_where_frames_are_too_long_for_it(rise_ms, rng):
+    rate, audio = FULL.sample_rate, FULL
+    t = np.arange(rate // 2) / rate
+    envelope = np.minimum(t / (rise_ms / 1e3), 1.0) * np.exp(-12 * t)
+    wave = (envelope * rng.standard_normal(len(t))).astype(np.float32)
+    wave /= np.abs(wave).max()
+    log_mel, attack = features.log_mel(wave, audio), features.attack(wave, audio)
+    back = np.asarray(vocoder.invert(log_mel, audio, len(wave), attack))
+    blurred = np.asarray(vocoder.invert(log_mel, audio, len(wave)))
+    shaped = features.attack(back / np.abs(back).max(), audio)
+    attack, shaped = attack - attack.max(), shaped - shaped.max()
+    rise = (attack < -3.0) & (attack > -50.0)
+    rise[np.argmax(attack > -1.0) :] = False
+    assert np.abs(shaped - attack)[rise].sum() / max(1, rise.sum()) < 1.5
+    error = [metrics.attack_error_ms(wave, other, rate) for other in (back, blurred)]
+    assert error[0] < max(0.35, 0.35 * error[1])
+    # And what it costs in the spectrogram is little.
+    cost = [metrics.log_mel_l1(wave, other, rate) for other in (back, blurred)]
+    assert cost[0] < cost[1] + 0.3
+
+
+def test_an_attack_of_silence_changes_nothing(rng):
+    log_mel = features.log_mel(synth.kick(22_050, rng), TINY)
+    flat = np.zeros(features.ATTACK_POINTS, np.float32)
+    shaped = np.asarray(vocoder.invert(log_mel, TINY, 8000, flat))
+    assert np.isfinite(shaped).all() and np.abs(shaped).max() > 1e-3

@@ -18,6 +18,7 @@ import numpy as np
 from pipelines.train import read_config
 from sst import compilation, data, model, speed, train
 from sst.config import Config
+from sst.features import ATTACK_POINTS
 
 CLIPS = 1024
 
@@ -57,7 +58,9 @@ def random_clips(config: Config) -> train.Clips:
     shape = (CLIPS, audio.n_frames, audio.n_mels)
     log_mel = rng.normal(-30.0, 10.0, shape).clip(audio.floor_db, 0.0).astype(np.float16)
     log_mel[np.arange(audio.n_frames) >= frames[:, None]] = audio.floor_db
-    return train.Clips(log_mel, frames, rng.uniform(-20.0, 0.0, CLIPS).astype(np.float32))
+    attack = rng.uniform(-30.0, 0.0, (CLIPS, ATTACK_POINTS)).astype(np.float16)
+    peak_db, label = rng.uniform(-20.0, 0.0, CLIPS), rng.integers(0, 8, CLIPS)
+    return train.Clips(log_mel, frames, peak_db.astype(np.float32), attack, label.astype(np.int32))
 
 
 class Runner:
@@ -67,7 +70,7 @@ class Runner:
         devices = jax.local_devices()
         self.batch, self.shape = config.optim.batch_size, (len(devices), -1)
         self.seed, self.resident = config.seed, resident
-        stats = model.data_stats(*clips, config)
+        stats = model.data_stats(clips, config)
         params = model.init(jax.random.key(0), config, stats)
         self.state = train.replicate(train.init_state(config, params), devices)
         self.stats = train.replicate(stats, devices)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 
-import jax.numpy as jnp
 import numpy as np
 
 from sst import inference, losses
@@ -11,7 +10,6 @@ from sst import model as network
 from sst.evaluation import figures
 from sst.evaluation.sounds import Sounds
 from sst.inference import MANY, Model
-from sst.types import Batch
 
 ACTIVE = 0.01  # variance of a posterior mean from which a unit counts (Burda et al., 2016)
 REPEATS = 10  # of what is timed
@@ -37,13 +35,8 @@ def posterior(model: Model, sounds: Sounds) -> tuple[np.ndarray, np.ndarray]:
     means, nats = [], []
     for start in range(0, sounds.size, MANY):
         rows = np.minimum(np.arange(start, start + MANY), sounds.size - 1)
-        batch = Batch(
-            jnp.asarray(sounds.log_mel[rows], jnp.float32),
-            jnp.asarray(sounds.n_frames[rows], jnp.int32),
-            jnp.asarray(sounds.peak_db[rows], jnp.float32),
-            jnp.ones(MANY, bool),
-        )
-        mean, logvar = network.encode(model.params, model.stats, batch, model.config)
+        heard = sounds.take(rows).features
+        mean, logvar = network.encode(model.params, model.stats, heard, model.config)
         kept = min(MANY, sounds.size - start)
         means.append(np.asarray(mean)[:kept])
         nats.append(np.asarray(losses.kl_to_standard_normal(mean, logvar))[:kept])

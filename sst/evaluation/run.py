@@ -81,7 +81,7 @@ def choose_systems(
         learned = "PCA-64, SampleVAE-like VAE, nearest training sound, memorised share, recognition"
         absent.append({"what": learned, "why": NO_TRAIN})
     else:
-        chosen |= systems.principal_components(train, audio, seed)
+        chosen |= systems.principal_components(train, model.config, seed)
         if request.sample_vae_steps:
             say(f"training the SampleVAE-like model on {train.size:,} sounds")
             chosen |= systems.sample_vae(train, audio.sample_rate, seed, request.sample_vae_steps)

@@ -13,7 +13,7 @@ from sst import decoding, features, files, splits
 from sst.config import AudioConfig
 from sst.data import Dataset
 from sst.errors import NothingToDo, UsageError
-from sst.types import Wave
+from sst.types import Features, Wave
 
 Progress = Callable[[str], None]
 
@@ -26,6 +26,7 @@ class Sounds(NamedTuple):
     log_mel: np.ndarray  # [n, t, m] dB, padded with the floor
     n_frames: np.ndarray  # int32 [n]
     peak_db: np.ndarray  # float32 [n]
+    attack: np.ndarray  # [n, a] dB
     classes: list[str]  # "" where there is none
     packs: list[str]
 
@@ -33,6 +34,12 @@ class Sounds(NamedTuple):
     def size(self) -> int:
         """Number of sounds."""
         return len(self.ids)
+
+    @property
+    def features(self) -> Features:
+        """What a model hears of them."""
+        cells, attack = self.log_mel.astype(np.float32), self.attack.astype(np.float32)
+        return Features(cells, self.n_frames, self.peak_db, attack)
 
     @property
     def class_names(self) -> list[str]:
@@ -51,6 +58,7 @@ class Sounds(NamedTuple):
             log_mel=self.log_mel[rows],
             n_frames=self.n_frames[rows],
             peak_db=self.peak_db[rows],
+            attack=self.attack[rows],
         )
 
 
@@ -127,13 +135,11 @@ def from_folders(
         raise NothingToDo(f"0 of {len(chosen):,} held-out files could be read.")
     if len(kept) < len(chosen):
         say(f"{len(chosen) - len(kept):,} held-out files could not be read and are left out")
-    peak_db = np.array([result.clip.peak_db for result in clips], np.float32)
+    heard = features.of_clips([r.clip for r in clips], audio, [r.log_mel for r in clips])
     return Sounds(
         [sample.id for sample in kept],
-        [at_level(r.clip.wave, level) for r, level in zip(clips, peak_db, strict=True)],
-        features.pad([result.log_mel for result in clips], audio),
-        np.array([len(result.log_mel) for result in clips], np.int32),
-        peak_db,
+        [at_level(r.clip.wave, level) for r, level in zip(clips, heard.peak_db, strict=True)],
+        *heard,
         [class_of(sample.label, classes) for sample in kept],
         [packs[sample.id] for sample in kept],
     )
@@ -158,6 +164,7 @@ def from_dataset(
         split.log_mel[rows],
         split.n_frames[rows],
         split.peak_db[rows],
+        split.attack[rows],
         [class_of(split.labels[row], classes) for row in rows],
         [packs[row] for row in rows],
     )

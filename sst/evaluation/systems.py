@@ -1,5 +1,6 @@
 """The ways to make, remake and compare sounds that are measured side by side."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -7,11 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sst import inference, vocoder
-from sst.baselines import griffinlim, mfcc, pca, samplevae
-from sst.config import AudioConfig
+from sst import inference, prior
+from sst import model as network
+from sst.baselines import griffinlim, mfcc, samplevae
+from sst.config import Config
 from sst.evaluation.sounds import Sounds
-from sst.inference import FADE_S, Model
+from sst.inference import Model
+from sst.model import Decoded
 from sst.types import Wave
 
 COMPONENTS = 64  # of the principal components
@@ -32,16 +35,24 @@ class System(NamedTuple):
 
 def of_model(model: Model, seed: int) -> dict[str, System]:
     """The model itself, what its inversion could reach, and its bare latent vector for search."""
-    audio = model.config.audio
+    ours = _of_model(model, f"SST, {model.config.model.latent_dim} numbers", seed)
+    return {
+        "model": ours,
+        "latent": System("SST, the bare latent", "the posterior mean", embed=ours.encode),
+        "ceiling": System(
+            "true features, SST's inversion",
+            "what the decoder could reach if it were perfect",
+            reconstruct=lambda sounds: [
+                inference.waveform(Decoded(*row), model.config.audio)
+                for row in zip(*sounds.features, strict=True)
+            ],
+        ),
+    }
 
+
+def _of_model(model: Model, title: str, seed: int, note: str = "") -> System:
     def encode(sounds: Sounds) -> np.ndarray:
-        cells = sounds.log_mel.astype(np.float32)
-        z = inference.encode_features(model, cells, sounds.n_frames, sounds.peak_db)
-        return np.asarray(z)
-
-    def embed(sounds: Sounds) -> np.ndarray:
-        cells = sounds.log_mel.astype(np.float32)
-        return np.asarray(inference.embed_features(model, cells, sounds.n_frames, sounds.peak_db))
+        return np.asarray(inference.encode_features(model, sounds.features))
 
     def decode(z: np.ndarray) -> Wave:
         return np.asarray(inference.decode(model, jnp.asarray(z)))
@@ -50,27 +61,15 @@ def of_model(model: Model, seed: int) -> dict[str, System]:
         drawn = inference.sample_prior(model, jax.random.key(seed), n)
         return [decode(z) for z in np.asarray(drawn)]
 
-    def invert_true(sounds: Sounds) -> list[Wave]:
-        rows = zip(sounds.log_mel, sounds.n_frames, sounds.peak_db, strict=True)
-        return [to_wave(cells, int(n), float(level), audio) for cells, n, level in rows]
-
-    name = f"SST, {model.config.model.latent_dim} numbers"
-    return {
-        "model": System(
-            name,
-            reconstruct=lambda sounds: [decode(z) for z in encode(sounds)],
-            draw=draw,
-            encode=encode,
-            decode=decode,
-            embed=embed,
-        ),
-        "latent": System("SST, the bare latent", "the posterior mean", embed=encode),
-        "ceiling": System(
-            "true features, SST's inversion",
-            "what the decoder could reach if it were perfect",
-            reconstruct=invert_true,
-        ),
-    }
+    return System(
+        title,
+        note,
+        reconstruct=lambda sounds: [decode(z) for z in encode(sounds)],
+        draw=draw,
+        encode=encode,
+        decode=decode,
+        embed=lambda sounds: np.asarray(inference.embed_features(model, sounds.features)),
+    )
 
 
 def without_training(sample_rate: int) -> dict[str, System]:
@@ -91,39 +90,39 @@ def without_training(sample_rate: int) -> dict[str, System]:
     }
 
 
-def principal_components(train: Sounds, audio: AudioConfig, seed: int) -> dict[str, System]:
-    """Sixty-four principal components of the training sounds' log-mels, and SST's inversion."""
-    cells = train.log_mel, train.n_frames, train.peak_db
-    fitted = pca.fit(*cells, COMPONENTS, seed, audio.floor_db)
-
-    def encode(sounds: Sounds) -> np.ndarray:
-        return pca.encode(fitted, sounds.log_mel, sounds.n_frames, sounds.peak_db)
-
-    def decode(z: np.ndarray) -> Wave:
-        decoded = pca.decode(fitted, z[None])
-        n_frames, level = int(decoded.n_frames[0]), float(decoded.peak_db[0])
-        return to_wave(np.asarray(decoded.log_mel[0]), n_frames, level, audio)
-
-    def draw(n: int) -> list[Wave]:
-        return [decode(z) for z in pca.draw(fitted, np.random.default_rng(seed), n)]
-
-    return {
-        "pca": System(
-            "PCA-64",
-            "same inversion as SST; draws from one Gaussian",
-            reconstruct=lambda sounds: [decode(z) for z in encode(sounds)],
-            draw=draw,
-            encode=encode,
-            decode=decode,
-            embed=lambda sounds: encode(sounds) * fitted.stats["spread"],
-        ),
-        "pca_whitened": System("PCA-64, whitened", embed=encode),
+def principal_components(train: Sounds, config: Config, seed: int) -> dict[str, System]:
+    """Principal components of the training sounds and SST's inversion: 64, and as many as SST."""
+    linear = linear_model(train, config, COMPONENTS, seed)
+    few = _of_model(
+        linear, f"PCA-{COMPONENTS}", seed, "same inversion as SST; draws from one Gaussian"
+    )
+    encode, spread = few.encode, np.asarray(linear.stats["spread"])
+    assert encode is not None
+    found = {
+        "pca": few._replace(embed=lambda sounds: encode(sounds) * spread),
+        "pca_whitened": System(f"PCA-{COMPONENTS}, whitened", embed=encode),
         "pca_direction": System(
-            "PCA-64, half-whitened direction",
-            "weighted as the model's own search vector",
-            embed=lambda sounds: pca.embed(fitted, encode(sounds)),
+            f"PCA-{COMPONENTS}, half-whitened direction",
+            "as the part of the model's own search vector that is not learned",
+            embed=few.embed,
         ),
     }
+    size = config.model.latent_dim
+    if size != COMPONENTS:
+        many = _of_model(linear_model(train, config, size, seed), f"PCA-{size}", seed)
+        found["pca_same_size"] = many._replace(note="as many numbers as the model", embed=None)
+    return found
+
+
+def linear_model(train: Sounds, config: Config, size: int, seed: int) -> Model:
+    """A model whose networks are as they begin, at zero, and whose prior is one Gaussian."""
+    network_config = dataclasses.replace(config.model, latent_dim=size, width=16, search_share=0.0)
+    config = dataclasses.replace(config, seed=seed, model=network_config)
+    stats = network.data_stats(train.features, config)
+    params = network.init(jax.random.key(seed), config, stats)
+    linear = Model(config, params, stats, {}, (), "")
+    means = np.asarray(inference.encode_features(linear, train.features))
+    return linear._replace(prior=prior.fit(means, neighbours=len(means)))
 
 
 def sample_vae(train: Sounds, sample_rate: int, seed: int, steps: int) -> dict[str, System]:
@@ -165,25 +164,6 @@ def nearest(sounds: Sounds, train: Sounds) -> np.ndarray:
         part = theirs[start : start + CHUNK].astype(np.float32)
         squares[:, start : start + CHUNK] = np.square(part).sum(axis=1) - 2.0 * ours @ part.T
     return squares.argmin(axis=1)
-
-
-def to_wave(log_mel: np.ndarray, n_frames: int, peak_db: float, audio: AudioConfig) -> Wave:
-    """SST's inversion of a log-mel, cut and faded at its end as a decoded sound is.
-
-    Args:
-        log_mel: [t, m] dB, the full clip.
-        n_frames: inside the sound.
-        peak_db: of the result.
-        audio: the transform.
-    """
-    inside = (np.arange(audio.n_frames) < n_frames)[:, None]
-    cells = np.where(inside, np.clip(log_mel, audio.floor_db, 0.0), audio.floor_db)
-    wave = np.asarray(vocoder.invert(cells.astype(np.float32), audio, audio.clip_samples))
-    wave = wave[: max(1, (n_frames - 1) * audio.hop)].copy()
-    fade = min(len(wave), round(FADE_S * audio.sample_rate))
-    wave[len(wave) - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
-    peak = float(np.max(np.abs(wave)))
-    return wave * np.float32(10.0 ** (peak_db / 20.0) / peak) if peak > 1e-9 else wave
 
 
 def mfcc_of(waves: Sequence[Wave], sample_rate: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from sst import files, manifest, records, splits
 from sst.config import to_dict
 from sst.errors import Interrupted, ModelError, NothingToDo, ResourceError, UsageError, UserError
+from sst.features import ATTACK_POINTS
 
 DEMO = Path(__file__).resolve().parent / "demo"
 CHUNK = 512  # files per step of a build through Beam
@@ -69,8 +70,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     order like shuffled, and the same in every build.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "First release.", "1.1.0": "With the envelope of the attack."}
     BUILDER_CONFIGS = [SampleLibraryConfig(name="demo", sample_dirs=[os.fspath(DEMO)])]
 
     def __init__(self, *, file_format: Any = None, **kwargs: Any):
@@ -99,6 +100,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             "wave": tfds.features.Tensor(shape=(None,), dtype=np.int16, encoding="bytes"),
             "log_mel": tfds.features.Tensor(
                 shape=(None, n_mels), dtype=np.float16, encoding="bytes"
+            ),
+            "attack": tfds.features.Tensor(
+                shape=(ATTACK_POINTS,), dtype=np.float16, encoding="bytes"
             ),
         }
         return self.dataset_info_from_configs(

@@ -1,0 +1,119 @@
+"""What each term of the training buys, on both halves: sounds made, and sounds found.
+
+python -m experiments.benchmarks.ablation --config experiments/drums.py \\
+    --dataset sample_library/drums --held-out FOLDER --classes experiments/drum_classes.json
+
+Each variant is trained from the same start for equally many steps at a constant rate, and its
+moving average is measured on held-out files: log-mel L1 inside the file at feature level, error of
+the attack envelope up to its peak, and search across packs by `embed`.
+"""
+
+import argparse
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pipelines.train import read_config
+from sst import augment, compilation, data, inference, losses, model, retrieval, train
+from sst.config import Config
+from sst.evaluation import sounds as sources
+
+
+def main() -> None:
+    """Prints a row per variant."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--held-out", nargs="+", required=True)
+    parser.add_argument("--classes")
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--latents", type=int, help="in place of the config's")
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    arguments = parser.parse_args()
+    compilation.enable_cache()
+    config = read_config(arguments.config)
+    if arguments.latents:
+        config = with_parts(config, model={"latent_dim": arguments.latents})
+    dataset = data.load(arguments.dataset, config.audio)
+    classes = sources.read_classes(arguments.classes) if arguments.classes else None
+    held_out = sources.from_folders(arguments.held_out, config.audio, classes)
+    print(f"{held_out.size} held-out files, {arguments.steps} steps")
+    print(
+        f"{'variant':18s} {'log-mel L1':>10s} {'attack':>7s} {'P@1':>6s} {'P@10':>6s} {'mAP':>6s}"
+    )
+    vary = augment.vary
+    for name in arguments.only:
+        augment.vary = (lambda batch, key, audio: batch) if name == "no-variations" else vary
+        trained = trained_model(VARIANTS[name](config), dataset, name, arguments.steps)
+        print(f"{name:18s} {row(trained, held_out)}", flush=True)
+
+
+def with_parts(config: Config, **parts: dict) -> Config:
+    """`config` with some fields of its groups replaced."""
+    changed = {
+        group: dataclasses.replace(getattr(config, group), **fields)
+        for group, fields in parts.items()
+    }
+    return dataclasses.replace(config, **changed)
+
+
+VARIANTS = {
+    "start": lambda config: with_parts(config, model={"search_share": 0.0}),
+    "full": lambda config: config,
+    "no-search": lambda config: with_parts(
+        config, loss={"search": 0.0}, model={"search_share": 0.0}
+    ),
+    "no-labels": lambda config: config,
+    "no-variations": lambda config: config,
+    "no-attack": lambda config: with_parts(config, loss={"attack": 0.0}),
+    "no-deltas": lambda config: with_parts(config, loss={"delta": 0.0}),
+}
+
+
+def trained_model(config: Config, dataset: data.Dataset, name: str, steps: int) -> inference.Model:
+    """The moving average after `steps`; without any for the variant that is the start."""
+    split, devices = dataset.train, jax.local_devices()
+    stats, names = model.data_stats(split, config), dataset.class_names
+    params = model.init(jax.random.key(config.seed), config, stats, len(names))
+    labels = dataset.label_rows(split)
+    if name == "no-labels":  # what is learned from variations alone, with its share of the vector
+        labels = np.full_like(labels, -1)
+    clips = train.Clips(split.log_mel, split.n_frames, split.peak_db, split.attack, labels)
+    state, placed, constants = (
+        train.replicate(tree, devices)
+        for tree in (train.init_state(config, params), clips, jax.tree.map(jnp.asarray, stats))
+    )
+    step = train.make_programs(config, model.objective, devices, resident=True).step
+    for number in range(0 if name == "start" else steps):
+        rows = data.batch_rows(config.seed, number, split.size, config.optim.batch_size)
+        state, _ = step(state, constants, placed, rows.reshape(len(devices), -1))
+    trees = train.to_host(state.ema), stats
+    return inference.Model(config, *(jax.tree.map(jnp.asarray, t) for t in trees), {}, (), "")
+
+
+def row(trained: inference.Model, held_out: sources.Sounds) -> str:
+    """The figures of one variant."""
+    heard, config = held_out.features, trained.config
+    z = inference.encode_features(trained, heard)
+    decode = jax.jit(model.decode, static_argnames="config")
+    recon, attack = [], []
+    for start in range(0, held_out.size, inference.MANY):
+        part = slice(start, start + inference.MANY)
+        decoded = decode(trained.params, trained.stats, z[part], config)
+        inside, _ = losses.frame_weights(heard.n_frames[part], config.audio.n_frames, 0)
+        recon.append(losses.weighted_l1(heard.log_mel[part], decoded.log_mel, inside))
+        weights = model._attack_weights(jnp.asarray(heard.attack[part]))
+        off = jnp.abs(decoded.attack - heard.attack[part])
+        attack.append(losses.weighted_mean(off, weights))
+    kinds = [i for i, kind in enumerate(held_out.classes) if kind]
+    vectors = np.asarray(inference.embed_latent(trained, z))[kinds]
+    chosen = held_out.take(kinds)
+    found = retrieval.score(vectors, chosen.packs, chosen.classes)
+    means = [float(np.mean(np.concatenate(values))) for values in (recon, attack)]
+    return f"{means[0]:10.3f} {means[1]:7.2f} {found.p1:6.3f} {found.p10:6.3f} {found.map:6.3f}"
+
+
+if __name__ == "__main__":
+    main()
