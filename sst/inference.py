@@ -21,7 +21,7 @@ MANY = 64  # clips encoded at once; a single one has its own program
 MAX_CHANNELS = 64  # a second axis longer than this is time
 PARTS = (4, 2, 1)  # of the longest clip
 SPARE_FRAMES = 4  # after the end of a sound, where its last windows fade
-CREST = (0.7, 1.4)  # how far the peak may be from where the latent puts it
+CREST = (0.5, 2.0)  # how far the peak may be from where the latent puts it
 FADE_S = 0.004  # at the end of a decoded sound
 
 
