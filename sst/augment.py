@@ -13,6 +13,9 @@ TILT_DB = 9.0  # at the highest band against the lowest
 DECAY_DB = 20.0  # at the end of the longest clip, for an average-length sound
 STRETCH = 0.4  # octaves
 SHIFT = 4.0  # bands
+LOWEST_CUT = 0.7  # of the bands that a copy keeps: 7 kHz of 22 kHz
+HIGHEST_NOISE_DB = 30.0  # above the floor: what a copy loses in noise
+CODEC_DB = 1.5  # by which a codec misses a cell
 
 
 def vary(batch: Batch, key: Key, audio: AudioConfig) -> Batch:
@@ -37,6 +40,25 @@ def vary(batch: Batch, key: Key, audio: AudioConfig) -> Batch:
     return batch._replace(
         log_mel=log_mel, n_frames=jnp.where(keep, batch.n_frames, n_frames), attack=attack
     )
+
+
+def degrade(batch: Batch, key: Key, audio: AudioConfig) -> Batch:
+    """Worse copies of the same sounds: less bandwidth, a higher floor, cells a little off.
+
+    What a lower sample rate, a noisy channel and a codec do; each happens to half of the examples.
+    """
+    b, _, m = batch.log_mel.shape
+    which_key, cut_key, noise_key, codec_key = jax.random.split(key, 4)
+    happens = jax.random.bernoulli(which_key, 0.5, (3, b, 1, 1))
+    cut = m * jax.random.uniform(cut_key, (b, 1, 1), minval=LOWEST_CUT, maxval=1.0)
+    noise = audio.floor_db + HIGHEST_NOISE_DB * jax.random.uniform(noise_key, (b, 1, 1))
+    off = CODEC_DB * jax.random.normal(codec_key, batch.log_mel.shape)
+    heard = batch.log_mel > jnp.where(happens[1], noise, audio.floor_db)
+    heard &= (jnp.arange(m) < cut) | ~happens[0]
+    cells = jnp.where(heard, batch.log_mel + jnp.where(happens[2], off, 0.0), -jnp.inf)
+    loudest = jnp.max(cells, axis=(1, 2), keepdims=True)
+    relative = cells - jnp.where(jnp.isfinite(loudest), loudest, 0.0)
+    return batch._replace(log_mel=jnp.maximum(relative, audio.floor_db))
 
 
 def _slopes(tilt: Any, decay: Any, n_frames: Any, shape: tuple[int, ...]) -> Any:

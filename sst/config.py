@@ -83,6 +83,7 @@ class ModelConfig:
     encoder_blocks: int = 3
     decoder_blocks: int = 4
     fold: int = 4  # frames folded into one position: 173 frames become 44
+    search_width: int = 128  # channels of the network that hears for the search
     search_dim: int = 64  # of the learned part of the search vector
     search_share: float = 0.8  # of the squared distance that is the learned part's
     neighbours: int = 16  # of a training sound, among which the prior draws

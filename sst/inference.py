@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -84,15 +84,7 @@ def _hear(model: Model, wave: Float[np.ndarray, "..."], sample_rate: int) -> tup
 
 def encode_features(model: Model, heard: Features) -> Float[Array, "b z"]:
     """Posterior means of clips whose features are there already, as NumPy arrays."""
-    total = len(heard.n_frames)
-    size = 1 if total == 1 else MANY
-    parts = []
-    for start in range(0, total, size):
-        rows = np.minimum(np.arange(start, start + size), total - 1)
-        chosen = Features(*(np.asarray(field)[rows] for field in heard))
-        mean = _encode(model.params, model.stats, chosen, model.config)
-        parts.append(np.asarray(mean)[: total - start])
-    return jnp.asarray(np.concatenate(parts))
+    return _in_programs(_encode, model, heard)
 
 
 def decode(model: Model, z: Latent) -> Float[np.ndarray, "*b n"]:
@@ -195,14 +187,17 @@ def embed(model: Model, wave: Float[np.ndarray, "..."], sample_rate: int) -> Flo
 
 def embed_features(model: Model, heard: Features) -> Float[Array, "b e"]:
     """`embed` for clips whose features are there already, as NumPy arrays."""
-    average = np.full(len(heard.n_frames), model.stats["aux_mean"][1], np.float32)
-    return embed_latent(model, encode_features(model, heard._replace(peak_db=average)))
+    return _in_programs(_embed, model, heard)
 
 
 def embed_latent(model: Model, z: Latent) -> Float[Array, "*b e"]:
-    """The search vector of a latent, such as one that was drawn or mixed; at the latent's level."""
+    """The search vector of a latent, such as one that was drawn or mixed: that of its sound."""
     z = jnp.asarray(z, jnp.float32)
-    vectors = _embed(model.params, model.stats, jnp.atleast_2d(z), model.config)
+    decoded = _decode(model.params, model.stats, jnp.atleast_2d(z), model.config)
+    log_mel, n_frames, peak_db, attack = (np.asarray(field) for field in decoded)
+    loudest = log_mel.max(axis=(1, 2), keepdims=True)
+    relative = np.where(log_mel > model.config.audio.floor_db, log_mel - loudest, log_mel)
+    vectors = embed_features(model, Features(relative, n_frames, peak_db, attack))
     return vectors[0] if z.ndim == 1 else vectors
 
 
@@ -240,14 +235,27 @@ def waveform(sound: network.Decoded, config: AudioConfig) -> Wave:
     return wave * np.float32(10.0 ** (level / 20.0) * crest / peak)
 
 
+def _in_programs(program: Callable[..., Array], model: Model, heard: Features) -> Array:
+    """`program` over clips in NumPy arrays, in blocks of one size: [b, ...]."""
+    total = len(heard.n_frames)
+    size = 1 if total == 1 else MANY
+    parts = []
+    for start in range(0, total, size):
+        rows = np.minimum(np.arange(start, start + size), total - 1)
+        chosen = Features(*(np.asarray(field)[rows] for field in heard))
+        done = program(model.params, model.stats, chosen, model.config)
+        parts.append(np.asarray(done)[: total - start])
+    return jnp.asarray(np.concatenate(parts))
+
+
 @functools.partial(jax.jit, static_argnames="config")
 def _encode(params: Any, stats: Any, heard: Features, config: Config) -> Array:
     return network.encode(params, stats, heard, config)[0]
 
 
 @functools.partial(jax.jit, static_argnames="config")
-def _embed(params: Any, stats: Any, z: Array, config: Config) -> Array:
-    return network.embed(params, stats, z, config)
+def _embed(params: Any, stats: Any, heard: Features, config: Config) -> Array:
+    return network.embed(params, stats, heard, config)
 
 
 @functools.partial(jax.jit, static_argnames="config")

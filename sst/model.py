@@ -24,6 +24,8 @@ Params = dict[str, Any]
 
 AFTER_ATTACK = 0.1  # weight of the envelope after its peak, where the spectrogram says enough
 TAIL_FRAMES = 8  # trained on after the end of a sound: it has to stop
+SEARCH_FOLD, SEARCH_BLOCKS = 2, 3  # frames folded at first, and blocks with folds between them
+DROPOUT = 0.2  # of what the search direction is made from, in training
 LOG_STD_START = -1.5  # of the posterior, in units of the data's own spread
 
 
@@ -99,14 +101,31 @@ class _Decoder(nn.Module):
         return x.reshape(b, -1, m)[:, :t], aux
 
 
-class _Searcher(nn.Module):
-    """Means of latents -> directions in which sounds of one kind lie together."""
+class _Listener(nn.Module):
+    """Log-mel, length and attack -> directions in which sounds of one kind lie together.
+
+    It hears the clip and not the latent: what tells kinds apart is finer in time than what the
+    encoder folds together, and may be lost in the latent without being missed in the sound.
+    """
 
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, z: Array) -> Array:
-        x = nn.gelu(nn.Dense(2 * self.config.width)(z))
+    def __call__(self, cells: Array, shape: Array, dropout: Key | None = None) -> Array:
+        width = self.config.search_width
+        x = _fold(cells, SEARCH_FOLD)
+        place = self.param("place", nn.initializers.normal(0.1), (x.shape[1], width))
+        x = nn.Dense(width)(x) + nn.Dense(width)(shape)[:, None] + place
+        for i in range(SEARCH_BLOCKS):
+            x = _Block()(x)
+            if i + 1 < SEARCH_BLOCKS:
+                x = nn.Dense(width)(_fold(x, 2))
+        x = nn.LayerNorm()(x)
+        x = jnp.concatenate([x.mean(axis=1), x.max(axis=1), x[:, 0], shape], axis=-1)
+        x = nn.gelu(nn.Dense(2 * width)(x))
+        if dropout is not None:
+            kept = jax.random.bernoulli(dropout, 1.0 - DROPOUT, x.shape)
+            x = jnp.where(kept, x / (1.0 - DROPOUT), 0.0)
         return _unit(nn.Dense(self.config.search_dim)(x))
 
 
@@ -118,7 +137,7 @@ def init(key: Key, config: Config, stats: Stats, n_classes: int = 0) -> Params:
     params = {
         "encoder": _Encoder(config.model).init(encoder_key, cells, aux)["params"],
         "decoder": _Decoder(config.model).init(decoder_key, cells, z)["params"],
-        "search": _Searcher(config.model).init(search_key, z)["params"],
+        "search": _Listener(config.model).init(search_key, cells, _shape(aux))["params"],
     }
     if n_classes:
         shape = (n_classes, config.model.search_dim)
@@ -149,25 +168,41 @@ def decode(params: Params, stats: Stats, z: Float[Array, "b z"], config: Config)
     return Decoded(log_mel, n_frames, jnp.minimum(aux[:, 1], 0.0), attack)
 
 
-def embed(params: Params, stats: Stats, z: Float[Array, "b z"], config: Config) -> Array:
+def embed(
+    params: Params, stats: Stats, heard: Features | Batch, config: Config
+) -> Float[Array, "b e"]:
     """The unit vectors [b, search_dim + z] that search compares.
 
     One part is learned: sounds of one kind, and variations of one sound, lie together. The other
     is the latent itself, half-whitened: the latent gives every direction the same spread, so that
     the many weak ones, which are mostly the accidents of single sounds, outvote the few that tell
     sounds apart; the square root of the original spread is between that and no whitening.
+
+    Neither part hears the level: every clip counts as being as loud as the average one.
     """
-    learned = _search_direction(params, stats, z, config)
+    average = jnp.full(len(heard.log_mel), stats["aux_mean"][1])
+    heard = heard._replace(peak_db=average)
+    z, _ = encode(params, stats, heard, config)
     plain = _unit(z * jnp.sqrt(stats["spread"]))
+    learned = _search_direction(params, stats, heard, config)
     # Learned from variations alone, without labels, it tells kinds apart worse than the latent.
     share = config.model.search_share if "prototypes" in params else 0.0
     return jnp.concatenate([np.sqrt(share) * learned, np.sqrt(1.0 - share) * plain], axis=-1)
 
 
-def _search_direction(params: Params, stats: Stats, z: Array, config: Config) -> Array:
-    weighted = z * jnp.sqrt(stats["spread"] / jnp.mean(stats["spread"]))
+def _search_direction(
+    params: Params, stats: Stats, heard: Features | Batch, config: Config, key: Key | None = None
+) -> Array:
+    """The learned part of `embed`; a key is one of the dropout."""
+    aux = (components.aux_of(heard) - stats["aux_mean"]) * components.AUX_UNITS
+    cells = _whole_folds(_centred(heard.log_mel, config.audio), SEARCH_FOLD)
     variables = {"params": params["search"]}
-    return cast(Array, _Searcher(config.model).apply(variables, weighted))
+    return cast(Array, _Listener(config.model).apply(variables, cells, _shape(aux), key))
+
+
+def _shape(aux: Array) -> Array:
+    """Length and attack: `aux` without the level."""
+    return jnp.concatenate([aux[:, :1], aux[:, 2:]], axis=-1)
 
 
 def objective(
@@ -183,16 +218,17 @@ def objective(
         config: the run.
         train: varies the clips first (`augment.vary`).
     """
-    second = None
+    second = dropout = other_dropout = None
     if train and key is not None:
-        first_key, second_key, key = jax.random.split(key, 3)
+        first_key, second_key, copy_key, dropout, other_dropout, key = jax.random.split(key, 6)
         second = augment.vary(batch, second_key, config.audio)
+        second = augment.degrade(second, copy_key, config.audio)
         batch = augment.vary(batch, first_key, config.audio)
     mean, logvar = encode(params, stats, batch, config)
     noise = 0.0 if key is None else jnp.exp(0.5 * logvar) * jax.random.normal(key, mean.shape)
     terms = _reconstruction_terms(params, stats, batch, mean + noise, config)
     terms["kl_nats"] = losses.kl_to_standard_normal(mean, logvar)
-    direction = _search_direction(params, stats, mean, config)
+    direction = _search_direction(params, stats, batch, config, dropout)
     terms["class_nats"] = _class_term(params, direction, batch.label)
     weights = _term_weights(config.loss)
     loss = sum(weight * terms[name] for name, weight in weights.items())
@@ -200,7 +236,7 @@ def objective(
     loss += config.loss.kl * losses.kl_to_standard_normal(mean, logvar, config.loss.free_nats)
     if second is not None:
         # Not a part of evaluations: its value depends on which rows are compared with which.
-        other = _search_direction(params, stats, encode(params, stats, second, config)[0], config)
+        other = _search_direction(params, stats, second, config, other_dropout)
         terms["search_nats"] = losses.contrastive([direction, other], batch.label, batch.mask)
         loss += config.loss.search * terms["search_nats"]
     return loss, terms

@@ -26,9 +26,12 @@ from sst.config import AudioConfig
 from sst.features import ATTACK_POINTS
 from sst.types import Array
 
-BAND_STEPS = 10  # updates of the whole spectrum
-BASS_STEPS = 200  # further updates below the frequency where bands are as narrow as bins
-PHASE_STEPS = 64  # of fast Griffin-Lim
+BAND_STEPS = 6  # updates of the whole spectrum
+BASS_STEPS = 100  # further updates below the frequency where bands are as narrow as bins
+BLOCK = 40  # bands that are updated by one product: the others are zero at their bins
+# Of fast Griffin-Lim. 64 would be 0.2 dB nearer to true spectrograms, but 0.03 dB to decoded ones,
+# for three times the work.
+PHASE_STEPS = 16
 MOMENTUM = 0.9  # its acceleration; 0.99 is 0.02 dB better on drums but lets 55 Hz drift by 7 cents
 SHAPE_EVERY = 4  # iterations between two corrections of the attack
 RISEN_DB = -2.0  # below the largest point of the envelope; what follows is the spectrogram's
@@ -76,8 +79,19 @@ def _spread_over_bins(mel: Any, audio: AudioConfig) -> Any:
 def _multiplicative_updates(power: Any, mel: Any, basis: np.ndarray, steps: int) -> Any:
     gain = 1.0 / np.maximum(basis.sum(axis=0), 1e-9)
 
+    blocks = []
+    for first in range(0, len(basis), BLOCK):
+        bands = slice(first, first + BLOCK)
+        used = np.flatnonzero(basis[bands].any(axis=0))
+        bins = slice(used[0], used[-1] + 1)
+        blocks.append((bands, bins, basis[bands, bins]))
+
     def update(_: Any, power: Any) -> Any:
-        return power * ((mel / jnp.maximum(power @ basis.T, 1e-20)) @ basis) * gain
+        correction = jnp.zeros_like(power)
+        for bands, bins, part in blocks:
+            ratio = mel[..., bands] / jnp.maximum(power[..., bins] @ part.T, 1e-20)
+            correction = correction.at[..., bins].add(ratio @ part)
+        return power * correction * gain
 
     return jax.lax.fori_loop(0, steps, update, jnp.maximum(power, 1e-14))
 
@@ -129,7 +143,8 @@ def _griffin_lim(
         wave = jax.lax.cond(i % SHAPE_EVERY == SHAPE_EVERY - 1, shaped, lambda same: same, wave)
         consistent = features.stft(wave, audio)
         ahead = consistent + MOMENTUM * (consistent - previous)
-        return magnitude * ahead / jnp.maximum(jnp.abs(ahead), 1e-16), consistent
+        power = jnp.square(ahead.real) + jnp.square(ahead.imag)
+        return ahead * (magnitude * jax.lax.rsqrt(jnp.maximum(power, 1e-32))), consistent
 
     start = magnitude * jnp.exp(1j * phase)
     spectrum, _ = jax.lax.fori_loop(0, PHASE_STEPS, update, (start, start))

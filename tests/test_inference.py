@@ -112,24 +112,44 @@ def test_search_does_not_hear_the_level(model, gain, rng):
     np.testing.assert_allclose(louder, inference.embed(model, wave, RATE), atol=1e-4)
 
 
+def test_a_latent_is_found_as_the_sound_that_it_decodes_to(model):
+    z = inference.sample_prior(model, jax.random.key(0), 4)
+    taught = with_prototypes(model)
+    vectors = np.asarray(inference.embed_latent(taught, z))
+    waves = [np.asarray(inference.decode(taught, row)) for row in z]
+    heard = np.stack([np.asarray(inference.embed(taught, wave, RATE)) for wave in waves])
+    distance = np.linalg.norm(heard[:, None] - vectors, axis=-1)
+    np.testing.assert_array_equal(distance.argmin(axis=1), np.arange(4))
+    np.testing.assert_allclose(inference.embed_latent(taught, z[1]), vectors[1], atol=1e-5)
+
+
 def test_without_labels_search_compares_the_latents_alone(model):
-    z = inference.sample_prior(model, jax.random.key(0), 3)
-    plain = np.asarray(inference.embed_latent(model, z))
-    assert "prototypes" not in model.params and not plain[:, : model.config.model.search_dim].any()
-    prototypes = {"prototypes": np.ones((2, model.config.model.search_dim), np.float32)}
-    taught = model._replace(params=model.params | prototypes)
-    learned = np.asarray(inference.embed_latent(taught, z))[:, : model.config.model.search_dim]
+    heard, size = small_model.clips(3), model.config.model.search_dim
+    plain = np.asarray(inference.embed_features(model, heard))
+    assert "prototypes" not in model.params and not plain[:, :size].any()
+    learned = np.asarray(inference.embed_features(with_prototypes(model), heard))[:, :size]
     share = model.config.model.search_share
     np.testing.assert_allclose(np.square(learned).sum(axis=1), share, rtol=1e-4)
+
+
+def with_prototypes(model):
+    prototypes = {"prototypes": np.ones((2, model.config.model.search_dim), np.float32)}
+    return model._replace(params=model.params | prototypes)
 
 
 def test_search_weighs_directions_by_how_much_sounds_differ_in_them(model):
     spread = np.asarray(model.stats["spread"])
     assert (np.diff(spread) <= 1e-3).all()  # the strongest first
-    z = np.asarray(inference.sample_prior(model, jax.random.key(0), 1))
-    moved = [z + step for step in (np.eye(8)[:1], np.eye(8)[-1:])]
-    start, strong, weak = (np.asarray(inference.embed_latent(model, x)) for x in (z, *moved))
-    assert np.linalg.norm(strong - start) > 2 * np.linalg.norm(weak - start)
+    audio, start = model.config.audio, small_model.clips(1)
+    basis = np.asarray(model.stats["basis"])[:, : audio.n_frames * audio.n_mels]
+    vectors = []
+    for row, steps in ((0, 0.0), (0, 1.0), (-1, 1.0)):  # of what is usual in that direction
+        step = steps * spread[row] * basis[row].reshape(audio.n_frames, audio.n_mels)
+        vectors.append(
+            inference.embed_features(model, start._replace(log_mel=start.log_mel + step))
+        )
+    start_vector, strong, weak = (np.asarray(vector) for vector in vectors)
+    assert np.linalg.norm(strong - start_vector) > 2 * np.linalg.norm(weak - start_vector)
 
 
 def test_draws_of_a_class_are_of_that_class(model):

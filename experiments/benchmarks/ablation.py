@@ -108,7 +108,7 @@ def row(trained: inference.Model, held_out: sources.Sounds) -> str:
         off = jnp.abs(decoded.attack - heard.attack[part])
         attack.append(losses.weighted_mean(off, weights))
     kinds = [i for i, kind in enumerate(held_out.classes) if kind]
-    vectors = np.asarray(inference.embed_latent(trained, z))[kinds]
+    vectors = np.asarray(inference.embed_features(trained, heard))[kinds]
     chosen = held_out.take(kinds)
     found = retrieval.score(vectors, chosen.packs, chosen.classes)
     means = [float(np.mean(np.concatenate(values))) for values in (recon, attack)]
