@@ -16,7 +16,7 @@ def get_config() -> Config:
     """Half the bandwidth, so that it is small and quick."""
     return Config(
         name="model_test",
-        model=ModelConfig(latent_dim=128, width=192, encoder_blocks=3, decoder_blocks=3),
+        model=ModelConfig(latent_dim=256, width=192, encoder_blocks=3, decoder_blocks=3),
         loss=LossConfig(search=0.1),  # twenty-three classes of few packs each: more only overfits
         optim=OptimConfig(
             batch_size=64,

@@ -4,6 +4,7 @@ A row of it is a clip's cells (the padded log-mel) and what these do not say: le
 frames, level in dB, and the attack envelope, each scaled to its share of the total variance.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -18,8 +19,8 @@ from sst.types import Array, Batch, Features
 
 Stats = dict[str, Any]  # mean, aux_mean, aux_scale, basis [z, cells + aux], spread [z]
 
-PCA_CLIPS = 4096  # at most, variations included: more change nothing that can be heard
-PCA_VIEWS = 2  # variations of each clip, as long as there is room for them
+PCA_CLIPS = 8192  # at most, variations included: 0.9 GB at 44.1 kHz
+PCA_VIEWS = 5  # variations of each clip, as long as there is room for them
 PCA_CHUNK = 64
 AUX_SHARE = 0.01  # of the total variance, given to length and to level each
 ATTACK_SHARE = 0.05  # given to the attack envelope
@@ -42,20 +43,22 @@ def data_stats(clips: Any, config: Config) -> Stats:
     fields = ("log_mel", "n_frames", "peak_db", "attack")
     heard = Features(*(getattr(clips, name)[chosen].astype(np.float32) for name in fields))
     rows, aux_scale = _rows(heard)
-    mean = rows.mean(axis=0)
-    rows -= mean
+    mean, n = rows.mean(axis=0), len(rows)
     # Variations of the sounds: directions that serve sounds which are not among them, too.
-    varied = [_rows(view, aux_scale)[0] - mean for view in _variations(heard, config)]
-    every = np.concatenate([rows, *varied])
-    rank = min(config.model.latent_dim, len(every) - 1, every.shape[1]) if len(rows) > 1 else 0
-    basis = np.zeros((config.model.latent_dim, rows.shape[1]), np.float32)
+    views = min(PCA_VIEWS, PCA_CLIPS // n - 1)
+    every = np.empty((n * (1 + views), len(mean)), np.float32)
+    np.subtract(rows, mean, out=every[:n])
+    for first, varied in _variations(heard, views, config):
+        every[first : first + len(varied.log_mel)] = _rows(varied, aux_scale)[0] - mean
+    rank = min(config.model.latent_dim, len(every) - 1, len(mean)) if n > 1 else 0
+    basis = np.zeros((config.model.latent_dim, len(mean)), np.float32)
     spread = np.ones(config.model.latent_dim, np.float32)
     if rank > 0:
         basis[:rank] = randomized_svd(every, rank, random_state=config.seed)[2]
-        spread[:rank] = np.maximum((rows @ basis[:rank].T).std(axis=0), 1e-3)
+        spread[:rank] = np.maximum((every[:n] @ basis[:rank].T).std(axis=0), 1e-3)
         order = np.argsort(-spread[:rank])
         basis[:rank], spread[:rank] = basis[:rank][order], spread[:rank][order]
-    cells = rows.shape[1] - AUX_SIZE
+    cells = len(mean) - AUX_SIZE
     return {
         "mean": mean[:cells],
         "aux_mean": mean[cells:] / aux_scale,
@@ -78,11 +81,11 @@ def _rows(heard: Features, aux_scale: Any = None) -> tuple[np.ndarray, np.ndarra
     return np.concatenate([cells, aux * aux_scale], axis=1), aux_scale
 
 
-def _variations(heard: Features, config: Config) -> list[Features]:
-    """The clips varied: PCA_VIEWS times, or as often as PCA_CLIPS leaves room for."""
+def _variations(heard: Features, views: int, config: Config) -> Iterator[tuple[int, Features]]:
+    """The clips varied `views` times, in parts, each with its place behind the clips themselves."""
     vary = jax.jit(augment.vary, static_argnames="audio")
-    n, views = len(heard.log_mel), []
-    for view in range(min(PCA_VIEWS, PCA_CLIPS // n - 1)):
+    n = len(heard.log_mel)
+    for view in range(views):
         key = jax.random.fold_in(jax.random.key(config.seed), view)
         for start in range(0, n, PCA_CHUNK):
             rows = np.minimum(np.arange(start, start + PCA_CHUNK), n - 1)  # one shape: one program
@@ -90,10 +93,8 @@ def _variations(heard: Features, config: Config) -> list[Features]:
             none = np.full(PCA_CHUNK, -1, np.int32)
             batch = Batch(*part, none, np.ones(PCA_CHUNK, bool))
             varied = vary(batch, jax.random.fold_in(key, start), audio=config.audio)
-            views.append(
-                Features(*(np.asarray(getattr(varied, name))[: n - start] for name in part._fields))
-            )
-    return views
+            fields = (np.asarray(getattr(varied, name))[: n - start] for name in part._fields)
+            yield n * (1 + view) + start, Features(*fields)
 
 
 def project(

@@ -171,19 +171,21 @@ def decode(params: Params, stats: Stats, z: Float[Array, "b z"], config: Config)
 def embed(
     params: Params, stats: Stats, heard: Features | Batch, config: Config
 ) -> Float[Array, "b e"]:
-    """The unit vectors [b, search_dim + z] that search compares.
+    """The unit vectors that search compares: [b, 2 * search_dim], or less of a smaller latent.
 
     One part is learned: sounds of one kind, and variations of one sound, lie together. The other
-    is the latent itself, half-whitened: the latent gives every direction the same spread, so that
-    the many weak ones, which are mostly the accidents of single sounds, outvote the few that tell
-    sounds apart; the square root of the original spread is between that and no whitening.
+    is the start of the latent itself, half-whitened: the latent gives every direction the same
+    spread, so that the many weak ones, which are mostly the accidents of single sounds, outvote
+    the few that tell sounds apart; the square root of the original spread is between that and no
+    whitening. More directions than the learned part has change nothing that is found.
 
     Neither part hears the level: every clip counts as being as loud as the average one.
     """
     average = jnp.full(len(heard.log_mel), stats["aux_mean"][1])
     heard = heard._replace(peak_db=average)
     z, _ = encode(params, stats, heard, config)
-    plain = _unit(z * jnp.sqrt(stats["spread"]))
+    first = slice(config.model.search_dim)
+    plain = _unit(z[:, first] * jnp.sqrt(stats["spread"][first]))
     learned = _search_direction(params, stats, heard, config)
     # Learned from variations alone, without labels, it tells kinds apart worse than the latent.
     share = config.model.search_share if "prototypes" in params else 0.0

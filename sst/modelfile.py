@@ -16,7 +16,7 @@ import numpy as np
 from sst import config as configs
 from sst.errors import ModelError, ResourceError
 
-FORMAT = 2
+FORMAT = 3
 SHIPPED = Path(__file__).parent / "models"
 MAX_BYTES = 4 << 30  # an exported model larger than this is not one of ours
 
@@ -44,7 +44,8 @@ def save_model(
 ) -> None:
     """Writes params.npz, config.json and manifest.json, replacing `directory` as a whole.
 
-    Floating-point arrays become float32. The same arrays give the same bytes.
+    Arrays of float16 stay so in the file and are read as float32; other floating-point arrays
+    become float32. The same arrays give the same bytes.
 
     Raises:
         ResourceError: if the disk is full or not writable; an older model there stays as it was.
@@ -167,7 +168,8 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, np.ndarray]
             flat |= _flatten(value, f"{prefix}{key}/")
         else:
             array = np.asarray(value)
-            flat[prefix + key] = array if array.dtype.kind in "iub" else array.astype(np.float32)
+            exact = array.dtype.kind in "iub" or array.dtype == np.float16
+            flat[prefix + key] = array if exact else array.astype(np.float32)
     return flat
 
 
@@ -178,7 +180,7 @@ def _unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
         node = tree
         for key in path:
             node = node.setdefault(key, {})
-        node[last] = array
+        node[last] = array.astype(np.float32) if array.dtype == np.float16 else array
     return tree
 
 

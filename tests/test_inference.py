@@ -54,12 +54,14 @@ def test_clipping_dc_and_silence_are_defined(model, rng):
         assert np.isfinite(inference.encode(model, wave, RATE)).all()
 
 
-def test_decoded_sound_has_the_length_and_level_of_the_original(model):
-    wave = 0.8 * synth.kick(RATE, np.random.default_rng(1))
-    back = inference.decode(model, inference.encode(model, wave, RATE))
-    assert abs(len(back) - len(wave)) < 0.06 * RATE
-    level = 20 * np.log10(np.abs(back).max() / np.abs(wave).max())
-    assert abs(level) < 3.0
+def test_decoded_sounds_have_the_length_and_level_of_the_originals(model):
+    levels = []
+    for seed in range(5):
+        wave = 0.8 * synth.kick(RATE, np.random.default_rng(seed))
+        back = inference.decode(model, inference.encode(model, wave, RATE))
+        assert abs(len(back) - len(wave)) < 0.06 * RATE
+        levels.append(20 * np.log10(np.abs(back).max() / np.abs(wave).max()))
+    assert abs(np.median(levels)) < 3.0
 
 
 def test_decode_rows_do_not_depend_on_each_other(model):

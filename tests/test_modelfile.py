@@ -37,6 +37,17 @@ def test_what_is_saved_comes_back(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
 
 
+def test_half_precision_saves_half_the_bytes_and_is_read_as_single(tmp_path):
+    noise = np.random.default_rng(0).standard_normal((100, 1000))
+    for name, kind in (("half", np.float16), ("single", np.float32)):
+        save(tmp_path / name, params={"net": noise.astype(kind)})
+    half, single = ((tmp_path / name / "params.npz").stat().st_size for name in ("half", "single"))
+    assert 0.45 * single < half < 0.55 * single
+    found = modelfile.load_model(tmp_path / "half").params["net"]
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, noise.astype(np.float16))
+
+
 def test_the_digest_depends_on_the_arrays_alone(tmp_path):
     save(tmp_path / "a")
     save(tmp_path / "b", facts={"step": 4})
