@@ -14,6 +14,7 @@ from sst import data, inference, metrics, modelfile
 from sst.config import AudioConfig
 from sst.errors import ModelError, NothingToDo, UsageError
 from sst.evaluation import (
+    copies,
     definitions,
     examples,
     figures,
@@ -258,6 +259,47 @@ def test_search_by_the_class_itself_is_perfect_and_constants_are_chance():
     assert best == pytest.approx([1.0, 1.0, 1.0])
     assert 0.1 < rows["chance"]["figures"]["map"]["value"] < 0.6
     assert set(rows["oracle"]["per_class"]) == {"hat", "kick", "snare"}
+
+
+def test_each_copy_is_worse_in_the_way_that_it_says(rng):
+    rate = 44_100
+    wave = 0.5 * synth.snare(rate, rng)
+    lengths = {name: len(worsen(wave, rate, rng)) for name, worsen in copies.KINDS.items()}
+    assert lengths["shifted"] < len(wave) == lengths["quieter"] == lengths["noisy"]
+
+    def highs(x):
+        return np.square(np.abs(np.fft.rfft(x, 2 * len(wave)))[len(wave) // 2 :]).sum()
+
+    def level(x):
+        return 10 * np.log10(np.mean(np.square(x)))
+
+    assert level(copies.quieter(wave, rate, rng)) - level(wave) == pytest.approx(-20, abs=0.1)
+    assert highs(copies.resampled(wave, rate, rng)) < 1e-3 * highs(wave)
+    noise = np.square(copies.noisy(wave, rate, rng) - wave).mean()
+    assert 20 * np.log10(np.abs(wave).max()) - 10 * np.log10(noise) == pytest.approx(40, abs=0.5)
+    for hz in (rate, 11_025, 96_000):  # MP3 does not know the last two
+        again = copies.compressed(wave, hz, rng)
+        error = metrics.log_mel_l1(wave, again[: len(wave)], hz)
+        assert 0.01 < error < 6.0 and abs(len(again) - len(wave)) < 0.1 * hz
+
+
+def test_copies_are_found_by_what_they_keep_and_not_by_nothing():
+    held_out = made(12)
+    chosen = {
+        "spectrum": System("", embed=lambda s: s.log_mel.reshape(s.size, -1)),
+        "level": System("", embed=lambda s: s.peak_db[:, None]),
+        "nothing": System("", embed=lambda s: np.zeros((s.size, 1))),
+        "draws": System("", draw=lambda n: []),
+    }
+    rows = copies.measure(chosen, held_out, AUDIO, 0)
+    shares = {
+        name: {k: f["value"] for k, f in row["figures"].items()} for name, row in rows.items()
+    }
+    assert set(shares) == {"spectrum", "level", "nothing"}
+    assert shares["spectrum"]["quieter"] == 1.0 and shares["spectrum"]["compressed"] > 0.9
+    assert shares["level"]["quieter"] < 0.5 < shares["level"]["shifted"]
+    np.testing.assert_allclose(list(shares["nothing"].values()), 1 / 12)
+    assert set(rows["spectrum"]["figures"]) == set(definitions.COPIES)
 
 
 def test_search_says_why_it_cannot_be_measured():

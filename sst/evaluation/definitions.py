@@ -200,6 +200,26 @@ SEARCH = {
         goal=0.65,
     ),
 }
+COPIES = {
+    name: Quantity(
+        title,
+        "share",
+        3,
+        f"Share of the held-out sounds that are the nearest of all to {what}.",
+        lower_is_better=False,
+    )
+    for name, title, what in (
+        ("quieter", "quieter", "their copy at a tenth of the level, in 16 bits"),
+        (
+            "shifted",
+            "shifted",
+            "their copy with 5 ms of silence before it and without its last tenth",
+        ),
+        ("resampled", "16 kHz", "their copy that went through a sample rate of 16 kHz"),
+        ("compressed", "MP3", "their copy that went through an MP3 of medium quality"),
+        ("noisy", "noise", "their copy with white noise 40 dB below its peak"),
+    )
+}
 MODEL = {
     "active_units": Quantity(
         "active units",
@@ -241,6 +261,10 @@ TITLES = {
         "Search across packs",
         "Every held-out sound with a class is a query once; sounds of its own pack never count.",
     ),
+    "copies": (
+        "Copies found",
+        "Every held-out sound is looked up by a worse copy of itself among all of them.",
+    ),
     "model": ("The model itself", "The latent vector in use, and what the model costs."),
 }
 SECTIONS = {
@@ -248,6 +272,7 @@ SECTIONS = {
     "generation": GENERATION,
     "paths": PATHS,
     "search": SEARCH,
+    "copies": COPIES,
     "model": MODEL,
 }
 

@@ -46,7 +46,7 @@ def evaluate(request: Request, say: Progress = lambda text: None) -> Result:
         chosen, absent = choose_systems(request, model, material, say)
         judge = _judge(material.train, audio.sample_rate, seed)
     waves = make_waves(chosen, material.held_out, seed, clock)
-    sections, confusion = measure(material, chosen, waves, judge, audio.sample_rate, seed, clock)
+    sections, confusion = measure(material, chosen, waves, judge, audio, seed, clock)
     with clock("timing the model"):
         figures = latent.measure(model, material.held_out, seed)
     sections["model"]["rows"][OURS] = {"title": chosen[OURS].title, "note": "", "figures": figures}

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from sst.config import AudioConfig
 from sst.evaluation import (
+    copies,
     definitions,
     figures,
     generation,
@@ -32,12 +34,12 @@ def measure(
     chosen: Mapping[str, System],
     waves: Waves,
     judge: spaces.Judge | str,
-    rate: int,
+    audio: AudioConfig,
     seed: int,
     clock: Clock,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The sections of the report with their rows, and the confusion tables."""
-    held_out = material.held_out
+    held_out, rate = material.held_out, audio.sample_rate
     sections = {name: empty(name) for name in definitions.SECTIONS}
     with clock("measuring reconstructions"):
         found = reconstruction.table(held_out, waves.remade, rate)
@@ -60,6 +62,7 @@ def measure(
             sections["search"]["why"] = ranked
         else:
             sections["search"]["rows"] = ranked
+        sections["copies"]["rows"] = copies.measure(chosen, held_out, audio, seed)
     return sections, confusion
 
 
