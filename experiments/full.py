@@ -17,7 +17,7 @@ def get_config() -> Config:
     return Config(
         name="full",
         audio=AudioConfig.at_rate(44_100),
-        model=ModelConfig(latent_dim=256, width=512, encoder_blocks=3, decoder_blocks=6),
+        model=ModelConfig(latent_dim=512, width=512, encoder_blocks=3, decoder_blocks=6),
         optim=OptimConfig(
             batch_size=256,
             learning_rate=1e-3,

@@ -14,7 +14,7 @@ def get_config() -> Config:
     """22 kHz, 2 s, small enough to end by itself within minutes."""
     return Config(
         name="tiny",
-        model=ModelConfig(latent_dim=64, width=128, encoder_blocks=3, decoder_blocks=2),
+        model=ModelConfig(latent_dim=128, width=128, encoder_blocks=3, decoder_blocks=2),
         loss=LossConfig(search=0.1),  # of a few sounds of each kind more is only learned by heart
         optim=OptimConfig(
             batch_size=32,

@@ -232,6 +232,8 @@ def _checked(arguments: argparse.Namespace) -> Any:
         raise UsageError(f"--seed {arguments.seed} should be 0 to {recipe.LARGEST_SEED}.")
     if arguments.origin and (files or weights or arguments.interpolate):
         raise UsageError("--from makes a sound again; it takes no files, weights or interpolation.")
+    if arguments.class_name and (files or arguments.origin):
+        raise UsageError("--class is of random sounds; it takes no --audio-files and no --from.")
     if weights and not files:
         raise UsageError("--weights go with --audio-files.")
     if arguments.interpolate is not None:
@@ -264,7 +266,7 @@ def _recipes(arguments: argparse.Namespace, model: Any, origin: Any, seed: int) 
     if files:
         normalize = not arguments.no_normalize_weights
         return recipe.mixes(model, files, arguments.weights, normalize, variance, num, seed, output)
-    return recipe.draws(model, num, seed, arguments.temperature, output)
+    return recipe.draws(model, num, seed, arguments.temperature, output, arguments.class_name)
 
 
 def _is_random(arguments: argparse.Namespace) -> bool:
@@ -278,7 +280,7 @@ def _name(arguments: argparse.Namespace) -> str:
         stems = [Path(file).stem for file in arguments.audio_files]
         between = "-to-" if arguments.interpolate else "-x-"
         return between.join(stems)[:120]
-    return "random"
+    return arguments.class_name or "random"
 
 
 def _places(arguments: argparse.Namespace, name: str, seed: int, count: int) -> list[Path]:

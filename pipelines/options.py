@@ -70,6 +70,7 @@ def _generate(commands: Any) -> None:
     add("--num", type=int, metavar="N", help="how many (default: 1)")
     add("--seed", type=int, help="the same seed gives the same sounds (default: a random one)")
     add("--temperature", type=float, default=1.0, help="of random sounds: below 1 more ordinary")
+    add("--class", dest="class_name", metavar="KIND", help="random sounds of this kind only")
     add("--audio-files", nargs="+", metavar="FILE", help="mix these instead")
     add("--weights", nargs="+", type=float, metavar="W", help="one per file, also negative")
     add("--no-normalize-weights", action="store_true", help="do not divide by the sum of weights")

@@ -120,14 +120,23 @@ def sample_prior(
     Raises:
         UsageError: if the model knows no such class.
     """
-    if class_name is None:
-        return prior.sample(model.prior, key, n, temperature)
+    label = None if class_name is None else model.class_names.index(known_class(model, class_name))
+    return prior.sample(model.prior, key, n, temperature, label)
+
+
+def known_class(model: Model, name: str) -> str:
+    """The class of that name as the model spells it; capitals do not count.
+
+    Raises:
+        UsageError: if sounds of no such class can be drawn.
+    """
     drawable = set(np.asarray(model.prior["labels"]).tolist())
-    known = {name: row for row, name in enumerate(model.class_names) if row in drawable}
-    if class_name not in known:
-        there = ", ".join(known) or "none"
-        raise UsageError(f"The model knows no class {class_name!r}; it knows: {there}.")
-    return prior.sample(model.prior, key, n, temperature, known[class_name])
+    known = [kind for row, kind in enumerate(model.class_names) if row in drawable]
+    for kind in known:
+        if kind.casefold() == name.casefold():
+            return kind
+    there = f"it knows {', '.join(known)}" if known else "it was trained on none"
+    raise UsageError(f"The model {model.config.name} knows no class {name!r}: {there}.")
 
 
 def mix(

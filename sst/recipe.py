@@ -42,6 +42,7 @@ class Recipe:
     seed: int = 0
     index: int = 1  # of the sounds made together, from 1
     temperature: float = 1.0
+    class_name: str = ""  # that was drawn from; "" for all
     variance: float = 0.0
     normalize_weights: bool = True
     sources: tuple[Source, ...] = ()
@@ -65,18 +66,30 @@ AS_THE_MODEL = Output()
 
 
 def draws(
-    model: Any, num: int, seed: int, temperature: float = 1.0, output: Output = AS_THE_MODEL
+    model: Any,
+    num: int,
+    seed: int,
+    temperature: float = 1.0,
+    output: Output = AS_THE_MODEL,
+    class_name: str | None = None,
 ) -> list[Recipe]:
-    """`num` random sounds from what the model has learned."""
+    """`num` random sounds from what the model has learned, or of one class of it.
+
+    Raises:
+        UsageError: the model knows no such class; a negative temperature.
+    """
     import jax
 
     from sst import inference  # Imported here, as everywhere below: JAX and Flax take seconds
 
     if not (np.isfinite(temperature) and temperature >= 0):
         raise UsageError(f"temperature {temperature} should be a number from 0 up.")
-    latents = inference.sample_prior(model, jax.random.key(seed), _count(num), temperature)
-    base = _base(model, "draw", seed, output)
-    return _recipes(dataclasses.replace(base, temperature=temperature), latents)
+    kind = None if class_name is None else inference.known_class(model, class_name)
+    latents = inference.sample_prior(model, jax.random.key(seed), _count(num), temperature, kind)
+    base = dataclasses.replace(
+        _base(model, "draw", seed, output), temperature=temperature, class_name=kind or ""
+    )
+    return _recipes(base, latents)
 
 
 def mixes(

@@ -77,6 +77,7 @@ class SoundSampleTool:
         seed: int | None = None,
         *,
         temperature: float = 1.0,
+        class_name: str | None = None,
         sample_rate: int | None = None,
         subtype: str = "PCM_16",
         overwrite: bool = False,
@@ -84,7 +85,8 @@ class SoundSampleTool:
         """A random sound, or a mix of files; written to `out_file` if that is given.
 
         Raises:
-            UsageError: weights that do not fit, a negative variance, a file that exists already.
+            UsageError: weights that do not fit, a negative variance, a class that the model does
+                not know, a file that exists already.
             NothingToDo: an audio file that cannot be read, or is silent.
         """
         from sst import recipe as recipes
@@ -92,6 +94,8 @@ class SoundSampleTool:
         seed = secrets.randbelow(recipes.LARGEST_SEED) if seed is None else seed
         path = None if out_file is None else recipes.free_path(out_file, overwrite)
         output = recipes.Output(sample_rate, subtype, to_text(self._name))
+        if audio_files and class_name is not None:
+            raise UsageError("class_name is of random sounds; it does not go with audio_files.")
         if audio_files:
             (recipe,) = recipes.mixes(
                 self.model, audio_files, weights, normalize_weights, variance, 1, seed, output
@@ -99,7 +103,7 @@ class SoundSampleTool:
         elif weights or variance:
             raise UsageError("weights and variance go with audio_files.")
         else:
-            (recipe,) = recipes.draws(self.model, 1, seed, temperature, output)
+            (recipe,) = recipes.draws(self.model, 1, seed, temperature, output, class_name)
         wave = recipes.render(self.model, recipe)
         if path is not None:
             recipes.write(path, wave, recipe)

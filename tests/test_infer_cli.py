@@ -69,6 +69,24 @@ def test_draws_are_named_after_their_seed_and_repeat_to_the_bit(sst):
     assert again == [Path(path).read_bytes() for path in out.split()]
 
 
+def test_draws_of_one_class_are_like_its_sounds_and_say_so(sst, tmp_path):
+    taught = tiny_model.export(tmp_path / "taught", class_names=["kick", "snare", "hat"])
+    centres = {}
+    for kind in ("kick", "HAT"):
+        options = f"--class {kind} --num 6 --seed 3 --model".split()
+        code, out, _ = sst("generate", *options, taught, with_model=False)
+        assert code == 0 and Path(out.split()[0]).name == f"{kind}_seed3_001.wav"
+        assert json.loads(Path(out.split()[0]).with_suffix(".json").read_text())["class_name"] in (
+            "kick",
+            "hat",
+        )
+        spectra = [np.square(np.abs(np.fft.rfft(wave))) for wave in made(out)]
+        centres[kind] = np.median([s @ np.linspace(0, 1, len(s)) / s.sum() for s in spectra])
+    assert centres["kick"] < 0.5 * centres["HAT"]
+    code, _, err = sst("generate", "--class", "gong", "--model", taught, with_model=False)
+    assert code == 2 and "knows no class 'gong': it knows kick, snare, hat." in err
+
+
 def test_a_random_seed_is_printed_and_gives_the_same_again(sst):
     _, out, err = sst("generate", "--out", "a.wav")
     seed = err.split("--seed ")[1].split()[0]
@@ -187,6 +205,8 @@ def test_nothing_is_overwritten_unless_asked(sst):
         ("--num 0", 2, "at least 1"),
         ("--seed -5", 2, "seed -5"),
         ("--temperature -1", 2, "temperature"),
+        ("--class kick", 2, "it was trained on none"),
+        ("--class kick --audio-files k.wav", 2, "--class is of random sounds"),
         ("--subtype MP3", 2, "PCM_16, PCM_24, FLOAT"),
         ("--sample-rate 7", 2, "sample-rate 7"),
         ("--out absent/a.wav", 2, "No folder absent"),

@@ -1,5 +1,6 @@
 """A model small enough to make in a test: untrained, but its linear part fits the sounds."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -18,8 +19,10 @@ CONFIG = Config(
 )
 
 
-def export(folder: Path, seed: int = 0, config: Config = CONFIG) -> Path:
-    """Writes the model into `folder` and returns that."""
+def export(
+    folder: Path, seed: int = 0, config: Config = CONFIG, class_names: Sequence[str] = ()
+) -> Path:
+    """Writes the model into `folder` and returns that; `class_names` of kick, snare and hat."""
     rng = np.random.default_rng(seed)
     kinds = [make for make in synth.KINDS.values() for _ in range(8)]
     clips = [audio.canonical(make(16_000, rng), 16_000, config.audio) for make in kinds]
@@ -27,6 +30,7 @@ def export(folder: Path, seed: int = 0, config: Config = CONFIG) -> Path:
     stats = model.data_stats(heard, config)
     params = model.init(jax.random.key(seed), config, stats)
     means, _ = model.encode(params, stats, heard, config)
-    fitted = prior.fit(np.asarray(means))
-    modelfile.save_model(folder, config, params, stats, fitted, [], {})
+    labels = np.repeat(np.arange(3), 8) if class_names else None
+    fitted = prior.fit(np.asarray(means), labels, neighbours=8)
+    modelfile.save_model(folder, config, params, stats, fitted, class_names, {})
     return folder

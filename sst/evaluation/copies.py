@@ -33,7 +33,7 @@ def measure(
         seed: of the noise.
     """
     searchers = {name: system for name, system in systems.items() if system.embed is not None}
-    rows = {
+    rows: dict[str, Any] = {
         name: {"title": system.title, "note": system.note, "figures": {}}
         for name, system in searchers.items()
     }
@@ -61,8 +61,8 @@ def copied(sounds: Sounds, worsen: "Worsen", config: AudioConfig, seed: int) -> 
         for wave in sounds.waves
     ]
     waves = [at_level(clip.wave, clip.peak_db) for clip in clips]
-    log_mel, *others = features.of_clips(clips, config)
-    return Sounds(sounds.ids, waves, log_mel, *others, sounds.classes, sounds.packs)
+    heard = features.of_clips(clips, config)
+    return sounds._replace(waves=waves, **heard._asdict())
 
 
 Worsen = Callable[[Wave, int, np.random.Generator], Wave]
