@@ -98,7 +98,7 @@ class LossConfig:
     level: float = 0.05  # peak level, dB
     length: float = 1.0  # duration, octaves
     attack: float = 0.1  # envelope of the first tenth of a second, dB
-    search: float = 0.5  # kinds of sound told apart and held together, nats
+    search: float = 0.05  # kinds told apart and held together, nats: a say in when the run ends
     kl: float = 2e-3  # per nat
     free_nats: float = 0.05  # per latent dimension: no pull below this
 
@@ -110,6 +110,7 @@ class OptimConfig:
     batch_size: int = 64
     learning_rate: float = 1e-3
     warmup_steps: int = 100
+    weight_decay: float = 0.05  # of matrices, times the rate
     clip_norm: float = 1.0
     ema_decay: float = 0.998
     eval_every: int = 100  # steps

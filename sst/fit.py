@@ -82,6 +82,7 @@ def check(config: Config) -> None:
     rules = {
         "learning_rate": optim.learning_rate > 0,
         "min_lr": optim.min_lr > 0,
+        "weight_decay": optim.weight_decay >= 0,
         "clip_norm": optim.clip_norm > 0,
         "ema_decay": 0 <= optim.ema_decay < 1,
         "eval_every": optim.eval_every >= 1,

@@ -68,12 +68,20 @@ def contrastive(
 
 
 def class_surprise(
-    direction: Float[Array, "b e"], prototypes: Float[Array, "c e"], label: Int[Array, " b"]
+    direction: Float[Array, "b e"],
+    prototypes: Float[Array, "c e"],
+    label: Int[Array, " b"],
+    smoothing: float = 0.0,
 ) -> Float[Array, " b"]:
-    """Cross-entropy of each row's class by its nearness to unit prototypes; 0 without a label."""
+    """Cross-entropy of each row's class by its nearness to unit prototypes; 0 without a label.
+
+    `smoothing` is the share of the target that all classes have in common (Szegedy et al., 2016):
+    folders are named by hand, and none should be believed wholly.
+    """
     logits = direction @ prototypes.T / TEMPERATURE
     own = jnp.take_along_axis(logits, jnp.maximum(label, 0)[:, None], axis=-1)[:, 0]
-    return jnp.where(label >= 0, jax.nn.logsumexp(logits, axis=-1) - own, 0.0)
+    wanted = (1.0 - smoothing) * own + smoothing * jnp.mean(logits, axis=-1)
+    return jnp.where(label >= 0, jax.nn.logsumexp(logits, axis=-1) - wanted, 0.0)
 
 
 def kl_to_standard_normal(

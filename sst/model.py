@@ -26,6 +26,7 @@ AFTER_ATTACK = 0.1  # weight of the envelope after its peak, where the spectrogr
 TAIL_FRAMES = 8  # trained on after the end of a sound: it has to stop
 SEARCH_FOLD, SEARCH_BLOCKS = 2, 3  # frames folded at first, and blocks with folds between them
 DROPOUT = 0.2  # of what the search direction is made from, in training
+SMOOTHING = 0.1  # of the labels
 LOG_STD_START = -1.5  # of the posterior, in units of the data's own spread
 
 
@@ -278,7 +279,7 @@ def _class_term(params: Params, direction: Array, label: Array) -> Array:
     """How badly the labels are known from the search directions, [b]; 0 without classes."""
     if "prototypes" not in params:
         return jnp.zeros(len(direction))
-    return losses.class_surprise(direction, _unit(params["prototypes"]), label)
+    return losses.class_surprise(direction, _unit(params["prototypes"]), label, SMOOTHING)
 
 
 def _decode_raw(params: Params, stats: Stats, z: Array, config: Config) -> tuple[Array, Array]:

@@ -50,12 +50,19 @@ class Programs(NamedTuple):
 
 
 def optimiser(optim: OptimConfig) -> optax.GradientTransformation:
-    """Adam behind a clipped gradient norm and a linear warm-up."""
+    """Adam with decaying matrices, behind a clipped gradient norm and a linear warm-up."""
     rate: Any = optim.learning_rate
     if optim.warmup_steps > 0:
         first = optim.learning_rate / optim.warmup_steps
         rate = optax.linear_schedule(first, optim.learning_rate, optim.warmup_steps - 1)
-    return optax.chain(optax.clip_by_global_norm(optim.clip_norm), optax.adam(rate))
+    return optax.chain(
+        optax.clip_by_global_norm(optim.clip_norm),
+        optax.adamw(rate, weight_decay=optim.weight_decay, mask=_is_matrix),
+    )
+
+
+def _is_matrix(params: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
 def init_state(config: Config, params: Any) -> TrainState:
