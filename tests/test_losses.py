@@ -1,6 +1,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+import pytest
 
 from sst import losses
 
@@ -80,10 +82,12 @@ def test_one_view_without_labels_has_nothing_to_find(rng):
     np.testing.assert_allclose(losses.contrastive([view], np.full(3, -1), np.ones(3, bool)), 0.0)
 
 
-def test_class_surprise_is_the_cross_entropy(rng):
-    direction, prototypes = rng.standard_normal((5, 3)), rng.standard_normal((4, 3))
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+def test_class_surprise_is_the_cross_entropy(rng, smoothing):
+    direction, prototypes = (rng.standard_normal((n, 3)).astype(np.float32) for n in (5, 4))
     label = np.array([0, 3, -1, 2, -1], np.int32)
+    target = optax.smooth_labels(jax.nn.one_hot(label, 4), smoothing)
     logits = direction @ prototypes.T / losses.TEMPERATURE
-    wanted = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(5), label]
-    ours = losses.class_surprise(direction.astype(np.float32), prototypes.astype(np.float32), label)
+    wanted = np.asarray(optax.softmax_cross_entropy(logits, target))
+    ours = losses.class_surprise(direction, prototypes, label, smoothing)
     np.testing.assert_allclose(ours, np.where(label >= 0, wanted, 0.0), rtol=1e-4, atol=1e-5)

@@ -122,7 +122,8 @@ def test_the_state_is_donated_and_stays_replicated():
 
 def test_one_step_is_adam_on_the_clipped_gradient_of_the_whole_batch():
     clips = make_clips(8)
-    config = dataclasses.replace(CONFIG, optim=OptimConfig(batch_size=8, warmup_steps=0))
+    optim = OptimConfig(batch_size=8, warmup_steps=0, weight_decay=20.0)
+    config = dataclasses.replace(CONFIG, optim=optim)
     state, stats = start(clips, config)
     batch = train.Batch(jnp.asarray(clips.log_mel, jnp.float32), *clips[1:], np.ones(8, bool))
 
@@ -133,7 +134,8 @@ def test_one_step_is_adam_on_the_clipped_gradient_of_the_whole_batch():
     norm = optax.tree.norm(gradients)
     clipped = jax.tree.map(lambda g: g * jnp.minimum(1.0, config.optim.clip_norm / norm), gradients)
     updates, _ = optax.adam(1e-3).update(clipped, optax.adam(1e-3).init(state.params))
-    wanted = optax.apply_updates(state.params, updates)
+    kept = jax.tree.map(lambda p: p * (1.0 - 1e-3 * 20.0 * (p.ndim > 1)), state.params)
+    wanted = optax.apply_updates(kept, updates)  # matrices decay, vectors do not
     before = train.to_host(state.params)
 
     devices = jax.devices()[:2]
