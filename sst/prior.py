@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.spatial.distance import cdist
 
 from sst.types import Array, Key
 
@@ -22,7 +23,8 @@ Prior = dict[str, Any]  # points [n, z], neighbours int32 [n, k], labels int32 [
 NEIGHBOURS = 16  # too few repeat the training sounds, too many blur the kinds into each other
 NOISE = 0.05  # standard deviation in every direction; neighbours span only k - 1 of them
 OTHER_KIND = 4.0  # what squared distances to sounds of another label are multiplied by
-CHUNK = 256  # rows of distances at once
+CANDIDATES = 4  # times as many sounds as neighbours are looked at
+DISTINCT = 0.7  # of the typical distance to them: nearer to each other, two count as one sound
 
 
 def fit(
@@ -38,19 +40,18 @@ def fit(
         labels: index of each clip's class, -1 where there is none; None if there are no classes.
         scale: what the latents are multiplied by before distances are taken.
         neighbours: of each clip, itself included; n at most. With all n, draws come from one
-            Gaussian with the mean and covariance of the means.
+            Gaussian with the mean and covariance of the means. Of sounds that are nearly the same,
+            such as one drum struck at several velocities, one is taken as long as there are others:
+            else a draw from among them repeats that drum.
     """
     points = np.asarray(means, np.float32)
     kinds = np.full(len(points), -1, np.int32) if labels is None else np.asarray(labels, np.int32)
     scaled = points * (1.0 if scale is None else np.asarray(scale, np.float32))
     k = min(neighbours, len(points))
-    near = [
-        _nearest(scaled, kinds, rows, k)
-        for rows in np.array_split(np.arange(len(points)), -(-len(points) // CHUNK))
-    ]
+    near = [_nearest(scaled, kinds, row, k) for row in range(len(points))]
     return {
         "points": points,
-        "neighbours": np.concatenate(near).astype(np.int32),
+        "neighbours": np.array(near, np.int32).reshape(len(points), k),
         "labels": kinds,
         "noise": np.float32(NOISE),
     }
@@ -90,12 +91,21 @@ def sample(
     return means + temperature * (away + noise)
 
 
-def _nearest(
-    points: np.ndarray, labels: np.ndarray, rows: np.ndarray, k: int
-) -> Int[np.ndarray, "r k"]:
-    squares = np.square(points).sum(axis=1)
-    away = squares[rows, None] - 2.0 * points[rows] @ points.T + squares
-    other = (labels[rows, None] != labels) | (labels < 0)
-    away = np.maximum(away, 0.0) * np.where(other, OTHER_KIND, 1.0)
-    away[np.arange(len(rows)), rows] = -1.0  # itself first
-    return np.argsort(away, axis=1, kind="stable")[:, :k]
+def _nearest(points: np.ndarray, labels: np.ndarray, row: int, k: int) -> Int[np.ndarray, " k"]:
+    """`row` itself and the k - 1 distinct sounds nearest to it, those of its label preferred."""
+    away = np.square(points - points[row]).sum(axis=1)
+    own = (labels == labels[row]) & (labels[row] >= 0)
+    order = np.argsort(np.where(own, away, OTHER_KIND * away), kind="stable")
+    others = order[order != row][: CANDIDATES * k]
+    if own.sum() >= k:  # enough of its kind: no distinct sound of another instead
+        others = others[own[others]]
+    if k == len(points) or not len(others):
+        return np.append(row, others)[:k]
+    least = DISTINCT**2 * np.median(away[others])
+    between = cdist(points[others], points[others], "sqeuclidean")
+    kept: list[int] = []
+    for place in range(len(others)):
+        if away[others[place]] >= least and (between[place, kept] >= least).all():
+            kept.append(place)
+    rest = np.setdiff1d(np.arange(len(others)), kept)  # where there are not enough distinct ones
+    return np.append(row, others[np.append(kept, rest).astype(int)])[:k]
