@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from pipelines.train import read_config
-from sst import augment, compilation, data, inference, losses, model, retrieval, train
-from sst.config import Config
+from sst import augment, compilation, data, inference, losses, model, retrieval, train, types
+from sst.config import AudioConfig, Config
 from sst.evaluation import sounds as sources
 
 
@@ -43,11 +43,19 @@ def main() -> None:
     print(
         f"{'variant':18s} {'log-mel L1':>10s} {'attack':>7s} {'P@1':>6s} {'P@10':>6s} {'mAP':>6s}"
     )
-    vary = augment.vary
+    stats = model.data_stats(dataset.train, config)
+    vary, degrade = augment.vary, augment.degrade
     for name in arguments.only:
-        augment.vary = (lambda batch, key, audio: batch) if name == "no-variations" else vary
-        trained = trained_model(VARIANTS[name](config), dataset, name, arguments.steps)
+        augment.vary = same if name == "no-variations" else vary
+        augment.degrade = same if name == "no-copies" else degrade
+        own = model.data_stats(dataset.train, config) if name == "no-variations" else stats
+        trained = trained_model(VARIANTS[name](config), own, dataset, name, arguments.steps)
         print(f"{name:18s} {row(trained, held_out)}", flush=True)
+
+
+def same(batch: types.Batch, key: jax.Array, audio: AudioConfig) -> types.Batch:
+    """In place of a variation."""
+    return batch
 
 
 def with_parts(config: Config, **parts: dict) -> Config:
@@ -67,15 +75,17 @@ VARIANTS = {
     ),
     "no-labels": lambda config: config,
     "no-variations": lambda config: config,
+    "no-copies": lambda config: config,
     "no-attack": lambda config: with_parts(config, loss={"attack": 0.0}),
     "no-deltas": lambda config: with_parts(config, loss={"delta": 0.0}),
 }
 
 
-def trained_model(config: Config, dataset: data.Dataset, name: str, steps: int) -> inference.Model:
+def trained_model(
+    config: Config, stats: model.Stats, dataset: data.Dataset, name: str, steps: int
+) -> inference.Model:
     """The moving average after `steps`; without any for the variant that is the start."""
-    split, devices = dataset.train, jax.local_devices()
-    stats, names = model.data_stats(split, config), dataset.class_names
+    split, names, devices = dataset.train, dataset.class_names, jax.local_devices()
     params = model.init(jax.random.key(config.seed), config, stats, len(names))
     labels = dataset.label_rows(split)
     if name == "no-labels":  # what is learned from variations alone, with its share of the vector
