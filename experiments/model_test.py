@@ -17,9 +17,7 @@ def get_config() -> Config:
     return Config(
         name="model_test",
         model=ModelConfig(latent_dim=256, width=192, encoder_blocks=3, decoder_blocks=3),
-        loss=LossConfig(
-            search=0.1
-        ),  # few sounds of each kind: ends the run before these are known by heart
+        loss=LossConfig(search=0.1),  # so that the run ends before few sounds are known by heart
         optim=OptimConfig(
             batch_size=64,
             learning_rate=1e-3,
