@@ -122,7 +122,7 @@ class _Listener(nn.Module):
             if i + 1 < SEARCH_BLOCKS:
                 x = nn.Dense(width)(_fold(x, 2))
         x = nn.LayerNorm()(x)
-        x = jnp.concatenate([x.mean(axis=1), x.max(axis=1), x[:, 0], shape], axis=-1)
+        x = jnp.concatenate([x.mean(axis=1), _largest(x), x[:, 0], shape], axis=-1)
         x = nn.gelu(nn.Dense(2 * width)(x))
         if dropout is not None:
             kept = jax.random.bernoulli(dropout, 1.0 - DROPOUT, x.shape)
@@ -341,6 +341,16 @@ def _whole_folds(cells: Array, size: int) -> Array:
     t = cells.shape[1]
     frames = np.arange(t + -t % size)
     return jnp.where((frames < t)[:, None], cells[:, np.minimum(frames, t - 1)], 0.0)
+
+
+def _largest(x: Array) -> Array:
+    """The maximum over time, [b, t, c] -> [b, c], with a gradient that is always finite.
+
+    The gradient of `max` shares itself among the cells that equal the maximum. XLA may compute `x`
+    a second time for that, with other rounding, and then finds none: 0 / 0.
+    """
+    where = jnp.argmax(jax.lax.stop_gradient(x), axis=1, keepdims=True)
+    return jnp.take_along_axis(x, where, axis=1)[:, 0]
 
 
 def _fold(x: Array, size: int) -> Array:

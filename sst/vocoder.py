@@ -27,7 +27,7 @@ from sst.features import ATTACK_POINTS
 from sst.types import Array
 
 BAND_STEPS = 6  # updates of the whole spectrum
-BASS_STEPS = 100  # further updates below the frequency where bands are as narrow as bins
+BASS_STEPS = 160  # further updates below the frequency where bands are as narrow as bins
 BLOCK = 40  # bands that are updated by one product: the others are zero at their bins
 # Of fast Griffin-Lim. 64 would be 0.2 dB nearer to true spectrograms, but 0.03 dB to decoded ones,
 # for three times the work.

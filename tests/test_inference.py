@@ -115,13 +115,13 @@ def test_search_does_not_hear_the_level(model, gain, rng):
 
 
 def test_a_latent_is_found_as_the_sound_that_it_decodes_to(model):
-    z = inference.sample_prior(model, jax.random.key(0), 4)
+    z = inference.encode_features(model, small_model.clips(3))  # a kick, a snare, a hat
     taught = with_prototypes(model)
     vectors = np.asarray(inference.embed_latent(taught, z))
     waves = [np.asarray(inference.decode(taught, row)) for row in z]
     heard = np.stack([np.asarray(inference.embed(taught, wave, RATE)) for wave in waves])
     distance = np.linalg.norm(heard[:, None] - vectors, axis=-1)
-    np.testing.assert_array_equal(distance.argmin(axis=1), np.arange(4))
+    np.testing.assert_array_equal(distance.argmin(axis=1), np.arange(3))
     np.testing.assert_allclose(inference.embed_latent(taught, z[1]), vectors[1], atol=1e-5)
 
 
