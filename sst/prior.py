@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.spatial.distance import cdist
 
 from sst.types import Array, Key
 
@@ -44,11 +43,14 @@ def fit(
             such as one drum struck at several velocities, one is taken as long as there are others:
             else a draw from among them repeats that drum.
     """
+    from sklearn.metrics.pairwise import euclidean_distances  # slow to import, and only to fit
+
     points = np.asarray(means, np.float32)
     kinds = np.full(len(points), -1, np.int32) if labels is None else np.asarray(labels, np.int32)
     scaled = points * (1.0 if scale is None else np.asarray(scale, np.float32))
     k = min(neighbours, len(points))
-    near = [_nearest(scaled, kinds, row, k) for row in range(len(points))]
+    squares = euclidean_distances(scaled, squared=True)
+    near = [_nearest(squares, kinds, row, k) for row in range(len(points))]
     return {
         "points": points,
         "neighbours": np.array(near, np.int32).reshape(len(points), k),
@@ -91,18 +93,20 @@ def sample(
     return means + temperature * (away + noise)
 
 
-def _nearest(points: np.ndarray, labels: np.ndarray, row: int, k: int) -> Int[np.ndarray, " k"]:
+def _nearest(
+    squares: Float[np.ndarray, "n n"], labels: Int[np.ndarray, " n"], row: int, k: int
+) -> Int[np.ndarray, " k"]:
     """`row` itself and the k - 1 distinct sounds nearest to it, those of its label preferred."""
-    away = np.square(points - points[row]).sum(axis=1)
+    away = squares[row]
     own = (labels == labels[row]) & (labels[row] >= 0)
     order = np.argsort(np.where(own, away, OTHER_KIND * away), kind="stable")
     others = order[order != row][: CANDIDATES * k]
-    if own.sum() >= k:  # enough of its kind: no distinct sound of another instead
+    if own[others].sum() >= k - 1:  # enough of its kind: no distinct sound of another instead
         others = others[own[others]]
-    if k == len(points) or not len(others):
+    if k == len(labels) or not len(others):
         return np.append(row, others)[:k]
     least = DISTINCT**2 * np.median(away[others])
-    between = cdist(points[others], points[others], "sqeuclidean")
+    between = squares[np.ix_(others, others)]
     kept: list[int] = []
     for place in range(len(others)):
         if away[others[place]] >= least and (between[place, kept] >= least).all():

@@ -74,6 +74,16 @@ def test_a_label_draws_from_its_own_sounds_only(rng):
     assert np.abs(drawn - 10.0).max() < 5.0
 
 
+def test_a_kind_that_lies_far_apart_has_neighbours_of_other_kinds_too(rng):
+    points, labels = rng.standard_normal((400, 8)), np.ones(400, int)
+    points[:20] *= 50.0  # enough of the kind, but nearly all of the others are nearer
+    labels[:20] = 0
+    found = prior.fit(points, labels)["neighbours"]
+    assert found.shape == (400, prior.NEIGHBOURS)
+    assert all(len(set(row)) == prior.NEIGHBOURS for row in found.tolist())
+    assert (labels[found[20:]] == 1).all()
+
+
 @pytest.mark.parametrize("n", [1, 2, 20])
 def test_fewer_clips_than_dimensions(n, rng):
     drawn = draws(prior.fit(rng.standard_normal((n, 64))), 50)
