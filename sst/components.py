@@ -102,7 +102,7 @@ def project(
 ) -> tuple[Float[Array, "b z"], Float[Array, "b a"]]:
     """The whitened components of clips, and length, level and attack in small numbers."""
     cells = heard.log_mel.reshape(len(heard.log_mel), -1) - stats["mean"]
-    away = aux_of(heard) - stats["aux_mean"]
+    away = away_of(heard, stats)
     rows = jnp.concatenate([cells, away * stats["aux_scale"]], axis=-1)
     # As a contraction: XLA on CPU would copy the transposed basis at every call, 20 times the work.
     codes = jnp.einsum("br,zr->bz", rows, stats["basis"])
@@ -117,6 +117,11 @@ def restore(
     of_cells, of_aux = jnp.split(linear, [stats["mean"].shape[0]], axis=-1)
     cells = (of_cells + stats["mean"]).reshape(len(z), audio.n_frames, audio.n_mels)
     return cells, of_aux / stats["aux_scale"] + stats["aux_mean"]
+
+
+def away_of(heard: Features | Batch, stats: Stats) -> Float[Array, "b a"]:
+    """`aux_of`, less its mean over the data set."""
+    return aux_of(heard) - stats["aux_mean"]
 
 
 def aux_of(heard: Features | Batch) -> Float[Array, "b a"]:

@@ -197,7 +197,7 @@ def _search_direction(
     params: Params, stats: Stats, heard: Features | Batch, config: Config, key: Key | None = None
 ) -> Array:
     """The learned part of `embed`; a key is one of the dropout."""
-    aux = (components.aux_of(heard) - stats["aux_mean"]) * components.AUX_UNITS
+    aux = components.away_of(heard, stats) * components.AUX_UNITS
     cells = _whole_folds(_centred(heard.log_mel, config.audio), SEARCH_FOLD)
     variables = {"params": params["search"]}
     return cast(Array, _Listener(config.model).apply(variables, cells, _shape(aux), key))
