@@ -1,4 +1,4 @@
-"""What is said on the way: on stderr, so that stdout holds nothing but results."""
+"""What a command says: results on stdout, and everything else on stderr."""
 
 import sys
 import time
@@ -8,6 +8,17 @@ import unicodedata
 def say(text: str) -> None:
     """One line of narration."""
     print(shown(text), file=sys.stderr, flush=True)
+
+
+def put(content: str) -> None:
+    """Writes to stdout; a file name leaves as the bytes that it is."""
+    data = content.encode("utf-8", "surrogateescape")
+    if binary := getattr(sys.stdout, "buffer", None):
+        sys.stdout.flush()
+        binary.write(data)
+        binary.flush()
+    else:  # a replaced stdout that takes text only
+        sys.stdout.write(data.decode("utf-8", "replace"))
 
 
 def shown(text: str) -> str:

@@ -31,6 +31,13 @@ def _dashed(argument: str) -> str:
     return name.replace("_", "-") + equals + value
 
 
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} should be at least 1")
+    return number
+
+
 def _parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description=sst.__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"sst {sst.__version__}")
@@ -98,7 +105,7 @@ def _similar(commands: Any) -> None:
     add("--copy-to", metavar="DIR", help="copy the sounds found into this folder")
     add("--overwrite", action="store_true", help="replace copies that exist")
     add("--include-self", action="store_true", help="keep the target itself and its copies")
-    add("--engine", default="auto", metavar="E", help="auto, exact or scann (default: auto)")
+    _add_engine(parser)
 
 
 def _embed(commands: Any) -> None:
@@ -110,13 +117,24 @@ def _embed(commands: Any) -> None:
 
 
 def _library(commands: Any) -> None:
-    parser = _command(commands, "library", "build, update or look at the index of a library")
-    add = parser.add_argument
-    add("action", choices=("scan", "status"), help="scan: build or update; status: what is there")
-    _add_library(parser)
-    add("--format", choices=("table", "json"), default="table", help="default: table")
-    add("--skipped", action="store_true", help="status: list the skipped files with reasons")
-    add("--engine", default="auto", metavar="E", help="auto, exact or scann (default: auto)")
+    text = "build, update or look at the index of a library"
+    parser = commands.add_parser("library", help=text, description=text, allow_abbrev=False)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    scan = _command(actions, "scan", "build the index, or bring it up to date")
+    status = _command(actions, "status", "what the index holds, and what has changed since")
+    for action in (scan, status):
+        _add_library(action)
+        action.add_argument(
+            "--format", choices=("table", "json"), default="table", help="default: table"
+        )
+        _add_engine(action)
+    status.add_argument("--skipped", action="store_true", help="list skipped files with reasons")
+
+
+def _add_engine(parser: Parser) -> None:
+    parser.add_argument(
+        "--engine", default="auto", metavar="E", help="auto, exact or scann (default: auto)"
+    )
 
 
 def _add_library(parser: Parser) -> None:
@@ -131,5 +149,5 @@ def _add_strict(parser: Parser) -> None:
         "--strict", action="store_true", help="end with code 5 if files had to be skipped"
     )
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="decoding processes (default: cores)"
+        "--workers", type=_at_least_one, metavar="N", help="decoding processes (default: cores)"
     )

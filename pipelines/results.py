@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,17 +33,6 @@ def text(answers: Sequence[Answer], format_: str, roots: Sequence[str] = ()) -> 
         "paths": lambda a: "".join(f"{hit.path}\n" for answer in a for hit in answer.hits),
     }
     return writers[format_](answers)
-
-
-def put(content: str) -> None:
-    """Writes to stdout; a file name leaves as the bytes that it is."""
-    data = content.encode("utf-8", "surrogateescape")
-    if binary := getattr(sys.stdout, "buffer", None):
-        sys.stdout.flush()
-        binary.write(data)
-        binary.flush()
-    else:  # a replaced stdout that takes text only
-        sys.stdout.write(data.decode("utf-8", "replace"))
 
 
 def copy(answers: Sequence[Answer], folder: Path, overwrite: bool) -> list[Path]:

@@ -1,0 +1,111 @@
+"""`library`: the index of a library, built, updated and looked at."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pipelines.narration import Progress, plural, put, say, shown
+from pipelines.skips import lost, strict
+from sst.errors import NothingToDo
+
+
+def library(arguments: argparse.Namespace) -> None:
+    """Does one of the things that can be done with a library."""
+    {"scan": scan, "status": status}[arguments.action](arguments)
+
+
+def scan(arguments: argparse.Namespace) -> None:
+    """Builds the index or brings it up to date, and says what it holds."""
+    session = opened_session(arguments)
+    _put_facts(arguments, _status(arguments, session.report.folder))
+    strict(arguments, session.report.skipped)
+
+
+def status(arguments: argparse.Namespace) -> None:
+    """Says what the index holds, and what has changed since; changes nothing."""
+    from sst import library as libraries
+    from sst import similar as sounds
+
+    encoder = sounds.encoder(arguments.model)
+    folder = libraries.place(arguments.library_dir, encoder)
+    if not (folder / "index.sqlite").is_file():
+        raise NothingToDo(
+            "There is no index of this library for this model yet: sst library scan"
+            f" --library-dir {' '.join(arguments.library_dir)}"
+        )
+    if arguments.skipped:
+        rows = libraries.skipped(folder)
+        put("".join(f"{reason}\t{detail}\t{path}\n" for path, reason, detail in rows))
+        return
+    difference = libraries.pending(encoder, arguments.library_dir)
+    pending = dict(zip(("new", "changed", "gone"), difference, strict=True))
+    _put_facts(arguments, _status(arguments, folder) | {"since the last scan": pending})
+
+
+def opened_session(arguments: argparse.Namespace) -> Any:
+    """The library, brought up to date with a word on what had changed."""
+    from sst import similar as sounds
+
+    encoder = sounds.encoder(arguments.model)
+    progress = Progress("Listening")
+    try:
+        session = sounds.open_session(
+            encoder, arguments.library_dir, arguments.engine, progress, arguments.workers
+        )
+    finally:
+        progress.close()
+    report = session.report
+    if report.new or report.changed or report.removed:
+        say(
+            f"{plural(report.found, 'file')}: {report.new - report.moved:,} new,"
+            f" {report.changed:,} changed, {report.moved:,} moved,"
+            f" {report.removed - report.moved:,} gone{lost(report.skipped)}"
+            f" in {report.seconds:.1f} s"
+        )
+    if report.closed:
+        say(f"{plural(len(report.closed), 'folder')} could not be read: {report.closed[0]}")
+    return session
+
+
+def _status(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    from sst import library as libraries
+    from sst import modelfile, search
+
+    rows = libraries.rows(folder)
+    lost = libraries.skipped(folder)
+    counts: dict[str, int] = {}
+    for _, reason, _ in lost:
+        counts[reason] = counts.get(reason, 0) + 1
+    searcher = search.open_or_build(folder, rows.vectors, arguments.engine)
+    saved = modelfile.load_model(modelfile.find_model(arguments.model))
+    return {
+        "folders": [os.path.abspath(os.path.expanduser(d)) for d in arguments.library_dir],
+        "files": len(rows.paths) + len(lost),
+        "sounds": len(rows.paths),
+        "different sounds": len(set(rows.digests)),
+        "skipped": counts,
+        "model": f"{arguments.model} ({saved.config.name}, {saved.digest})",
+        "engine": searcher.engine,
+        "recall of the 10 nearest": round(searcher.recall, 4),
+        "index": str(folder),
+        "bytes on disk": libraries.size_on_disk(folder),
+    }
+
+
+def _put_facts(arguments: argparse.Namespace, facts: dict[str, Any]) -> None:
+    if arguments.format == "json":
+        put(json.dumps(facts, indent=1) + "\n")
+        return
+    width = max(map(len, facts))
+    lines = (f"{name:{width}}  {shown(_plain(value))}\n" for name, value in facts.items())
+    put("".join(lines))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{n:,} {what}" for what, n in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
