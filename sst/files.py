@@ -126,6 +126,8 @@ def fingerprint(samples: Iterable[Sample], mtimes: bool = True) -> str:
 def to_text(path: str | os.PathLike[str]) -> str:
     """A path as valid Unicode: bytes that are no UTF-8 become %XX. Nothing is lost: `from_text`."""
     escaped = _PATH_ESCAPE.sub("%25", os.fspath(path))
+    if escaped.isascii():
+        return escaped
     return "".join(f"%{ord(c) - 0xDC00:02X}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in escaped)
 
 
