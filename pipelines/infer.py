@@ -1,7 +1,8 @@
-"""Using a model: new sounds, similar sounds, vectors, and the index of a library.
+"""Using a model: new sounds, similar sounds, kinds of sounds, vectors, and the index of a library.
 
 python -m pipelines.infer generate --out new.wav
 python -m pipelines.infer similar kick.wav --library-dir ~/Samples
+python -m pipelines.infer classify kick.wav
 python -m pipelines.infer embed ~/Samples --out emb.npz
 python -m pipelines.infer library scan --library-dir ~/Samples
 """
@@ -10,12 +11,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pipelines import generating, libraries, listening, options, searching
+from pipelines import classifying, generating, libraries, listening, options, searching
 
 # Everything that takes time to import is imported in the command that needs it.
 COMMANDS = {
     "generate": generating.generate,
     "similar": searching.similar,
+    "classify": classifying.classify,
     "embed": listening.embed,
     "library": libraries.library,
 }

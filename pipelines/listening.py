@@ -14,7 +14,7 @@ from sst.errors import NothingToDo, UsageError
 def embed(arguments: argparse.Namespace) -> None:
     """Writes the vectors of files and folders: paths, onsets, embeddings."""
     out = _npz_place(arguments)
-    paths = _audio_paths(arguments.paths)
+    paths = audio_paths(arguments.paths)
 
     import numpy as np
 
@@ -50,7 +50,7 @@ def embed(arguments: argparse.Namespace) -> None:
     strict(arguments, skipped)
 
 
-def _audio_paths(given: Sequence[str]) -> list[Path]:
+def audio_paths(given: Sequence[str]) -> list[Path]:
     """Files as they are named, and all audio files of folders, each once."""
     from sst import encoding, files
 

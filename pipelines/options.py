@@ -9,6 +9,7 @@ from sst.errors import UsageError
 
 SUBTYPES = ("PCM_16", "PCM_24", "FLOAT")
 FORMATS = ("table", "json", "csv", "m3u", "paths")
+VERDICTS = ("table", "json", "csv")
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,6 +45,7 @@ def _parser(prog: str) -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _generate(commands)
     _similar(commands)
+    _classify(commands)
     _embed(commands)
     _library(commands)
     if prog == "sst":
@@ -106,6 +108,21 @@ def _similar(commands: Any) -> None:
     add("--overwrite", action="store_true", help="replace copies that exist")
     add("--include-self", action="store_true", help="keep the target itself and its copies")
     _add_engine(parser)
+
+
+def _classify(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "classify",
+        "say what kind of sound files hold",
+        "Says of each file how probable the kinds of sounds are that the model was taught: the"
+        " names of the folders that it learned from.",
+    )
+    add = parser.add_argument
+    add("paths", nargs="+", metavar="FILE", help="audio files and folders")
+    add("--offset", type=float, default=0.0, metavar="SECONDS", help="listen from there on")
+    add("--format", choices=VERDICTS, help="default: table on a terminal, csv in a pipe")
+    _add_strict(parser)
 
 
 def _embed(commands: Any) -> None:

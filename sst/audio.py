@@ -57,20 +57,24 @@ class Recording(NamedTuple):
     info: FileInfo
 
 
-def read_wave(path: str | os.PathLike[str]) -> Recording:
+def read_wave(path: str | os.PathLike[str], offset_s: float = 0.0) -> Recording:
     """Decodes the start of an audio file: 32 s from the first sound, found within 60 s.
 
     So a file of hours costs no more than one of half a minute, and `canonical` gives the same
     clip as for the whole file. The content decides the format, not the suffix. A decoder may hang
     or crash on a hostile file: `sst.decoding` calls this in a process that can be killed.
 
+    Args:
+        path: of the file.
+        offset_s: what comes before this second is as if it were not in the file.
+
     Raises:
         BadAudio: with reason vanished, unreadable, unsupported, empty, too_short, truncated,
-            non_finite or silent.
+            non_finite, silent or past_end.
     """
     try:
         with _open(path) as (file, raw):
-            return _checked(file, raw)
+            return _checked(file, raw, offset_s)
     except BadAudio as bad:
         raise BadAudio(bad.reason, bad.detail, path) from None
     except FileNotFoundError:
@@ -222,7 +226,7 @@ def _undecodable(error: sf.LibsndfileError) -> BadAudio:
     return BadAudio("unreadable", "there is no audio inside that can be decoded")
 
 
-def _checked(file: sf.SoundFile, raw: BinaryIO) -> Recording:
+def _checked(file: sf.SoundFile, raw: BinaryIO, offset_s: float) -> Recording:
     """The head of an open file. Raises BadAudio where it is of no use."""
     if not 1 <= file.channels <= MAX_CHANNELS:
         raise BadAudio("unsupported", f"it has {file.channels} channels; 1 to {MAX_CHANNELS} work")
@@ -235,8 +239,20 @@ def _checked(file: sf.SoundFile, raw: BinaryIO) -> Recording:
         raise BadAudio("truncated", f"the file is cut off: only {there} are there")
     if chunk and file.frames == 0 and chunk.little_endian:
         with _mended(raw, chunk) as whole:
-            return _usable(_read_head(whole), whole, raw)
-    return _usable(_read_head(file), file, raw)
+            return _from(offset_s, whole, raw)
+    return _from(offset_s, file, raw)
+
+
+def _from(offset_s: float, file: sf.SoundFile, raw: BinaryIO) -> Recording:
+    """What there is from this second on."""
+    start = round(offset_s * file.samplerate)
+    if start >= file.frames > 0:
+        raise BadAudio(
+            "past_end", f"it lasts {file.frames / file.samplerate:.3g} s, no {offset_s:g} s"
+        )
+    if start:
+        file.seek(start)
+    return _usable(_read_head(file), start, file, raw)
 
 
 @contextlib.contextmanager
@@ -276,22 +292,24 @@ def _wanted(wave: np.ndarray, body: int, lead: int) -> int:
     return body + (int(np.argmax(loud)) if loud.any() else min(lead, len(wave)))
 
 
-def _usable(wave: np.ndarray, file: sf.SoundFile, raw: BinaryIO) -> Recording:
+def _usable(wave: np.ndarray, start: int, file: sf.SoundFile, raw: BinaryIO) -> Recording:
     """Refuses what decodes without an error and is no sound all the same."""
     seconds = len(wave) / file.samplerate
-    if file.format in ("OGG", "MP3") and _cut_short(len(wave), file, raw):
+    if file.format in ("OGG", "MP3") and _cut_short(start + len(wave), file, raw):
         raise BadAudio("truncated", f"only {1000 * seconds:,.0f} ms of it can be decoded")
     if not len(wave):
         raise BadAudio("empty", "it holds no samples")
     if seconds < SHORTEST_S:
         raise BadAudio(
-            "too_short", f"it lasts {1000 * seconds:.2g} ms; {SHORTEST_S * 1000:.0f} ms are needed"
+            "too_short",
+            f"{'what is left' if start else 'it'} lasts {1000 * seconds:.2g} ms;"
+            f" {SHORTEST_S * 1000:.0f} ms are needed",
         )
     low, high = np.min(wave, axis=0), np.max(wave, axis=0)
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         raise BadAudio("non_finite", "it has samples that are not finite numbers")
     if float(np.max(high / 2 - low / 2)) < SILENCE:
-        raise BadAudio("silent", "it is silent")
+        raise BadAudio("silent", "it is silent from there on" if start else "it is silent")
     return Recording(wave, file.samplerate, FileInfo(file.format, file.subtype, file.frames))
 
 

@@ -38,7 +38,7 @@ import json, sys
 arguments = json.loads(sys.argv[1])
 sys.path[:] = arguments["path"]
 from sst import decoding
-decoding.serve(arguments["audio"], arguments["timeout"])
+decoding.serve(**arguments["task"])
 """
 _LENGTHS = struct.Struct("<IIII")  # JSON, wave, log-mel bytes, frames of the log-mel
 
@@ -67,6 +67,7 @@ def decode_many(
     audio: AudioConfig,
     workers: int | None = None,
     timeout_s: float = 10.0,
+    offset_s: float = 0.0,
 ) -> Iterator[Decoded | Skipped]:
     """Canonical clips and features of many files, in the order given, on all cores.
 
@@ -78,18 +79,21 @@ def decode_many(
         audio: the clip and the transform.
         workers: processes; as many as cores by default.
         timeout_s: seconds for one file.
+        offset_s: where in each file to begin.
 
     Raises:
         RuntimeError: a worker cannot be started; the text has its last words.
     """
-    pool = _Pool(audio, workers or os.cpu_count() or 1, timeout_s)
+    pool = _Pool(_Task(audio, timeout_s, offset_s), workers or os.cpu_count() or 1)
     try:
         yield from pool.run(iter(paths))
     finally:
         pool.close()
 
 
-def decode_file(path: str | Path, audio: AudioConfig) -> tuple[Clip, LogMel, str, int, int]:
+def decode_file(
+    path: str | Path, audio: AudioConfig, offset_s: float = 0.0
+) -> tuple[Clip, LogMel, str, int, int]:
     """What a worker does for one file: (clip, log_mel, digest, sample rate, channels).
 
     Raises:
@@ -98,7 +102,7 @@ def decode_file(path: str | Path, audio: AudioConfig) -> tuple[Clip, LogMel, str
     from sst import features
     from sst.audio import BadAudio, canonical, read_wave
 
-    wave, sample_rate, _ = read_wave(path)
+    wave, sample_rate, _ = read_wave(path, offset_s)
     clip = canonical(wave, sample_rate, audio)
     if not np.isfinite(clip.peak_db):
         raise BadAudio("silent", "nothing is left of it at this sample rate", path)
@@ -118,11 +122,19 @@ def _digest(wave: Float[np.ndarray, "n channels"], sample_rate: int) -> str:
 # ---------------------------------------------------------------------------------- the parent
 
 
+class _Task(NamedTuple):
+    """What workers are to do with every file."""
+
+    audio: AudioConfig
+    timeout_s: float
+    offset_s: float
+
+
 class _Pool:
     """Workers, the files they have, and the results that wait for an earlier file."""
 
-    def __init__(self, audio: AudioConfig, workers: int, timeout_s: float):
-        self.audio, self.n_workers, self.timeout_s = audio, workers, timeout_s
+    def __init__(self, task: _Task, workers: int):
+        self.task, self.n_workers = task, workers
         self.workers: list[_Worker] = []
         self.results: dict[int, Decoded | Skipped] = {}
         self.todo: collections.deque[tuple[int, str | Path]] = collections.deque()
@@ -159,7 +171,7 @@ class _Pool:
             free = min(self.workers, key=lambda w: len(w.pending), default=None)
             crowded = free is None or (free.pending and len(self.todo) > BATCH)
             if crowded and len(self.workers) < self.n_workers:
-                free = _Worker(self.audio, self.timeout_s)
+                free = _Worker(self.task)
                 self.workers.append(free)
                 self.selector.register(free.output, selectors.EVENT_READ, free)
             if free is None or len(free.pending) >= BATCH:
@@ -179,7 +191,7 @@ class _Pool:
                 if not alive:
                     self._replace(worker, worker.death())
             elif worker.late(waited):
-                self._replace(worker, ("timeout", f"it takes longer than {self.timeout_s:g} s"))
+                self._replace(worker, ("timeout", f"it takes longer than {worker.timeout_s:g} s"))
 
     def _replace(self, worker: "_Worker", why: tuple[str, str]) -> None:
         """Blames the file at hand; the others of the batch go to another worker."""
@@ -195,15 +207,16 @@ class _Pool:
 class _Worker:
     """One child process."""
 
-    def __init__(self, audio: AudioConfig, timeout_s: float):
-        self.timeout_s = timeout_s
+    def __init__(self, task: _Task):
+        self.timeout_s = task.timeout_s
         self.pending: collections.deque[tuple[int, str | Path]] = collections.deque()
         self.ready = False
         self.waited = 0.0
         self.buffer = bytearray()
         self.last_words = tempfile.TemporaryFile()  # noqa: SIM115 closed by kill()
         one_thread = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-        arguments = json.dumps({"path": sys.path, "audio": to_dict(audio), "timeout": timeout_s})
+        what = task._asdict() | {"audio": to_dict(task.audio)}
+        arguments = json.dumps({"path": sys.path, "task": what})
         self.process = subprocess.Popen(
             [sys.executable, "-c", _WORKER, arguments],
             stdin=subprocess.PIPE,
@@ -294,7 +307,7 @@ def _result(
 # ---------------------------------------------------------------------------------- the worker
 
 
-def serve(audio: dict[str, Any], timeout_s: float) -> None:
+def serve(audio: dict[str, Any], timeout_s: float, offset_s: float) -> None:
     """The worker's life: reads paths from stdin and answers each on stdout, until stdin ends."""
     from sst import audio as _  # noqa: F401 loaded before the clock of the first file starts
     from sst import features
@@ -312,14 +325,14 @@ def serve(audio: dict[str, Any], timeout_s: float) -> None:
     while len(head := requests.read(4)) == 4:
         path = os.fsdecode(requests.read(struct.unpack("<I", head)[0]))
         _limit_time(timeout_s)
-        _answer(answers, path, config)
+        _answer(answers, path, config, offset_s)
 
 
-def _answer(answers: BinaryIO, path: str, config: AudioConfig) -> None:
+def _answer(answers: BinaryIO, path: str, config: AudioConfig, offset_s: float) -> None:
     from sst.audio import BadAudio
 
     try:
-        clip, log_mel, digest, sample_rate, channels = decode_file(path, config)
+        clip, log_mel, digest, sample_rate, channels = decode_file(path, config, offset_s)
     except BadAudio as bad:
         return _send(answers, {"reason": bad.reason, "detail": bad.detail})
     except MemoryError:

@@ -73,18 +73,35 @@ def existing(path: str | os.PathLike[str]) -> Path:
     return file
 
 
-def decoded_or_raise(
-    paths: Sequence[str | os.PathLike[str]], audio: AudioConfig
-) -> list[decoding.Decoded]:
-    """The sounds of files that a person named one by one.
+def decoded(
+    paths: Sequence[str | os.PathLike[str]],
+    audio: AudioConfig,
+    workers: int | None = None,
+    offset_s: float = 0.0,
+) -> Iterator[decoding.Decoded | decoding.Skipped]:
+    """The sounds of files in order; silence is skipped like what cannot be read.
 
     Raises:
-        UsageError: there is no such file.
-        NothingToDo: it cannot be read, or is silent.
+        UsageError: the offset is no time after the start.
+    """
+    if not 0.0 <= offset_s < float("inf"):
+        raise UsageError(f"An offset of {offset_s:g} s should be a number of seconds from 0 up.")
+    files = [Path(path) for path in paths]
+    return map(_audible, decoding.decode_many(files, audio, workers, offset_s=offset_s))
+
+
+def decoded_or_raise(
+    paths: Sequence[str | os.PathLike[str]], audio: AudioConfig, offset_s: float = 0.0
+) -> list[decoding.Decoded]:
+    """The sounds of files that a person named one by one, each from `offset_s` on.
+
+    Raises:
+        UsageError: there is no such file, or the offset is no time after the start.
+        NothingToDo: it cannot be read, is silent, or ends before the offset.
     """
     full = [existing(path) for path in paths]
     sounds: list[decoding.Decoded] = []
-    for sound in map(_audible, decoding.decode_many(full, audio, workers=1)):
+    for sound in decoded(full, audio, 1, offset_s):
         if isinstance(sound, decoding.Skipped):
             raise NothingToDo(f"Cannot use {to_text(sound.path)}: {sound.detail}.")
         sounds.append(sound)

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from sst import audio, compilation, features, modelfile, prior, vocoder
+from sst import audio, calibration, compilation, features, modelfile, prior, vocoder
 from sst import model as network
 from sst.components import LOWEST_PEAK_DB
 from sst.config import AudioConfig, Config
-from sst.errors import UsageError
+from sst.errors import ModelError, UsageError
 from sst.types import Array, Features, Key, Latent, Wave
 
 MANY = 64  # clips encoded at once; a single one has its own program
@@ -34,6 +34,7 @@ class Model(NamedTuple):
     prior: prior.Prior
     class_names: tuple[str, ...]
     digest: str  # 12 hexadecimal digits of the parameters
+    temperature: float = 1.0  # of the class probabilities, see `classify`
 
 
 def load(name: str | os.PathLike[str]) -> Model:
@@ -46,7 +47,8 @@ def load(name: str | os.PathLike[str]) -> Model:
     saved = modelfile.load_model(modelfile.find_model(name))
     trees = (saved.params, saved.stats, saved.prior)
     params, stats, fitted = jax.tree.map(jnp.asarray, trees)
-    return Model(saved.config, params, stats, fitted, tuple(saved.class_names), saved.digest)
+    names = tuple(saved.class_names)
+    return Model(saved.config, params, stats, fitted, names, saved.digest, saved.temperature)
 
 
 def encode(model: Model, wave: Float[np.ndarray, "..."], sample_rate: int) -> Float[Array, "*b z"]:
@@ -201,13 +203,58 @@ def embed_features(model: Model, heard: Features) -> Float[Array, "b e"]:
 
 def embed_latent(model: Model, z: Latent) -> Float[Array, "*b e"]:
     """The search vector of a latent, such as one that was drawn or mixed: that of its sound."""
-    z = jnp.asarray(z, jnp.float32)
-    decoded = _decode(model.params, model.stats, jnp.atleast_2d(z), model.config)
+    vectors = embed_features(model, _heard_latent(model, z))
+    return vectors[0] if jnp.ndim(z) == 1 else vectors
+
+
+def classify(
+    model: Model, wave: Float[np.ndarray, "..."], sample_rate: int
+) -> Float[np.ndarray, "*b c"]:
+    """How probable each of `model.class_names` is for a sound; arguments as for `encode`.
+
+    The probabilities add up to 1. They are the softmax of the logits that training used, divided
+    by a temperature (Guo et al., 2017) that was chosen on the validation sounds.
+
+    Raises:
+        ModelError: the model was trained without classes.
+        UsageError: as for `encode`.
+    """
+    check_classes(model)
+    heard, single = _hear(model, wave, sample_rate)
+    shares = classify_features(model, heard)
+    return shares[0] if single else shares
+
+
+def classify_features(model: Model, heard: Features) -> Float[np.ndarray, "b c"]:
+    """`classify` for clips whose features are there already, as NumPy arrays."""
+    check_classes(model)
+    logits = np.asarray(_in_programs(_classify, model, heard), np.float64)
+    return calibration.probabilities(logits, model.temperature).astype(np.float32)
+
+
+def classify_latent(model: Model, z: Latent) -> Float[np.ndarray, "*b c"]:
+    """`classify` for a latent, such as one that was drawn or mixed: that of its sound."""
+    shares = classify_features(model, _heard_latent(model, z))
+    return shares[0] if jnp.ndim(z) == 1 else shares
+
+
+def check_classes(model: Model) -> None:
+    """Raises ModelError if the model cannot tell classes apart."""
+    if not model.class_names or "prototypes" not in model.params:
+        raise ModelError(
+            f"The model {model.config.name} has no classes: it was trained on sounds without "
+            "folder labels."
+        )
+
+
+def _heard_latent(model: Model, z: Latent) -> Features:
+    """What the model hears of the sounds that it decodes at latents."""
+    block = jnp.atleast_2d(jnp.asarray(z, jnp.float32))
+    decoded = _decode(model.params, model.stats, block, model.config)
     log_mel, n_frames, peak_db, attack = (np.asarray(field) for field in decoded)
     loudest = log_mel.max(axis=(1, 2), keepdims=True)
     relative = np.where(log_mel > model.config.audio.floor_db, log_mel - loudest, log_mel)
-    vectors = embed_features(model, Features(relative, n_frames, peak_db, attack))
-    return vectors[0] if z.ndim == 1 else vectors
+    return Features(relative, n_frames, peak_db, attack)
 
 
 def _decode_one(model: Model, z: Float[Array, " z"]) -> Wave:
@@ -265,6 +312,11 @@ def _encode(params: Any, stats: Any, heard: Features, config: Config) -> Array:
 @functools.partial(jax.jit, static_argnames="config")
 def _embed(params: Any, stats: Any, heard: Features, config: Config) -> Array:
     return network.embed(params, stats, heard, config)
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _classify(params: Any, stats: Any, heard: Features, config: Config) -> Array:
+    return network.class_logits(params, stats, heard, config)
 
 
 @functools.partial(jax.jit, static_argnames="config")

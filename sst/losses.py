@@ -67,6 +67,13 @@ def contrastive(
     return jnp.where(mask, each.reshape(len(views), -1).mean(axis=0), 0.0)
 
 
+def nearness(
+    direction: Float[Array, "b e"], prototypes: Float[Array, "c e"]
+) -> Float[Array, "b c"]:
+    """Cosines of unit vectors as logits of the classes."""
+    return direction @ prototypes.T / TEMPERATURE
+
+
 def class_surprise(
     direction: Float[Array, "b e"],
     prototypes: Float[Array, "c e"],
@@ -78,7 +85,7 @@ def class_surprise(
     `smoothing` is the share of the target that all classes have in common (Szegedy et al., 2016):
     folders are named by hand, and none should be believed wholly.
     """
-    logits = direction @ prototypes.T / TEMPERATURE
+    logits = nearness(direction, prototypes)
     own = jnp.take_along_axis(logits, jnp.maximum(label, 0)[:, None], axis=-1)[:, 0]
     wanted = (1.0 - smoothing) * own + smoothing * jnp.mean(logits, axis=-1)
     return jnp.where(label >= 0, jax.nn.logsumexp(logits, axis=-1) - wanted, 0.0)

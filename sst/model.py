@@ -193,6 +193,17 @@ def embed(
     return jnp.concatenate([np.sqrt(share) * learned, np.sqrt(1.0 - share) * plain], axis=-1)
 
 
+def class_logits(
+    params: Params, stats: Stats, heard: Features | Batch, config: Config
+) -> Float[Array, "b c"]:
+    """What training makes of the classes of sounds; only with `prototypes` among the parameters.
+
+    The level plays no part in it.
+    """
+    direction = _search_direction(params, stats, heard, config)
+    return losses.nearness(direction, _unit(params["prototypes"]))
+
+
 def _search_direction(
     params: Params, stats: Stats, heard: Features | Batch, config: Config, key: Key | None = None
 ) -> Array:

@@ -31,6 +31,7 @@ class SavedModel(NamedTuple):
     class_names: list[str]
     facts: dict[str, Any]
     digest: str  # 12 hexadecimal digits of the parameter file
+    temperature: float = 1.0  # that the logits of the classes are divided by
 
 
 def save_model(
@@ -41,6 +42,7 @@ def save_model(
     prior: Mapping[str, Any],
     class_names: Sequence[str],
     facts: Mapping[str, Any],
+    temperature: float = 1.0,
 ) -> None:
     """Writes params.npz, config.json and manifest.json, replacing `directory` as a whole.
 
@@ -60,6 +62,7 @@ def save_model(
         "format": FORMAT,
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         "class_names": list(class_names),
+        "temperature": float(temperature),
         "facts": dict(facts),
     }
     files["manifest.json"] = json.dumps(manifest, indent=2).encode() + b"\n"
@@ -125,7 +128,14 @@ def _read_model(target: Path) -> SavedModel:
         class_names=[str(name) for name in manifest["class_names"]],
         facts=dict(manifest["facts"]),
         digest=manifest["sha256"]["params.npz"][:12],
+        temperature=_temperature(manifest.get("temperature", 1.0)),
     )
+
+
+def _temperature(value: Any) -> float:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"a temperature of {value}")
+    return float(value)
 
 
 def _read_arrays(data: bytes) -> dict[str, np.ndarray]:

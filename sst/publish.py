@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 import sst
-from sst import checkpoints, data, plots, prior, train
+from sst import calibration, checkpoints, data, plots, prior, train
 from sst.config import Config
 from sst.data import Dataset, Split
 from sst.runlog import Row, RunLog
@@ -19,6 +19,7 @@ from sst.runlog import Row, RunLog
 ENCODED = 4096  # training clips that the prior is fitted to, at most
 EXAMPLES = 4  # validation clips drawn and written as audio
 SHARE = 0.05  # of the time that publishing may take before the run ends
+Program = Callable[..., Any]
 
 
 class Source(NamedTuple):
@@ -101,26 +102,51 @@ def export(source: Source, params: Any, stats: Any, row: Row) -> None:
         prior.fit(means, dataset.label_rows(dataset.train)[rows], scale, config.model.neighbours),
         dataset.class_names,
         facts,
+        class_temperature(source, params, stats),
     )
+
+
+def class_temperature(source: Source, params: Any, stats: Any) -> float:
+    """What the logits of the classes are divided by, chosen on the validation clips."""
+    split = source.dataset.validation
+    if "prototypes" not in params:
+        return 1.0
+    program = _programs(source.model, source.config).class_logits
+    logits = _in_chunks(source, program, params, stats, split, np.arange(split.size))
+    return calibration.temperature(logits, source.dataset.label_rows(split))
 
 
 def encode(source: Source, params: Any, stats: Any, split: Split, rows: np.ndarray) -> np.ndarray:
     """Posterior means of some clips: float32 [len(rows), z]."""
-    program = _programs(source.model, source.config)[0]
+    program = _programs(source.model, source.config).encode
+    return _in_chunks(source, program, params, stats, split, rows)
+
+
+def _in_chunks(
+    source: Source, program: Program, params: Any, stats: Any, split: Split, rows: np.ndarray
+) -> np.ndarray:
     size = min(256, source.config.optim.batch_size)
-    means = [
+    done = [
         np.asarray(program(params, stats, split.features(rows[chosen])))[mask]
         for chosen, mask in train.chunks(len(rows), size)
     ]
-    return np.concatenate(means)
+    return np.concatenate(done)
+
+
+class _Programs(NamedTuple):
+    """Compiled functions of (params, stats, clips or latents)."""
+
+    encode: Program  # to means
+    decode: Program
+    class_logits: Program
 
 
 @functools.lru_cache(maxsize=1)
-def _programs(model: ModuleType, config: Config) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Compiled (encode to means, decode)."""
-    return (
-        jax.jit(lambda params, stats, batch: model.encode(params, stats, batch, config)[0]),
+def _programs(model: ModuleType, config: Config) -> _Programs:
+    return _Programs(
+        jax.jit(lambda params, stats, clips: model.encode(params, stats, clips, config)[0]),
         jax.jit(lambda params, stats, z: model.decode(params, stats, z, config)),
+        jax.jit(lambda params, stats, clips: model.class_logits(params, stats, clips, config)),
     )
 
 
@@ -135,7 +161,7 @@ def show_examples(source: Source, params: Any, stats: Any) -> None:
     split, directory = source.dataset.validation, source.directory
     rows = np.arange(split.size)[:: max(split.size // EXAMPLES, 1)][:EXAMPLES]
     z = encode(source, params, stats, split, rows)
-    decoded = _programs(source.model, source.config)[1](params, stats, z)
+    decoded = _programs(source.model, source.config).decode(params, stats, z)
     if plots.available():
         frames = [int(split.n_frames[row]) for row in rows]
         plots.reconstructions(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sst import search, similar
-from sst.errors import ModelError, UsageError
+from sst.errors import UsageError
 from sst.files import to_text
 from sst.similar import Hit
 
@@ -25,6 +25,13 @@ class Generated(NamedTuple):
     sample_rate: int  # Hz
     recipe: Any  # sst.recipe.Recipe: how to get it again
     path: Path | None  # where it was written
+
+
+class Prediction(NamedTuple):
+    """What kind of sound it is, as far as the model can tell."""
+
+    probabilities: Float[np.ndarray, " c"]  # in the order of `SoundSampleTool.class_names`
+    class_name: str  # the most probable one
 
 
 class SoundSampleTool:
@@ -131,18 +138,21 @@ class SoundSampleTool:
         """Notices what has changed in the library at the next search."""
         self.__dict__.pop("session", None)
 
-    def predict(self, file: Path_, offset: float = 0.0) -> Any:
+    def predict(self, file: Path_, offset: float = 0.0) -> Prediction:
         """The kind of sound in a file, from `offset` seconds on.
+
+        >>> probabilities, name = tool.predict("a.wav")                    # doctest: +SKIP
 
         Raises:
             ModelError: the model was trained without classes.
+            UsageError: there is no such file, or the offset is negative.
+            NothingToDo: the file cannot be read, is silent, or ends before the offset.
         """
-        from sst import inference
+        from sst import encoding, inference
 
-        classify = getattr(inference, "classify", None)
-        if classify is None or not self.class_names:
-            raise ModelError(f"The model {to_text(self._name)} has no classes.")
-        from sst.encoding import decoded_or_raise
-
-        (sound,) = decoded_or_raise([file], self.model.config.audio)
-        return classify(self.model, sound, offset)
+        inference.check_classes(self.model)
+        config = self.model.config.audio
+        sounds = encoding.decoded_or_raise([file], config, offset)
+        heard = encoding.features_of(sounds, config)
+        (probabilities,) = inference.classify_features(self.model, heard)
+        return Prediction(probabilities, self.model.class_names[int(probabilities.argmax())])

@@ -424,3 +424,27 @@ def test_sixteen_bits_and_back_is_within_half_a_step(values):
 def test_sixteen_bits_clip():
     loud = np.array([2.0, -2.0, 1.0])
     np.testing.assert_array_equal(audio.to_int16(loud), [32767, -32767, 32767])
+
+
+@pytest.mark.parametrize("form", ["wav", "flac", "ogg", "mp3"])
+def test_an_offset_is_as_if_what_is_before_it_were_not_there(tmp_path, form, rng):
+    tone, hiss = synth.tone(440, 44_100, 0.5), 0.1 * rng.standard_normal(22_050).astype(np.float32)
+    sf.write(tmp_path / f"both.{form}", np.concatenate([tone, hiss]), 44_100)
+    whole = audio.read_wave(tmp_path / f"both.{form}").wave
+    late = audio.read_wave(tmp_path / f"both.{form}", 0.5).wave
+    assert abs(len(whole) - len(late) - 22_050) <= 1
+    np.testing.assert_allclose(late[2000:20_000], whole[24_050:42_050], atol=1e-3)
+
+
+def test_an_offset_after_the_end_or_into_silence_is_said(tmp_path):
+    wave = np.concatenate([synth.tone(440, 16_000, 0.5), np.zeros(8_000, np.float32)])
+    sf.write(tmp_path / "x.wav", wave, 16_000)
+    for offset, reason, detail in (
+        (1.0, "past_end", "it lasts 1 s, no 1 s"),
+        (40.0, "past_end", "no 40 s"),
+        (0.6, "silent", "from there on"),
+        (0.9999, "too_short", "what is left"),
+    ):
+        with pytest.raises(audio.BadAudio, match=detail) as caught:
+            audio.read_wave(tmp_path / "x.wav", offset)
+        assert caught.value.reason == reason

@@ -66,14 +66,14 @@ WORKER_WITH_TRAPS = """
 import os, resource, signal, sys
 from sst import audio
 whole = audio.read_wave
-def read(path):
+def read(path, offset_s):
     name = os.path.basename(path)
     if name == "segv.wav": os.kill(os.getpid(), signal.SIGSEGV)
     if name == "exit.wav": os._exit(3)
     if name == "memory.wav": bytearray(8 << 30)
     if name == "odd.wav": raise ZeroDivisionError("surprise")
     if name == "noise.wav": os.write(2, b"E" * 300_000); os.write(1, b"O" * 300_000)
-    return whole(path)
+    return whole(path, offset_s)
 audio.read_wave = read
 """
 
@@ -190,10 +190,17 @@ def test_workers_import_nothing_heavy(library, monkeypatch, tmp_path):
     monkeypatch.setattr(decoding, "_WORKER", decoding._WORKER + end)
     results = decoding.decode_many(library, A, workers=1)
     assert len(list(results)) == len(library)
-    worker = decoding._Worker(A, 10.0)
+    worker = decoding._Worker(decoding._Task(A, 10.0, 0.0))
     worker.input.close()  # the worker ends by itself, and reports
     worker.process.wait(30)
     worker.kill()
     loaded = set(report.read_text().split())
     assert "soundfile" in loaded
     assert not loaded & {"jax", "jaxlib", "tensorflow", "librosa", "numba", "scann"}
+
+
+def test_every_file_is_heard_from_the_offset_on(library):
+    late = list(decoding.decode_many(library[:3], A, workers=1, offset_s=0.05))
+    for path, result in zip(library, late, strict=False):
+        wave, rate, _ = audio.read_wave(path, 0.05)
+        np.testing.assert_array_equal(result.clip.wave, audio.canonical(wave, rate, A).wave)

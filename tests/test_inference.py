@@ -5,7 +5,8 @@ import small_model
 import synth
 
 from sst import inference
-from sst.errors import UsageError
+from sst import model as network
+from sst.errors import ModelError, UsageError
 
 RATE = small_model.CONFIG.audio.sample_rate
 
@@ -167,3 +168,47 @@ def test_draws_of_a_class_are_of_that_class(model):
     assert lengths["hat"] < 0.7 * lengths["snare"] < 0.7 * lengths["kick"]
     with pytest.raises(UsageError, match="'cowbell': it knows kick, snare, hat"):
         inference.sample_prior(model, jax.random.key(1), 1, class_name="cowbell")
+
+
+def test_kinds_are_told_apart_whatever_the_level_and_the_shape(rng):
+    model = small_model.taught()
+    waves = [make(RATE, rng) for make in (synth.kick, synth.snare, synth.hat)]
+    shares = np.stack([inference.classify(model, wave, RATE) for wave in waves])
+    assert [model.class_names[row] for row in shares.argmax(axis=1)] == ["kick", "snare", "hat"]
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-5)
+    quiet = np.float32(0.01) * waves[1]
+    np.testing.assert_allclose(inference.classify(model, quiet, RATE), shares[1], atol=1e-3)
+    both = inference.classify(model, np.stack([waves[0][:4000], waves[1][:4000]]), RATE)
+    assert both.shape == (2, 3)
+
+
+def test_probabilities_are_the_softmax_of_what_training_minimises():
+    model = small_model.taught()
+    heard, labels = small_model.clips(9, seed=1), np.arange(9) % 3
+    shares = inference.classify_features(model, heard)
+    direction = network._search_direction(model.params, model.stats, heard, model.config)
+    surprise = network._class_term(model.params, direction, labels)
+    smooth = network.SMOOTHING
+    logs = np.log(shares)
+    wanted = (1 - smooth) * logs[np.arange(9), labels] + smooth * logs.mean(axis=1)
+    np.testing.assert_allclose(-wanted, surprise, rtol=1e-3)
+    unsure = inference.classify_features(model._replace(temperature=3.0), heard)
+    np.testing.assert_array_equal(unsure.argmax(axis=1), shares.argmax(axis=1))
+    assert (unsure.max(axis=1) < shares.max(axis=1)).all()
+
+
+def test_a_latent_is_classified_as_the_sound_that_it_decodes_to():
+    model = small_model.taught()
+    z = inference.encode_features(model, small_model.clips(3))
+    shares = inference.classify_latent(model, z)
+    waves = [np.asarray(inference.decode(model, row)) for row in z]
+    heard = np.stack([inference.classify(model, wave, RATE) for wave in waves])
+    np.testing.assert_array_equal(shares.argmax(axis=1), heard.argmax(axis=1))
+    np.testing.assert_allclose(inference.classify_latent(model, z[1]), shares[1], atol=1e-5)
+
+
+def test_a_model_without_classes_does_not_guess(model, rng):
+    with pytest.raises(ModelError, match="small has no classes"):
+        inference.classify(model, synth.kick(RATE, rng), RATE)
+    with pytest.raises(ModelError, match="no classes"):
+        inference.classify_latent(model, np.zeros(8))

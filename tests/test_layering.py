@@ -12,6 +12,7 @@ LAYERS = [
     {"errors"},
     {"config", "scannindex", "types"},
     {
+        "calibration",
         "compilation",
         "containers",
         "distributions",

@@ -37,6 +37,21 @@ def test_what_is_saved_comes_back(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
 
 
+def test_the_temperature_comes_back_and_older_models_have_none(tmp_path):
+    save(tmp_path / "model")
+    assert modelfile.load_model(tmp_path / "model").temperature == 1.0
+    manifest = tmp_path / "model" / "manifest.json"
+    written = json.loads(manifest.read_text())
+    for value, expected in ((1.25, 1.25), (None, 1.0)):
+        changed = {k: v for k, v in written.items() if k != "temperature"}
+        manifest.write_text(json.dumps(changed | ({"temperature": value} if value else {})))
+        assert modelfile.load_model(tmp_path / "model").temperature == expected
+    for value in (0, -1, "warm", float("nan")):
+        manifest.write_text(json.dumps(written | {"temperature": value}))
+        with pytest.raises(ModelError, match="damaged"):
+            modelfile.load_model(tmp_path / "model")
+
+
 def test_half_precision_saves_half_the_bytes_and_is_read_as_single(tmp_path):
     noise = np.random.default_rng(0).standard_normal((100, 1000))
     for name, kind in (("half", np.float16), ("single", np.float32)):

@@ -105,10 +105,25 @@ def test_tools_do_not_disturb_each_other(model, other, library):
     np.testing.assert_array_equal(first.generate(seed=1).wave, sound)
 
 
+def test_a_file_is_predicted_from_any_second_on(tmp_path, rng):
+    knowing = tiny_model.export(tmp_path / "knowing", class_names=["kick", "snare", "hat"])
+    tool = sst.SoundSampleTool(knowing)
+    kick, hat = synth.kick(16_000, rng, 0.3), synth.hat(16_000, rng)
+    sf.write(tmp_path / "both.wav", np.concatenate([kick, hat]), 16_000)
+    probabilities, name = tool.predict(tmp_path / "both.wav")
+    assert name == "kick" == tool.class_names[probabilities.argmax()]
+    assert float(probabilities.sum()) == pytest.approx(1.0, rel=1e-5)
+    assert tool.predict(tmp_path / "both.wav", offset=0.3).class_name == "hat"
+    with pytest.raises(NothingToDo, match="no 5 s"):
+        tool.predict(tmp_path / "both.wav", 5.0)
+    with pytest.raises(UsageError, match="offset of -1"):
+        tool.predict(tmp_path / "both.wav", -1.0)
+
+
 def test_what_is_missing_is_said(model, tmp_path):
     tool = sst.SoundSampleTool(model)
     assert tool.class_names == []
-    with pytest.raises(ModelError, match="no classes"):
+    with pytest.raises(ModelError, match="no classes"):  # the mistake that no other file mends
         tool.predict(tmp_path / "x.wav")
     with pytest.raises(UsageError, match="library_dir"):
         tool.find_similar(tmp_path / "x.wav")

@@ -9,6 +9,7 @@ import synth
 
 from sst import audio, features, model, modelfile, prior
 from sst.config import AudioConfig, Config, ModelConfig
+from sst.types import Features
 
 CONFIG = Config(
     name="tiny",
@@ -31,6 +32,17 @@ def export(
     params = model.init(jax.random.key(seed), config, stats)
     means, _ = model.encode(params, stats, heard, config)
     labels = np.repeat(np.arange(3), 8) if class_names else None
+    if labels is not None:
+        params["prototypes"] = prototypes(params, stats, heard, labels, config)
     fitted = prior.fit(np.asarray(means), labels, neighbours=8)
     modelfile.save_model(folder, config, params, stats, fitted, class_names, {})
     return folder
+
+
+def prototypes(
+    params: model.Params, stats: model.Stats, heard: Features, labels: np.ndarray, config: Config
+) -> np.ndarray:
+    """Where the listener, as it begins, hears the sounds of each class, away from their mean."""
+    directions = np.asarray(model._search_direction(params, stats, heard, config))
+    of_classes = [directions[labels == label].mean(axis=0) for label in np.unique(labels)]
+    return np.stack(of_classes) - directions.mean(axis=0)
