@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines.narration import Progress, plural, put, say, shown
 from pipelines.skips import lost, strict
-from sst.errors import NothingToDo
+from sst.errors import NothingToDo, UsageError
 
 
 def library(arguments: argparse.Namespace) -> None:
@@ -26,9 +26,8 @@ def scan(arguments: argparse.Namespace) -> None:
 def status(arguments: argparse.Namespace) -> None:
     """Says what the index holds, and what has changed since; changes nothing."""
     from sst import library as libraries
-    from sst import similar as sounds
 
-    encoder = sounds.encoder(arguments.model)
+    encoder = library_encoder(arguments)
     folder = libraries.place(arguments.library_dir, encoder)
     if not (folder / "index.sqlite").is_file():
         raise NothingToDo(
@@ -44,11 +43,24 @@ def status(arguments: argparse.Namespace) -> None:
     _put_facts(arguments, _status(arguments, folder) | {"since the last scan": pending})
 
 
+def library_encoder(arguments: argparse.Namespace) -> Any:
+    """The model as the library's listener, with the way files are cut."""
+    from sst import similar as sounds
+    from sst.config import SegmentConfig
+
+    chosen = {"sensitivity": arguments.sensitivity, "min_gap_s": arguments.min_gap}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    if given and not arguments.library_segmentation:
+        raise UsageError("--sensitivity and --min-gap go with --library-segmentation.")
+    cut = SegmentConfig(**given) if arguments.library_segmentation else None
+    return sounds.encoder(arguments.model, cut)
+
+
 def opened_session(arguments: argparse.Namespace) -> Any:
     """The library, brought up to date with a word on what had changed."""
     from sst import similar as sounds
 
-    encoder = sounds.encoder(arguments.model)
+    encoder = library_encoder(arguments)
     progress = Progress("Listening")
     try:
         session = sounds.open_session(

@@ -27,12 +27,12 @@ def embed(arguments: argparse.Namespace) -> None:
     skipped: dict[str, int] = {}
     done = 0
     for batch in encoding.heard(encoder, paths, workers=arguments.workers):
-        for sound, vector in batch:
-            if isinstance(sound, decoding.Skipped):
-                skipped[sound.reason] = skipped.get(sound.reason, 0) + 1
-                first = sound
-            elif vector is not None:
-                found.append((str(sound.path), sound.clip.onset_s, vector))
+        for file in batch:
+            if isinstance(file, decoding.Skipped):
+                skipped[file.reason] = skipped.get(file.reason, 0) + 1
+                first = file
+            else:
+                found += [(str(s.path), s.clip.onset_s, v) for s, v in file if v is not None]
         done += len(batch)
         progress(done, len(paths), sum(skipped.values()))
     progress.close()

@@ -1,6 +1,7 @@
 """The options of the commands that use a model. Nothing heavy is imported: --help is instant."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -102,7 +103,19 @@ def _similar(commands: Any) -> None:
     add = parser.add_argument
     add("targets", nargs="*", metavar="TARGET", help="audio files, in the library or not")
     _add_library(parser)
+    _add_cutting(parser)
+    add("--segment", type=_segment, metavar="N", help="a hit of the target, from 1, or: all")
     add("--num-similar", "-k", type=int, default=10, metavar="N", help="how many (default: 10)")
+    add(
+        "--aspect", nargs="+", type=_weighted_aspect, default=[], metavar="NAME=W",
+        help="weigh timbre (default: 1), envelope, pitch, duration (0.05) or loudness; 0: any",
+    )  # fmt: skip
+    add("--like", nargs="+", type=_weighted_file, default=[], metavar="FILE[:W]", help="near these")
+    add("--unlike", nargs="+", type=_weighted_file, default=[], metavar="FILE[:W]", help="and away")
+    add("--between", nargs=2, metavar=("A", "B"), help="a way of sounds from one to another")
+    add("--steps", type=int, metavar="N", help="sounds on that way (default: 8)")
+    add("--per-folder", type=int, metavar="N", help="at most so many of one folder")
+    add("--keep-duplicates", action="store_true", help="show every copy of a sound")
     add("--format", choices=FORMATS, help="default: table on a terminal, paths in a pipe")
     add("--copy-to", metavar="DIR", help="copy the sounds found into this folder")
     add("--overwrite", action="store_true", help="replace copies that exist")
@@ -125,6 +138,32 @@ def _classify(commands: Any) -> None:
     _add_strict(parser)
 
 
+def _segment(text: str) -> int | str:
+    if text == "all":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} should be a number or: all") from None
+
+
+def _weighted_aspect(text: str) -> tuple[str, float]:
+    name, equals, weight = text.partition("=")
+    try:
+        return name, float(weight)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} should be like pitch=0") from None
+
+
+def _weighted_file(text: str) -> tuple[str, float]:
+    """`a.wav:0.5`; a file whose own name ends so is meant where there is one."""
+    file, _, weight = text.rpartition(":")
+    try:
+        return (text, 1.0) if os.path.exists(text) else (file, float(weight))
+    except ValueError:
+        return text, 1.0
+
+
 def _embed(commands: Any) -> None:
     parser = _command(commands, "embed", "write the vectors that search compares")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="audio files and folders")
@@ -141,11 +180,19 @@ def _library(commands: Any) -> None:
     status = _command(actions, "status", "what the index holds, and what has changed since")
     for action in (scan, status):
         _add_library(action)
+        _add_cutting(action)
         action.add_argument(
             "--format", choices=("table", "json"), default="table", help="default: table"
         )
         _add_engine(action)
     status.add_argument("--skipped", action="store_true", help="list skipped files with reasons")
+
+
+def _add_cutting(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--library-segmentation", action="store_true", help="each hit in a file is a sound")
+    add("--sensitivity", type=float, metavar="S", help="0 to 1: how faint a hit counts (0.5)")
+    add("--min-gap", type=float, metavar="S", help="seconds between two hits (0.05)")
 
 
 def _add_engine(parser: Parser) -> None:

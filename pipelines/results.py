@@ -86,6 +86,8 @@ def _facts(rank: int, hit: Hit) -> dict[str, Any]:
         "rank": rank,
         "similarity": round(hit.similarity, 2),
         "distance": round(hit.distance, 6),
+        "band": hit.band,
+        "copies": hit.copies,
         "start_s": round(hit.onset_s, 4),
         "end_s": round(hit.end_s, 4),
         "path": hit.path,
@@ -106,7 +108,7 @@ def _json(answers: Sequence[Answer]) -> str:
 
 def _csv(answers: Sequence[Answer]) -> str:
     out = io.StringIO()
-    fields = ["rank", "similarity", "distance", "start_s", "end_s", "path"]
+    fields = ["rank", "similarity", "distance", "band", "copies", "start_s", "end_s", "path"]
     several = len(answers) > 1
     writer = csv.DictWriter(out, (["target"] if several else []) + fields, lineterminator="\n")
     writer.writeheader()
@@ -135,13 +137,17 @@ def _table(answers: Sequence[Answer], roots: Sequence[str]) -> str:
     for answer in answers:
         if len(answers) > 1:
             lines.append(("\n" if lines else "") + shown(answer.target))
-        lines.append(" #   similar   distance    start  sound")
+        lines.append(" #   similar   distance  how near    start  sound")
         for rank, hit in enumerate(answer.hits, 1):
             lines.append(
-                f"{rank:2d}  {hit.similarity:6.1f} %  {hit.distance:9.4f}  {hit.onset_s:6.2f}s"
-                f"  {shown(_short(hit.path, roots))}"
+                f"{rank:2d}  {hit.similarity:6.1f} %  {hit.distance:9.4f}  {hit.band:10}"
+                f" {hit.onset_s:6.2f}s  {shown(_short(hit.path, roots))}{_more(hit.copies)}"
             )
     return "\n".join(lines) + "\n"
+
+
+def _more(copies: int) -> str:
+    return f"  (+{copies} {'copy' if copies == 1 else 'copies'})" if copies else ""
 
 
 def _short(path: str, roots: Sequence[str]) -> str:

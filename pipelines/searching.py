@@ -1,30 +1,33 @@
-"""`similar`: the sounds of a library that are nearest to a file."""
+"""`similar`: the sounds of a library that are nearest to a file, to several, or between two."""
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from pipelines.libraries import opened_session
 from pipelines.narration import plural, put, say
 from pipelines.skips import strict
 from sst.errors import UsageError
+from sst.files import to_text
+
+STEPS = 8  # between two sounds
 
 
 def similar(arguments: argparse.Namespace) -> None:
     """Prints, and copies, the sounds nearest to each target."""
-    if not arguments.targets:
-        raise UsageError("Give the target before --library-dir: similar kick.wav --library-dir DIR")
+    _check(arguments)
     from pipelines import results
     from sst import similar as sounds
 
+    choice = _choice(arguments)
+    sounds.check(choice)
     session = opened_session(arguments)
-    answers = []
-    for target in arguments.targets:
-        hits = sounds.find(session, target, arguments.num_similar, arguments.include_self)
-        answers.append(results.Answer(target, hits))
-    fewest = min(len(answer.hits) for answer in answers)
-    if fewest < arguments.num_similar:
-        say(f"The library has only {plural(fewest, 'other sound')}.")
+    answers = _between(session, arguments, choice) or [
+        results.Answer(name, sounds.nearest(session, query, choice))
+        for name, query in _queries(session, arguments, choice)
+    ]
+    _remark(answers, arguments)
     format_ = arguments.format or ("table" if sys.stdout.isatty() else "paths")
     if arguments.copy_to:
         folder = Path(arguments.copy_to).expanduser()
@@ -34,3 +37,78 @@ def similar(arguments: argparse.Namespace) -> None:
     if format_ == "table" and not arguments.copy_to:
         say("Saved nothing. Use --copy-to DIR, --format m3u|csv|json.")
     strict(arguments, session.report.skipped)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuses options that do not go together, before anything is listened to."""
+    blended = arguments.like or arguments.unlike
+    if not (arguments.targets or arguments.like or arguments.between):
+        raise UsageError("Give the target before --library-dir: similar kick.wav --library-dir DIR")
+    if arguments.between and (arguments.targets or blended or arguments.segment):
+        raise UsageError("--between A B takes no target, --like, --unlike or --segment.")
+    if arguments.steps is not None and not arguments.between:
+        raise UsageError("--steps goes with --between.")
+    if blended and (len(arguments.targets) > 1 or arguments.segment):
+        raise UsageError("--like and --unlike go with one target at most, and no --segment.")
+    if arguments.segment and not arguments.library_segmentation:
+        raise UsageError("--segment goes with --library-segmentation.")
+
+
+def _choice(arguments: argparse.Namespace) -> Any:
+    from sst import similar as sounds
+
+    return sounds.Choice(
+        arguments.num_similar,
+        arguments.include_self,
+        arguments.keep_duplicates,
+        arguments.per_folder,
+        dict(arguments.aspect),
+    )
+
+
+def _queries(session: Any, arguments: argparse.Namespace, choice: Any) -> list[tuple[str, Any]]:
+    """A name and a query for each answer that is wanted."""
+    from sst import queries
+    from sst import similar as sounds
+
+    encoder, folder = session.encoder, session.report.folder
+    if arguments.like or arguments.unlike:
+        likes = [(target, 1.0) for target in arguments.targets] + arguments.like
+        signed = likes + [(file, -weight) for file, weight in arguments.unlike]
+        parts = [(queries.of_file(encoder, folder, file), weight) for file, weight in signed]
+        name = " ".join(f"{weight:+g}*{to_text(Path(file).name)}" for file, weight in signed)
+        return [(name, queries.blend(parts))]
+    found = []
+    for target in arguments.targets:
+        hits: list[int | None] = [arguments.segment]
+        if arguments.segment == "all":
+            hits = list(range(1, queries.segments(encoder, folder, target) + 1))
+        for hit in hits:
+            name = target if hit is None else f"{target} #{hit}"
+            found.append((name, sounds.query(session, target, choice, hit)))
+    return found
+
+
+def _between(session: Any, arguments: argparse.Namespace, choice: Any) -> list[Any]:
+    """One answer, whose hits lead from one sound to the other."""
+    if not arguments.between:
+        return []
+    from pipelines import results
+    from sst import similar as sounds
+
+    a, b = arguments.between
+    steps = STEPS if arguments.steps is None else arguments.steps
+    return [results.Answer(f"{a} to {b}", sounds.way(session, a, b, steps, choice))]
+
+
+def _remark(answers: list[Any], arguments: argparse.Namespace) -> None:
+    """Says what the hits alone do not: that there are few, or that none is near."""
+    from sst import similar as sounds
+
+    for answer in answers:
+        if answer.hits and sounds.nothing_close(answer.hits):
+            of = f" to {to_text(answer.target)}" if len(answers) > 1 else ""
+            say(f"Nothing close{of} in this library; these are the nearest.")
+    fewest = min(len(answer.hits) for answer in answers)
+    if fewest < arguments.num_similar and not (arguments.between or arguments.per_folder):
+        say(f"The library has only {plural(fewest, 'other sound')}.")

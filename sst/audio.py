@@ -122,7 +122,7 @@ def canonical(wave: Any, sample_rate: int, audio: AudioConfig) -> Clip:
 
 
 def resample(
-    wave: Float[np.ndarray, "n *channels"], from_rate: int, to_rate: int
+    wave: Float[np.ndarray, "n *channels"], from_rate: float, to_rate: float
 ) -> Float[np.ndarray, "m *channels"]:
     """The wave at another rate, float32, at least one sample where there was one."""
     wave = np.ascontiguousarray(wave, np.float32)

@@ -34,9 +34,7 @@ class AudioConfig:
             "n_mels": 8 <= self.n_mels <= self.n_fft // 2,
             "floor_db": -120.0 <= self.floor_db < 0.0,
         }
-        for field, good in rules.items():
-            if not good:
-                raise UsageError(f"audio.{field}={getattr(self, field)!r} is out of range")
+        _refuse_out_of_range("audio", self, rules)
 
     @classmethod
     def at_rate(cls, sample_rate: int, clip_seconds: float = 2.0) -> "AudioConfig":
@@ -72,6 +70,26 @@ class AudioConfig:
     def frames_of(self, n_samples: int) -> int:
         """Frames of a clip of `n_samples`."""
         return 1 + n_samples // self.hop
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SegmentConfig:
+    """How the hits of a long recording become sounds of their own."""
+
+    sensitivity: float = 0.5  # 0 hears the clearest onsets only, 1 nearly every rise
+    min_gap_s: float = 0.05  # s between the starts of two hits, at least
+    max_segments: int = 512  # of one file; later hits are left out
+    max_minutes: float = 30.0  # of one file that are listened to
+
+    def __post_init__(self) -> None:
+        """Refuses what no recording could be cut by."""
+        rules = {
+            "sensitivity": 0.0 <= self.sensitivity <= 1.0,
+            "min_gap_s": 0.02 <= self.min_gap_s <= 10.0,
+            "max_segments": 1 <= self.max_segments <= 10_000,
+            "max_minutes": 0.1 <= self.max_minutes <= 240.0,
+        }
+        _refuse_out_of_range("segments", self, rules)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,6 +149,12 @@ class Config:
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
     optim: OptimConfig = dataclasses.field(default_factory=OptimConfig)
+
+
+def _refuse_out_of_range(where: str, config: Any, rules: dict[str, bool]) -> None:
+    for field, good in rules.items():
+        if not good:
+            raise UsageError(f"{where}.{field}={getattr(config, field)!r} is out of range")
 
 
 def to_dict(config: Any) -> dict[str, Any]:

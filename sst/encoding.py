@@ -2,22 +2,21 @@
 
 import concurrent.futures
 import contextlib
-import itertools
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from sst import decoding, features
-from sst.config import AudioConfig
+from sst import aspects, decoding, features
+from sst.config import AudioConfig, SegmentConfig
 from sst.errors import NothingToDo, UsageError
 from sst.files import to_text
 from sst.types import Features
 
-BATCH = 128  # files
+BATCH = 128  # sounds that wait for the model; a file of many hits may bring more
 Embed = Callable[[Features], np.ndarray]
 
 
@@ -26,10 +25,11 @@ class Encoder(NamedTuple):
 
     digest: str
     audio: AudioConfig
-    embed: Embed  # -> float32 [b, e]
+    embed: Embed  # -> float32 [b, t], the timbre
+    cut: SegmentConfig | None = None  # how files are cut into hits; None: a file is one sound
 
 
-Heard = tuple[decoding.Decoded | decoding.Skipped, np.ndarray | None]
+Heard = list[tuple[decoding.Decoded, np.ndarray | None]] | decoding.Skipped  # of one file
 
 
 def heard(
@@ -38,25 +38,46 @@ def heard(
     has: Callable[[str], bool] = lambda digest: False,
     workers: int | None = None,
 ) -> Generator[list[Heard], None, None]:
-    """Decodes files on all cores while the model encodes: batches of (decoded, vector) in order.
+    """Decodes files on all cores while the model encodes: batches of files, in order.
 
-    No vector for what is skipped, and for sounds whose digest `has` says is known. A sound that
-    occurs twice is encoded once.
+    A file is its sounds, each with its vector, or why it is skipped. No vector for sounds whose
+    digest `has` says is known. A sound that occurs twice is encoded once.
     """
     done: dict[str, np.ndarray] = {}
-    stream = decoding.decode_many([Path(p) for p in paths], encoder.audio, workers=workers)
+    stream = _sounds(encoder, [Path(p) for p in paths], workers)
     # The decoding is what goes to another thread: XLA's programs for the CPU have been seen to
     # crash in a thread that did not compile them.
-    closing = contextlib.closing(stream)  # type: ignore[type-var]  # a generator
-    with closing, concurrent.futures.ThreadPoolExecutor(1) as thread:
+    with contextlib.closing(stream), concurrent.futures.ThreadPoolExecutor(1) as thread:
         coming = thread.submit(_batch, stream)
         while batch := coming.result():
             coming = thread.submit(_batch, stream)
             yield _embed(encoder, batch, has, done)
 
 
-def _batch(stream: Iterator[decoding.Decoded | decoding.Skipped]) -> list[Any]:
-    return list(itertools.islice(stream, BATCH))
+File = list[decoding.Decoded] | decoding.Skipped
+
+
+def _sounds(
+    encoder: Encoder, paths: list[Path], workers: int | None
+) -> Generator[File, None, None]:
+    """The sounds of every file: its hits, or the file as one sound."""
+    if encoder.cut is not None:
+        raise UsageError("Library segmentation is not available in this version.")
+    stream = decoding.decode_many(paths, encoder.audio, workers=workers)
+    with contextlib.closing(stream):  # type: ignore[type-var]
+        for sound in map(_audible, stream):
+            yield sound if isinstance(sound, decoding.Skipped) else [sound]
+
+
+def _batch(stream: Iterator[File]) -> list[File]:
+    batch: list[File] = []
+    size = 0
+    for file in stream:
+        batch.append(file)
+        size += len(file) if isinstance(file, list) else 1
+        if size >= BATCH:
+            break
+    return batch
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
@@ -108,35 +129,50 @@ def decoded_or_raise(
     return sounds
 
 
+def hits_or_raise(encoder: Encoder, path: str | os.PathLike[str]) -> list[decoding.Decoded]:
+    """The hits of a file that a person named, cut as `encoder.cut` says.
+
+    Raises:
+        UsageError: there is no such file.
+        NothingToDo: it cannot be read, or is silent.
+    """
+    (file,) = _sounds(encoder, [existing(path)], workers=1)
+    if isinstance(file, decoding.Skipped):
+        raise NothingToDo(f"Cannot use {to_text(path)}: {file.detail}.")
+    return file
+
+
 def features_of(sounds: Sequence[decoding.Decoded], audio: AudioConfig) -> Features:
     """What a model hears of decoded sounds."""
     return features.of_clips([s.clip for s in sounds], audio, [s.log_mel for s in sounds])
 
 
 def embed_sounds(encoder: Encoder, sounds: Sequence[decoding.Decoded]) -> Float[np.ndarray, "b e"]:
-    """The vectors of decoded sounds, one call of the model."""
-    return np.asarray(encoder.embed(features_of(sounds, encoder.audio)), np.float32)
+    """The search vectors of decoded sounds, timbre and aspects, by one call of the model."""
+    timbre = np.asarray(encoder.embed(features_of(sounds, encoder.audio)), np.float32)
+    measured = [aspects.describe(sound.clip, sound.log_mel, encoder.audio) for sound in sounds]
+    return np.concatenate([timbre, np.stack(measured)], axis=1)
 
 
 def _embed(
-    encoder: Encoder, batch: list[Any], has: Callable[[str], bool], done: dict[str, np.ndarray]
+    encoder: Encoder, batch: list[File], has: Callable[[str], bool], done: dict[str, np.ndarray]
 ) -> list[Heard]:
-    """Vectors for those of a batch that need one. Silence and what is not finite gets none."""
-    batch = [_audible(sound) for sound in batch]
-    sounds = {sound.digest: sound for sound in batch if isinstance(sound, decoding.Decoded)}
+    """Vectors for those of a batch that need one. What is not finite gets none."""
+    sounds = {s.digest: s for file in batch if isinstance(file, list) for s in file}
     wanted = [s for digest, s in sounds.items() if digest not in done and not has(digest)]
     if wanted:
         done.update(zip((s.digest for s in wanted), embed_sounds(encoder, wanted), strict=True))
-    return [_heard(sound, done) for sound in batch]
+    return [_heard(file, done) for file in batch]
 
 
-def _heard(sound: decoding.Decoded | decoding.Skipped, done: dict[str, np.ndarray]) -> Heard:
-    vector = done.get(sound.digest) if isinstance(sound, decoding.Decoded) else None
-    if vector is None or np.isfinite(vector).all():
-        return sound, vector
-    return decoding.Skipped(
-        sound.path, "non_finite", "the model's answer to it is not finite"
-    ), None
+def _heard(file: File, done: dict[str, np.ndarray]) -> Heard:
+    if isinstance(file, decoding.Skipped):
+        return file
+    pairs = [(sound, done.get(sound.digest)) for sound in file]
+    finite = [(s, v) for s, v in pairs if v is None or np.isfinite(v).all()]
+    if finite:
+        return finite
+    return decoding.Skipped(file[0].path, "non_finite", "the model's answer to it is not finite")
 
 
 def _audible(sound: decoding.Decoded | decoding.Skipped) -> decoding.Decoded | decoding.Skipped:

@@ -10,11 +10,15 @@ from pathlib import Path
 from sst.errors import ResourceError
 from sst.search import DamagedIndex
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE files (
-  path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, inode INTEGER,
-  digest TEXT, onset_s REAL, duration_s REAL, reason TEXT, detail TEXT
+  path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, inode INTEGER, reason TEXT, detail TEXT
+) WITHOUT ROWID;
+CREATE TABLE sounds (
+  path BLOB, number INTEGER, onset_s REAL, end_s REAL, digest TEXT,
+  PRIMARY KEY (path, number),
+  FOREIGN KEY (path) REFERENCES files (path) ON UPDATE CASCADE ON DELETE CASCADE
 ) WITHOUT ROWID;
 CREATE TABLE vectors (digest TEXT PRIMARY KEY, crc INTEGER, vector BLOB) WITHOUT ROWID;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
@@ -30,6 +34,7 @@ def opened(folder: Path) -> Iterator[sqlite3.Connection]:
     except (OSError, sqlite3.OperationalError) as error:
         raise ResourceError(_unwritable(folder, error)) from error
     try:
+        db.execute("PRAGMA foreign_keys = ON")
         _prepare(db)
         yield db
     except sqlite3.Error as error:

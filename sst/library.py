@@ -7,7 +7,6 @@ own, so vectors of different models never meet. Nothing here imports JAX: the ca
 
 import contextlib
 import hashlib
-import itertools
 import os
 import sqlite3
 import time
@@ -15,16 +14,17 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from sst import config as configs
-from sst import decoding, files
+from sst import decoding, files, nearness
 from sst.compilation import cache_root
 from sst.encoding import Encoder, Heard, heard
 from sst.indexfile import alone, move_aside, opened, transaction
+from sst.nearness import Spread
 from sst.search import DamagedIndex, IndexWarning
 
 T = TypeVar("T")
@@ -33,15 +33,15 @@ Progress = Callable[[int, int, int], None]  # files done, files to do, of them s
 
 # Skipped files that are tried again although they have not changed: what kept them may have passed.
 _RETRIED = "reason IN ('vanished', 'memory') OR detail LIKE '%permission%' OR detail LIKE '%i/o%'"
-_PAIRS = 20_000  # random pairs of sounds whose distances stand for all
 
 
 class ScanReport(NamedTuple):
-    """What a scan found and did. found = encoded + reused + all skipped."""
+    """What a scan found and did."""
 
     folder: Path  # where the index is
-    found: int
-    new: int
+    found: int  # files, the skipped ones too
+    sounds: int  # in them: encoded + reused
+    new: int  # files
     changed: int
     removed: int  # files that were in the index and are gone
     moved: int  # of them, those found again under another name
@@ -53,22 +53,23 @@ class ScanReport(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The sounds of a library, sorted by path."""
+    """The sounds of a library, sorted by path and number."""
 
     paths: list[str]  # absolute; bytes that are no UTF-8 as surrogate escapes
     digests: list[str]
+    numbers: Int[np.ndarray, " n"]  # of the sound in its file, from 1
     onsets: Float[np.ndarray, " n"]  # seconds
     ends: Float[np.ndarray, " n"]  # seconds
     vectors: Float[np.ndarray, "n e"]
-    distances: Float[np.ndarray, " s"]  # quantiles of the distance between two of its sounds
+    spread: Spread
 
 
 class Known(NamedTuple):
-    """A file that the index holds unchanged."""
+    """A sound of a file that the index holds unchanged."""
 
     digest: str
     onset_s: float
-    duration_s: float
+    end_s: float
     vector: Float[np.ndarray, " e"]
 
 
@@ -77,6 +78,8 @@ def place(dirs: Sequence[Path_], encoder: Encoder) -> Path:
     real = sorted({os.path.realpath(os.path.expanduser(d)) for d in dirs})
     library = hashlib.blake2b(b"\0".join(map(os.fsencode, real)), digest_size=8).hexdigest()
     model = f"{encoder.digest}-{configs.digest(encoder.audio)}"
+    if encoder.cut is not None:
+        model += f"-{configs.digest(encoder.cut)}"
     return cache_root() / "libraries" / library / model
 
 
@@ -150,63 +153,47 @@ def rows(folder: Path) -> Rows:
     """All sounds of the index in `folder`, as `scan` left it."""
     with opened(folder) as db:
         found = db.execute(
-            "SELECT path, digest, onset_s, duration_s, crc, vector FROM files JOIN vectors"
-            " USING (digest) ORDER BY path"
+            "SELECT path, digest, number, onset_s, end_s, crc, vector FROM sounds"
+            " JOIN vectors USING (digest) ORDER BY path, number"
         ).fetchall()
-        vectors = [_vector(digest, crc, blob) for _, digest, _, _, crc, blob in found]
-        onsets = np.array([row[2] for row in found], np.float32)
-        durations = np.array([row[3] for row in found], np.float32)
-        quantiles = np.frombuffer(_fact(db, "distances") or b"", np.float32)
+        vectors = [_vector(row[1], *row[5:]) for row in found]
+        facts = (_fact(db, name) or b"" for name in Spread._fields)
+        spread = Spread(*(np.frombuffer(fact, np.float32) for fact in facts))
     return Rows(
         [os.fsdecode(row[0]) for row in found],
         [row[1] for row in found],
-        onsets,
-        onsets + durations,
+        np.array([row[2] for row in found], np.int64),
+        np.array([row[3] for row in found], np.float32),
+        np.array([row[4] for row in found], np.float32),
         np.stack(vectors) if vectors else np.zeros((0, 0), np.float32),
-        quantiles,
+        spread,
     )
 
 
-def known(folder: Path, path: Path_) -> Known | None:
-    """What the index says of a file, if it holds it and size and time are unchanged."""
+def known(folder: Path, path: Path_) -> list[Known]:
+    """The sounds of a file, if the index holds it and size and time are unchanged; else none."""
     full = os.path.abspath(os.path.expanduser(path))
     if not (folder / "index.sqlite").exists():
-        return None
-    with contextlib.suppress(DamagedIndex), opened(folder) as db:
-        row = db.execute(
-            "SELECT size, mtime_ns, digest, onset_s, duration_s, crc, vector FROM files"
-            " JOIN vectors USING (digest) WHERE path = ?",
-            (os.fsencode(full),),
-        ).fetchone()
-        with contextlib.suppress(OSError):
-            info = os.stat(full)
-            if row and row[:2] == (info.st_size, info.st_mtime_ns):
-                return Known(row[2], row[3], row[4], _vector(row[2], row[5], row[6]))
-    return None
+        return []
+    with contextlib.suppress(DamagedIndex, OSError), opened(folder) as db:
+        info = os.stat(full)
+        found = db.execute(
+            "SELECT s.digest, onset_s, end_s, crc, vector FROM files JOIN sounds s USING (path)"
+            " JOIN vectors USING (digest)"
+            " WHERE path = ? AND size = ? AND mtime_ns = ? ORDER BY number",
+            (os.fsencode(full), info.st_size, info.st_mtime_ns),
+        ).fetchall()
+        return [Known(row[0], row[1], row[2], _vector(row[0], row[3], row[4])) for row in found]
+    return []
 
 
 def skipped(folder: Path) -> list[tuple[str, str, str]]:
     """(path, reason, detail) of every file that has no vector, sorted by path."""
     with opened(folder) as db:
         found = db.execute(
-            "SELECT path, reason, detail FROM files WHERE digest IS NULL ORDER BY path"
+            "SELECT path, reason, detail FROM files WHERE reason IS NOT NULL ORDER BY path"
         )
         return [(os.fsdecode(path), reason, detail) for path, reason, detail in found]
-
-
-def similarity(
-    distances: Float[np.ndarray, " k"], quantiles: Float[np.ndarray, " s"]
-) -> Float[np.ndarray, " k"]:
-    """Per cent of the library's pairs of sounds that are farther apart; 100 for distance 0.
-
-    Where the library has no two different sounds, 100 / (1 + distance).
-    """
-    distances = np.asarray(distances, np.float64)
-    if len(quantiles) < 2 or quantiles[-1] <= 0:
-        return 100.0 / (1.0 + distances)
-    grid = np.concatenate([[0.0], quantiles[quantiles > 0]])
-    share = np.concatenate([[0.0], np.linspace(0, 1, len(quantiles))[quantiles > 0]])
-    return 100.0 * (1.0 - np.interp(distances, grid, share))
 
 
 class _Job(NamedTuple):
@@ -234,10 +221,13 @@ def _scan(job: _Job) -> ScanReport:
                 difference = _difference(db, job.survey)  # another process may have done it
                 todo, moved = _forget(db, difference)
                 encoded = _hear(db, job, todo)
-                _store_distances(db)
+                _store_spread(db)
         counts = dict(
-            db.execute("SELECT reason, COUNT(*) FROM files WHERE digest IS NULL GROUP BY reason")
+            db.execute(
+                "SELECT reason, COUNT(*) FROM files WHERE reason IS NOT NULL GROUP BY reason"
+            )
         )
+        sounds = db.execute("SELECT COUNT(*) FROM sounds").fetchone()[0]
         found = db.execute("SELECT COUNT(*) FROM files").fetchone()[0]
     return ScanReport(
         folder=job.folder,
@@ -247,7 +237,8 @@ def _scan(job: _Job) -> ScanReport:
         removed=len(difference.gone),
         moved=moved,
         encoded=encoded,
-        reused=found - encoded - sum(counts.values()),
+        sounds=sounds,
+        reused=sounds - encoded,
         skipped=counts,
         closed=job.survey.closed,
         seconds=time.monotonic() - start,
@@ -258,16 +249,20 @@ def _difference(db: sqlite3.Connection, survey: files.Survey) -> _Difference:
     before = {
         row[0]: row[1:]
         for row in db.execute(
-            "SELECT path, size, mtime_ns, inode, (f.digest IS NOT NULL AND v.digest IS NULL)"
-            f" OR COALESCE({_RETRIED}, 0)"
-            " FROM files f LEFT JOIN vectors v ON v.digest = f.digest"
+            f"SELECT path, size, mtime_ns, inode, COALESCE({_RETRIED}, 0) FROM files"
         )
     }
+    lost = db.execute(
+        "SELECT path FROM sounds LEFT JOIN vectors v USING (digest) WHERE crc IS NULL"
+    )
+    incomplete = {path for (path,) in lost}
     todo, new = [], 0
     for sample in survey.samples:
-        row = before.pop(os.fsencode(sample.path), None)
+        path = os.fsencode(sample.path)
+        row = before.pop(path, None)
         new += row is None
-        if row is None or row[:2] != (sample.size, sample.mtime_ns) or row[3]:
+        unchanged = row is not None and row[:2] == (sample.size, sample.mtime_ns) and not row[3]
+        if not unchanged or path in incomplete:
             todo.append(sample)
     shut = tuple(os.fsencode(os.path.join(files.from_text(d), "")) for d in survey.closed)
     gone = {path: row[:3] for path, row in before.items() if not path.startswith(shut or (b"\0",))}
@@ -303,32 +298,35 @@ def _hear(db: sqlite3.Connection, job: _Job, todo: list[files.Sample]) -> int:
     paths = [sample.path for sample in todo]
     with contextlib.closing(heard(job.encoder, paths, digests.__contains__, job.workers)) as stream:
         for batch in stream:
-            samples = todo[done : done + len(batch)]
-            vectors = {
-                sound.digest: vector
-                for sound, vector in batch
-                if vector is not None and isinstance(sound, decoding.Decoded)
-            }
             with transaction(db):
-                db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", _blobs(vectors))
-                rows = itertools.starmap(_file_row, zip(samples, batch, strict=True))
-                db.executemany("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?)", rows)
-            encoded += len(vectors.keys() - digests)
-            digests |= vectors.keys()
+                for sample, one in zip(todo[done : done + len(batch)], batch, strict=True):
+                    fresh = _store(db, sample, one, digests)
+                    encoded += len(fresh)
+                    digests |= fresh
             done += len(batch)
-            failed += sum(isinstance(sound, decoding.Skipped) for sound, _ in batch)
+            failed += sum(isinstance(one, decoding.Skipped) for one in batch)
             if job.progress:
                 job.progress(done, len(todo), failed)
     return encoded
 
 
-def _file_row(sample: files.Sample, one: Heard) -> tuple[Any, ...]:
-    sound = one[0]
-    size, mtime_ns, inode = _identity(sample)
-    head = (os.fsencode(sample.path), size, mtime_ns, inode)
-    if isinstance(sound, decoding.Decoded):
-        return *head, sound.digest, sound.clip.onset_s, sound.clip.duration_s, None, None
-    return *head, None, None, None, sound.reason, sound.detail
+def _store(db: sqlite3.Connection, sample: files.Sample, one: Heard, known: set[str]) -> set[str]:
+    """Puts what was heard of a file in the place of what is there; returns the new digests."""
+    path = os.fsencode(sample.path)
+    why = (one.reason, one.detail) if isinstance(one, decoding.Skipped) else (None, None)
+    row = (path, *_identity(sample), *why)
+    db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
+    if isinstance(one, decoding.Skipped):
+        return set()
+    vectors = {sound.digest: vector for sound, vector in one if vector is not None}
+    db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", _blobs(vectors))
+    sounds = (
+        (path, number, clip.onset_s, clip.onset_s + clip.duration_s, sound.digest)
+        for number, (sound, _) in enumerate(one, 1)
+        for clip in [sound.clip]
+    )
+    db.executemany("INSERT INTO sounds VALUES (?, ?, ?, ?, ?)", sounds)
+    return vectors.keys() - known
 
 
 def _blobs(vectors: dict[str, np.ndarray]) -> Iterator[tuple[str, int, bytes]]:
@@ -343,23 +341,16 @@ def _vector(digest: str, crc: int, blob: bytes) -> np.ndarray:
     return np.frombuffer(blob, "<f4").astype(np.float32, copy=False)
 
 
-def _store_distances(db: sqlite3.Connection) -> None:
-    """Quantiles of the distances of random pairs of different sounds, for `similarity`."""
+def _store_spread(db: sqlite3.Connection) -> None:
     found = db.execute(
-        "SELECT digest, crc, vector FROM vectors WHERE digest IN (SELECT digest FROM files)"
+        "SELECT digest, crc, vector FROM vectors WHERE digest IN (SELECT digest FROM sounds)"
         " ORDER BY digest"
     ).fetchall()
-    quantiles = np.zeros(0, np.float32)
-    if len(found) > 1:
-        vectors = np.stack([_vector(*row) for row in found])
-        rng = np.random.default_rng(0)
-        left = rng.integers(len(vectors), size=_PAIRS)
-        right = (left + rng.integers(1, len(vectors), size=_PAIRS)) % len(vectors)
-        distances = np.linalg.norm(vectors[left] - vectors[right], axis=1)
-        quantiles = np.quantile(distances, np.linspace(0, 1, 513)).astype(np.float32)
+    vectors = np.stack([_vector(*row) for row in found]) if found else np.zeros((0, 0), np.float32)
+    measured = nearness.spread(vectors)._asdict()
+    facts = [(name, quantiles.tobytes()) for name, quantiles in measured.items()]
     with transaction(db):
-        fact = ("distances", quantiles.tobytes())
-        db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", fact)
+        db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)
 
 
 def _fact(db: sqlite3.Connection, name: str) -> bytes | None:

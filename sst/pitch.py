@@ -24,6 +24,7 @@ PRESENT = 0.6  # of one that has still some; noise stays below 0.3
 NEAR = 0.85  # of the highest peak: the earliest that is so high is the period
 QUIET = 10 ** (-30 / 20)  # of the loudest frame: below, a frame does not count
 STEADY = 3 / 12  # octaves in 5 ms: a glide from 250 to 50 Hz in a tenth of a second stays below
+GLANCE_S, GLANCE_HOP, GLANCE_CLEAR = 0.5, 882, 0.75  # of a quick look
 SHARE = 0.35  # of all loudness: what the frames with a pitch carry in a sound with a clear one
 
 
@@ -45,9 +46,8 @@ def contour(wave: Wave, sample_rate: int, least: float = CLEAR) -> Contour:
     Returns:
         ceil(n * 44,100 / sample_rate / 220) frames.
     """
-    frames = _frames(_at_rate(wave, sample_rate))
-    weight = np.sqrt(np.mean(np.square(frames[:, :WINDOW]), axis=1))
-    weight[weight < QUIET * weight.max(initial=0.0)] = 0.0
+    frames = _frames(_at_rate(wave, sample_rate), HOP)
+    weight = _weights(frames)
     hz = np.full(len(frames), np.nan)
     loud = weight > 0.0
     if loud.any():
@@ -72,6 +72,31 @@ def pitch_hz(wave: Wave, sample_rate: int) -> float:
     if not _is_clear(hz, weight):
         return math.nan
     return weighted_median(hz[clear], weight[clear])
+
+
+def glance(wave: Wave, sample_rate: int) -> tuple[float, float]:
+    """A quick look at the pitch: a frame every 20 ms of the first half second.
+
+    Args:
+        wave: [n] mono samples, any level.
+        sample_rate: Hz.
+
+    Returns:
+        The weighted median in Hz, and the share of the loudness with a pitch, in [0, 1]; nan and 0
+        where there is none.
+    """
+    start = wave[: math.ceil(GLANCE_S * sample_rate)]
+    frames = _frames(_at_rate(start, sample_rate), GLANCE_HOP)
+    weight = _weights(frames)
+    if not weight.any():
+        return math.nan, 0.0
+    hz = np.full(len(frames), np.nan)
+    hz[weight > 0.0] = _periods_to_hz(_correlation(frames[weight > 0.0]), GLANCE_CLEAR)
+    clear = np.isfinite(hz)
+    if not clear.any():
+        return math.nan, 0.0
+    share = float(weight[clear].sum() / weight.sum())
+    return weighted_median(hz[clear], weight[clear]), min(share, 1.0)
 
 
 def pitch_error_cents(original: Wave, other: Float[np.ndarray, " m"], sample_rate: int) -> float:
@@ -122,12 +147,19 @@ def _at_rate(wave: Wave, sample_rate: int) -> np.ndarray:
     return x if sample_rate == RATE else soxr.resample(x, sample_rate, RATE, quality="HQ")
 
 
-def _frames(wave: np.ndarray) -> np.ndarray:
-    """[t, window + longest lag], beginning every 5 ms inside the wave, zeros behind its end."""
+def _weights(frames: np.ndarray) -> np.ndarray:
+    """[t] root mean square of each frame, 0 where it is quiet."""
+    weight = np.sqrt(np.mean(np.square(frames[:, :WINDOW]), axis=1))
+    weight[weight < QUIET * weight.max(initial=0.0)] = 0.0
+    return weight
+
+
+def _frames(wave: np.ndarray, hop: int) -> np.ndarray:
+    """[t, window + longest lag], beginning every `hop` inside the wave, zeros behind its end."""
     span = WINDOW + math.ceil(RATE / LOWEST_HZ)
     padded = np.pad(wave, (0, span))
-    count = max(1, math.ceil(len(wave) / HOP))
-    return np.lib.stride_tricks.sliding_window_view(padded, span)[::HOP][:count]
+    count = max(1, math.ceil(len(wave) / hop))
+    return np.lib.stride_tricks.sliding_window_view(padded, span)[::hop][:count]
 
 
 def _correlation(frames: np.ndarray) -> np.ndarray:

@@ -51,11 +51,15 @@ class Searcher:
         object.__setattr__(self, "norms", norms)
 
     def search(
-        self, queries: Float[np.ndarray, "..."], k: int
+        self,
+        queries: Float[np.ndarray, "..."],
+        k: int,
+        factors: Float[np.ndarray, " d"] | None = None,
     ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
         """Rows (int64) and Euclidean distances (float32), nearest first, ties by row number.
 
-        Returns min(k, n) columns.
+        Returns min(k, n) columns. `factors` of the squared differences change what is near: then
+        all rows are looked at, as ScaNN's partitions are those of the plain distance.
 
         Raises:
             ValueError: k < 1, queries of another width, or not finite.
@@ -67,28 +71,36 @@ class Searcher:
         if n and queries.shape[1] != width:
             raise ValueError(f"queries have {queries.shape[1]} numbers a row, the index {width}")
         k = min(k, n)
+        if factors is not None:
+            return self._exact(queries, k, np.asarray(factors, np.float32))
         if self.index is None or k > n // 4:  # a large share of all rows is found faster by looking
             return self._exact(queries, k)
         return self._candidates(queries, k)
 
-    def _exact(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def _exact(
+        self, queries: np.ndarray, k: int, factors: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Distances of a block by one matrix product; whatever its rounding could have misplaced is
         ranked again by subtraction, so that identical vectors are at distance 0.0."""
         out = _empty(len(queries), k)
         if k == 0:
             return out
-        largest = float(self.norms.max())
+        scale: np.ndarray | float = 1.0 if factors is None else factors
+        norms = self.norms
+        if factors is not None:
+            norms = np.einsum("nd,nd,d->n", self.vectors, self.vectors, factors)
+        largest = float(norms.max())
         slack = 2.0 * float(np.finfo(np.float32).eps) * (self.vectors.shape[1] + 4)
         step = max(1, _BLOCK // len(self.vectors))
         for start in range(0, len(queries), step):
             block = queries[start : start + step]
-            squared = block @ self.vectors.T
+            squared = (block * scale) @ self.vectors.T
             squared *= -2.0
-            squared += self.norms  # the query's own length is the same in the whole row
+            squared += norms  # the query's own length is the same in the whole row
             for i, row in enumerate(squared, start):
-                reach = slack * (float(queries[i] @ queries[i]) + largest)
+                reach = slack * (float((queries[i] * scale) @ queries[i]) + largest)
                 limit = np.partition(row, k - 1)[k - 1] + reach
-                _rank(self.vectors, queries[i], np.flatnonzero(row <= limit), k, out, i)
+                _rank(self.vectors, queries[i], np.flatnonzero(row <= limit), k, out, i, scale)
         return out
 
     def _candidates(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -232,9 +244,11 @@ def _rank(
     k: int,
     out: tuple[np.ndarray, np.ndarray],
     i: int,
+    scale: np.ndarray | float = 1.0,
 ) -> None:
     difference = vectors[rows].astype(np.float64) - query
-    distances = np.sqrt(np.einsum("nd,nd->n", difference, difference)).astype(np.float32)
+    squared = np.einsum("nd,nd->n", difference, difference * scale)
+    distances = np.sqrt(squared).astype(np.float32)
     order = np.lexsort((rows, distances))[:k]
     out[0][i], out[1][i] = rows[order], distances[order]
 

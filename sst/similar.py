@@ -1,16 +1,19 @@
 """Similar sounds: a session over one library that starts without JAX and loads the model late."""
 
+import collections
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 
-from sst import encoding, library, modelfile, search
+from sst import aspects, library, modelfile, nearness, queries, search
+from sst.config import SegmentConfig
 from sst.encoding import Encoder
 from sst.errors import NothingToDo, UsageError
-from sst.files import to_text
+from sst.queries import Query
 from sst.types import Features
 
 Path_ = str | os.PathLike[str]
@@ -24,6 +27,8 @@ class Hit(NamedTuple):
     end_s: float
     distance: float  # Euclidean
     similarity: float  # per cent of the library's pairs of sounds that are farther apart
+    band: nearness.Band
+    copies: int = 0  # places of the same sound in the library that are not shown
 
 
 class Session(NamedTuple):
@@ -35,7 +40,20 @@ class Session(NamedTuple):
     searcher: search.Searcher
 
 
-def encoder(name: Path_) -> Encoder:
+class Choice(NamedTuple):
+    """Which of the near sounds are shown."""
+
+    num_similar: int = 10
+    include_self: bool = False  # the target itself and its copies
+    keep_duplicates: bool = False  # every place of one sound
+    per_folder: int | None = None  # at most so many of one folder
+    aspects: Mapping[str, float] = {}  # weights other than the default ones
+
+
+DEFAULT = Choice()
+
+
+def encoder(name: Path_, cut: SegmentConfig | None = None) -> Encoder:
     """The search side of a model. JAX is imported when the first sound is encoded, not before."""
     saved = modelfile.load_model(modelfile.find_model(name))
 
@@ -50,7 +68,7 @@ def encoder(name: Path_) -> Encoder:
 
         return np.asarray(inference.embed_features(loaded(), heard))
 
-    return Encoder(saved.digest, saved.config.audio, embed)
+    return Encoder(saved.digest, saved.config.audio, embed, cut)
 
 
 def open_session(
@@ -78,41 +96,149 @@ def open_session(
 
 
 def find(
-    session: Session, target: Path_, num_similar: int = 10, include_self: bool = False
+    session: Session,
+    target: Path_,
+    num_similar: int = 10,
+    include_self: bool = False,
+    **choice: Any,
 ) -> list[Hit]:
-    """The sounds nearest to a file, which may or may not be in the library.
+    """The sounds nearest to a file, which may or may not be in the library: `query`, then `search`.
 
-    The file itself, and every copy of it, is left out unless `include_self`.
+    The file itself, and every copy of it, is left out unless `include_self`. `choice` has the other
+    fields of `Choice`.
 
     Raises:
         UsageError: there is no such file, or num_similar < 1.
         NothingToDo: the file cannot be read, or is silent.
     """
-    if num_similar < 1:
-        raise UsageError(f"--num-similar {num_similar} should be at least 1.")
-    digest, vector = _target(session, target)
-    rows = session.rows
-    own = np.array([other == digest for other in rows.digests])
-    wanted = num_similar if include_self else num_similar + int(own.sum())
-    found, distances = session.searcher.search(vector[None], wanted)
-    kept = np.ones(len(found[0]), bool) if include_self else ~own[found[0]]
-    found, distances = found[0][kept][:num_similar], distances[0][kept][:num_similar]
-    shares = library.similarity(distances, rows.distances)
+    chosen = Choice(num_similar, include_self, **choice)
+    check(chosen)
+    return nearest(session, query(session, target, chosen), chosen)
+
+
+def query(session: Session, target: Path_, choice: Choice, segment: int | None = None) -> Query:
+    """What to look for where a file is given, or one hit of it; in any pitch if pitch weighs 0."""
+    any_pitch = choice.aspects.get("pitch") == 0.0
+    of_target = queries.transposed if any_pitch else queries.of_file
+    return of_target(session.encoder, session.report.folder, target, segment)
+
+
+def check(choice: Choice) -> None:
+    """Raises UsageError for a choice that no search could make."""
+    if choice.num_similar < 1:
+        raise UsageError(f"--num-similar {choice.num_similar} should be at least 1.")
+    if choice.per_folder is not None and choice.per_folder < 1:
+        raise UsageError(f"--per-folder {choice.per_folder} should be at least 1.")
+    aspects.factors(choice.aspects, aspects.SIZE + 1)
+
+
+def nearest(session: Session, query: Query, choice: Choice = DEFAULT) -> list[Hit]:
+    """The sounds nearest to a query, one for all copies of it, nearest first.
+
+    Raises:
+        UsageError: a choice that cannot be made.
+    """
+    check(choice)
+    reach, there = choice.num_similar + 16, len(session.rows.paths)
+    while True:
+        rows, distances = _candidates(session, query, choice, reach)
+        chosen, copies = _chosen(session.rows, rows, query, choice)
+        if len(chosen) >= choice.num_similar or reach >= there:
+            spread = _spread(session.rows, choice)
+            chosen = chosen[: choice.num_similar]
+            return _hits(session.rows, spread, rows, distances, chosen, copies)
+        reach *= 8
+
+
+def way(session: Session, a: Path_, b: Path_, steps: int, choice: Choice = DEFAULT) -> list[Hit]:
+    """Different sounds of the library, each near its point on the way from one file to another.
+
+    Raises:
+        UsageError: there is no such file, or fewer than 2 steps.
+        NothingToDo: a file cannot be read, or is silent.
+    """
+    start, end = (queries.of_file(session.encoder, session.report.folder, x) for x in (a, b))
+    found: list[Hit] = []
+    places: set[tuple[str, float]] = set()
+    for point in queries.way(start, end, steps):
+        near = nearest(session, point, choice._replace(num_similar=len(found) + 1))
+        fresh = [hit for hit in near if (hit.path, hit.onset_s) not in places]
+        found += fresh[:1]
+        places |= {(hit.path, hit.onset_s) for hit in fresh[:1]}
+    return found
+
+
+def nothing_close(hits: Sequence[Hit]) -> bool:
+    """Whether even the best of the hits is farther than the library's sounds are apart."""
+    return all(hit.band == "weak" for hit in hits)
+
+
+def _candidates(
+    session: Session, query: Query, choice: Choice, reach: int
+) -> tuple[Int[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+    """Rows and distances, nearest first; a row counts by the nearest of the query's vectors."""
+    width = session.rows.vectors.shape[1]
+    factors = aspects.factors(choice.aspects, width) if choice.aspects else None
+    rows, distances = session.searcher.search(query.vectors, reach, factors)
+    order = np.argsort(distances, axis=None, kind="stable")
+    rows, distances = rows.ravel()[order], distances.ravel()[order]
+    _, first = np.unique(rows, return_index=True)
+    kept = np.sort(first)
+    return rows[kept], distances[kept]
+
+
+def _chosen(
+    rows: library.Rows, found: Int[np.ndarray, " k"], query: Query, choice: Choice
+) -> tuple[list[int], dict[str, int]]:
+    """Places in `found` that are shown, and how many more places their sounds have."""
+    chosen: list[int] = []
+    copies: dict[str, int] = {}
+    folders: collections.Counter[str] = collections.Counter()
+    for place, row in enumerate(found.tolist()):
+        digest, folder = rows.digests[row], os.path.dirname(rows.paths[row])
+        if digest in query.own and not choice.include_self:
+            continue
+        if digest in copies and not choice.keep_duplicates:
+            copies[digest] += 1
+            continue
+        if choice.per_folder is not None and folders[folder] >= choice.per_folder:
+            continue
+        copies.setdefault(digest, 0)
+        folders[folder] += 1
+        chosen.append(place)
+    return chosen, copies
+
+
+def _spread(rows: library.Rows, choice: Choice) -> nearness.Spread:
+    """The library's own distances by the weights of the choice."""
+    if not choice.aspects:
+        return rows.spread
+    _, first = np.unique(rows.digests, return_index=True)
+    different = rows.vectors[np.sort(first)]
+    return nearness.spread(different, aspects.factors(choice.aspects, different.shape[1]))
+
+
+def _hits(
+    rows: library.Rows,
+    spread: nearness.Spread,
+    found: Int[np.ndarray, " k"],
+    distances: Float[np.ndarray, " k"],
+    chosen: list[int],
+    copies: dict[str, int],
+) -> list[Hit]:
+    shares = nearness.similarity(distances[chosen], spread.pairs)
+    bands = nearness.bands(distances[chosen], spread.nearest)
     return [
-        Hit(rows.paths[i], float(rows.onsets[i]), float(rows.ends[i]), float(d), float(s))
-        for i, d, s in zip(found, distances, shares, strict=True)
+        Hit(
+            rows.paths[row],
+            float(rows.onsets[row]),
+            float(rows.ends[row]),
+            float(distances[place]),
+            float(share),
+            band,
+            copies[rows.digests[row]],
+        )
+        for place, row, share, band in zip(
+            chosen, found[chosen].tolist(), shares, bands, strict=True
+        )
     ]
-
-
-def _target(session: Session, target: Path_) -> tuple[str, np.ndarray]:
-    """The digest and vector of a file: from the index where it holds this sound, else encoded."""
-    known = library.known(session.report.folder, target)
-    if known is not None:
-        return known.digest, known.vector
-    (sound,) = encoding.decoded_or_raise([target], session.encoder.audio)
-    if sound.digest in session.rows.digests:
-        return sound.digest, session.rows.vectors[session.rows.digests.index(sound.digest)]
-    vector = encoding.embed_sounds(session.encoder, [sound])[0]
-    if not np.isfinite(vector).all():
-        raise NothingToDo(f"Cannot use {to_text(target)}: the model's answer to it is not finite.")
-    return sound.digest, vector

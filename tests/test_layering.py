@@ -33,12 +33,14 @@ LAYERS = [
         "workdir",
     },
     {
+        "aspects",
         "audio",
         "augment",
         "data",
         "indexfile",
         "metrics",
         "modelfile",
+        "nearness",
         "report",
         "train",
         "vocoder",
@@ -47,7 +49,8 @@ LAYERS = [
     {"checkpoints", "decoding", "model"},
     {"baselines", "encoding", "inference", "records"},
     {"library", "manifest", "publish", "recipe"},
-    {"loop", "similar"},
+    {"loop", "queries"},
+    {"similar"},
     {"evaluation", "fit", "tool"},
 ]
 LAYER_OF = {module: i for i, layer in enumerate(LAYERS) for module in layer}

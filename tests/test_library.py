@@ -193,18 +193,19 @@ def test_names_that_are_no_utf8_survive(folder):
     _, rows, _ = scan(folder)
     assert name in [os.fsencode(path) for path in rows.paths]
     known = library.known(library.place([folder], Listener().encoder), os.fsdecode(name))
-    assert known is not None
+    assert known
     assert scan(folder)[2] == 0
 
 
 def test_known_is_the_row_of_an_unchanged_file_only(folder):
     report, rows, _ = scan(folder)
     path = rows.paths[3]
-    known = library.known(report.folder, path)
+    (known,) = library.known(report.folder, path)
     np.testing.assert_array_equal(known.vector, rows.vectors[3])
+    assert (known.digest, known.end_s) == (rows.digests[3], pytest.approx(rows.ends[3]))
     os.utime(path, (1, 1))
-    assert library.known(report.folder, path) is None
-    assert library.known(report.folder, folder / "absent.wav") is None
+    assert library.known(report.folder, path) == []
+    assert library.known(report.folder, folder / "absent.wav") == []
 
 
 def test_empty_folders_and_files_are_told_apart_and_change_nothing(folder, tmp_path):
@@ -387,16 +388,3 @@ def test_readers_beside_a_scan_always_see_whole_batches(folder):
     for reader in readers:
         reader.join()
     assert not failures
-
-
-def test_similarity_is_monotone_from_100_to_0(folder):
-    _, rows, _ = scan(folder)
-    distances = np.linspace(0, 2 * rows.distances[-1], 200)
-    share = library.similarity(distances, rows.distances)
-    assert share[0] == 100
-    assert share[-1] == 0
-    assert (np.diff(share) <= 0).all()
-    half = library.similarity(np.quantile(rows.distances, [0.5]), rows.distances)
-    assert half == pytest.approx(50, abs=1)
-    alone = library.similarity(np.array([0.0, 1.0]), np.zeros(0, np.float32))
-    np.testing.assert_allclose(alone, [100, 50])
