@@ -37,6 +37,7 @@ LAYERS = [
         "audio",
         "augment",
         "data",
+        "duplicates",
         "indexfile",
         "metrics",
         "modelfile",
