@@ -17,6 +17,7 @@ SAME = 0.2
 SHARES, LIMITS = (0.5, 0.95), (0.7, 1.0)
 _PAIRS = 20_000  # random pairs of sounds whose distances stand for all
 _SOUNDS = 500  # random sounds whose nearest ones are looked for
+_COPIES = 10  # of one sound that are passed over, at most, to find another one
 _STEPS = 513  # quantiles that are kept
 
 
@@ -24,7 +25,8 @@ class Spread(NamedTuple):
     """How far the sounds of a library are from each other; empty where there are no two."""
 
     pairs: Float[np.ndarray, " s"]  # quantiles of the distance between two different sounds
-    nearest: Float[np.ndarray, " s"]  # quantiles of the distance of a sound to the nearest other
+    # Quantiles of the distance of a sound to the nearest other that is not just a copy of it.
+    nearest: Float[np.ndarray, " s"]
 
 
 def spread(
@@ -40,7 +42,9 @@ def spread(
     scaled = difference if factors is None else difference * factors
     pairs = np.sqrt(np.einsum("pd,pd->p", difference, scaled))
     some = vectors[rng.permutation(n)[:_SOUNDS]]
-    nearest = search.build(vectors, "exact").search(some, 2, factors)[1][:, 1]
+    near = search.build(vectors, "exact").search(some, 1 + _COPIES, factors)[1][:, 1:]
+    others = np.where((near > SAME).any(axis=1), (near > SAME).argmax(axis=1), near.shape[1] - 1)
+    nearest = near[np.arange(len(near)), others]
     return Spread(_quantiles(pairs), _quantiles(nearest))
 
 
@@ -59,15 +63,23 @@ def similarity(
     return 100.0 * (1.0 - np.interp(distances, grid, share))
 
 
-def bands(distances: Float[np.ndarray, " k"], nearest: Float[np.ndarray, " s"]) -> list[Band]:
-    """A word for each distance; see `SAME`, `SHARES` and `LIMITS`."""
+def bands(
+    distances: Float[np.ndarray, " k"], nearest: Float[np.ndarray, " s"], whole: bool = True
+) -> list[Band]:
+    """A word for each distance; see `SAME`, `SHARES` and `LIMITS`.
+
+    Args:
+        distances: of hits.
+        nearest: `Spread.nearest`.
+        whole: whether the sounds were compared as a whole, timbre and all: else none is the same.
+    """
     close, related = LIMITS
     if len(nearest):
         grid = np.linspace(0.0, 1.0, len(nearest))
         close, related = np.minimum(LIMITS, np.interp(SHARES, grid, nearest))
     words: list[Band] = []
     for distance in np.asarray(distances).tolist():
-        if distance <= SAME:
+        if distance <= SAME and whole:
             words.append("same sound")
         elif distance <= close:
             words.append("close")

@@ -95,25 +95,15 @@ def open_session(
     return Session(encoder, report, rows, searcher)
 
 
-def find(
-    session: Session,
-    target: Path_,
-    num_similar: int = 10,
-    include_self: bool = False,
-    **choice: Any,
-) -> list[Hit]:
-    """The sounds nearest to a file, which may or may not be in the library: `query`, then `search`.
-
-    The file itself, and every copy of it, is left out unless `include_self`. `choice` has the other
-    fields of `Choice`.
+def find(session: Session, target: Path_, choice: Choice = DEFAULT) -> list[Hit]:
+    """The sounds nearest to a file, which may or may not be in the library.
 
     Raises:
-        UsageError: there is no such file, or num_similar < 1.
+        UsageError: there is no such file, or a choice that cannot be made.
         NothingToDo: the file cannot be read, or is silent.
     """
-    chosen = Choice(num_similar, include_self, **choice)
-    check(chosen)
-    return nearest(session, query(session, target, chosen), chosen)
+    check(choice)
+    return nearest(session, query(session, target, choice), choice)
 
 
 def query(session: Session, target: Path_, choice: Choice, segment: int | None = None) -> Query:
@@ -146,7 +136,8 @@ def nearest(session: Session, query: Query, choice: Choice = DEFAULT) -> list[Hi
         if len(chosen) >= choice.num_similar or reach >= there:
             spread = _spread(session.rows, choice)
             chosen = chosen[: choice.num_similar]
-            return _hits(session.rows, spread, rows, distances, chosen, copies)
+            bands = nearness.bands(distances[chosen], spread.nearest, _is_whole(choice))
+            return _hits(session.rows, spread, bands, rows, distances, chosen, copies)
         reach *= 8
 
 
@@ -158,14 +149,17 @@ def way(session: Session, a: Path_, b: Path_, steps: int, choice: Choice = DEFAU
         NothingToDo: a file cannot be read, or is silent.
     """
     start, end = (queries.of_file(session.encoder, session.report.folder, x) for x in (a, b))
-    found: list[Hit] = []
-    places: set[tuple[str, float]] = set()
-    for point in queries.way(start, end, steps):
-        near = nearest(session, point, choice._replace(num_similar=len(found) + 1))
-        fresh = [hit for hit in near if (hit.path, hit.onset_s) not in places]
-        found += fresh[:1]
-        places |= {(hit.path, hit.onset_s) for hit in fresh[:1]}
-    return found
+    points = queries.way(start, end, steps)
+    found: dict[int, Hit] = {}
+    taken: set[tuple[str, float]] = set()
+    for step in (0, steps - 1, *range(1, steps - 1)):  # the ends choose first
+        near = nearest(session, points[step], choice._replace(num_similar=len(found) + 1))
+        for hit in near:
+            if (hit.path, hit.onset_s) not in taken:
+                found[step] = hit
+                taken.add((hit.path, hit.onset_s))
+                break
+    return [found[step] for step in sorted(found)]
 
 
 def nothing_close(hits: Sequence[Hit]) -> bool:
@@ -218,16 +212,21 @@ def _spread(rows: library.Rows, choice: Choice) -> nearness.Spread:
     return nearness.spread(different, aspects.factors(choice.aspects, different.shape[1]))
 
 
+def _is_whole(choice: Choice) -> bool:
+    """Whether the timbre counts as much as ever: what agrees in less is not the same sound."""
+    return choice.aspects.get("timbre", 1.0) >= aspects.DEFAULT_WEIGHTS["timbre"]
+
+
 def _hits(
     rows: library.Rows,
     spread: nearness.Spread,
+    bands: list[nearness.Band],
     found: Int[np.ndarray, " k"],
     distances: Float[np.ndarray, " k"],
     chosen: list[int],
     copies: dict[str, int],
 ) -> list[Hit]:
     shares = nearness.similarity(distances[chosen], spread.pairs)
-    bands = nearness.bands(distances[chosen], spread.nearest)
     return [
         Hit(
             rows.paths[row],

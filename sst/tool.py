@@ -3,7 +3,7 @@
 import functools
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,15 +117,27 @@ class SoundSampleTool:
         return Generated(wave, recipe.sample_rate, recipe, path)
 
     def find_similar(
-        self, target_file: Path_, num_similar: int = 10, include_self: bool = False
+        self,
+        target_file: Path_,
+        num_similar: int = 10,
+        include_self: bool = False,
+        *,
+        aspects: Mapping[str, float] | None = None,
+        keep_duplicates: bool = False,
+        per_folder: int | None = None,
     ) -> list[Hit]:
         """The sounds of the library nearest to a file, which need not be in it.
 
+        `aspects` are weights other than the default ones (`sst.aspects`), such as {"pitch": 0}.
+
         Raises:
-            UsageError: no library was given, or there is no such file.
+            UsageError: no library was given, there is no such file, or no such aspect.
             NothingToDo: the file or the library cannot be read.
         """
-        return similar.find(self.session, target_file, num_similar, include_self)
+        choice = similar.Choice(
+            num_similar, include_self, keep_duplicates, per_folder, aspects or {}
+        )
+        return similar.find(self.session, target_file, choice)
 
     @functools.cached_property
     def session(self) -> similar.Session:
