@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from sst import aspects, library, modelfile, nearness, queries, search
-from sst.config import SegmentConfig
+from sst import aspects, audio, library, modelfile, nearness, queries, search
+from sst.config import AudioConfig, SegmentConfig
 from sst.encoding import Encoder
 from sst.errors import NothingToDo, UsageError
 from sst.queries import Query
-from sst.types import Features
+from sst.types import Clip, Features
 
 Path_ = str | os.PathLike[str]
 
@@ -132,10 +133,9 @@ def nearest(session: Session, query: Query, choice: Choice = DEFAULT) -> list[Hi
     reach, there = choice.num_similar + 16, len(session.rows.paths)
     while True:
         rows, distances = _candidates(session, query, choice, reach)
-        chosen, copies = _chosen(session.rows, rows, query, choice)
+        chosen, copies = _chosen(session, rows, query, choice)
         if len(chosen) >= choice.num_similar or reach >= there:
             spread = _spread(session.rows, choice)
-            chosen = chosen[: choice.num_similar]
             bands = nearness.bands(distances[chosen], spread.nearest, _is_whole(choice))
             return _hits(session.rows, spread, bands, rows, distances, chosen, copies)
         reach *= 8
@@ -182,25 +182,59 @@ def _candidates(
 
 
 def _chosen(
-    rows: library.Rows, found: Int[np.ndarray, " k"], query: Query, choice: Choice
-) -> tuple[list[int], dict[str, int]]:
-    """Places in `found` that are shown, and how many more places their sounds have."""
+    session: Session, found: Int[np.ndarray, " k"], query: Query, choice: Choice
+) -> tuple[list[int], list[int]]:
+    """Places in `found` that are shown, and how many more places each of their sounds has."""
+    rows = session.rows
     chosen: list[int] = []
-    copies: dict[str, int] = {}
+    copies: list[int] = []
     folders: collections.Counter[str] = collections.Counter()
     for place, row in enumerate(found.tolist()):
-        digest, folder = rows.digests[row], os.path.dirname(rows.paths[row])
-        if digest in query.own and not choice.include_self:
+        if rows.digests[row] in query.own and not choice.include_self:
             continue
-        if digest in copies and not choice.keep_duplicates:
-            copies[digest] += 1
+        twin = None if choice.keep_duplicates else _twin(session, found[chosen], row)
+        if twin is not None:
+            copies[twin] += 1
             continue
+        folder = os.path.dirname(rows.paths[row])
         if choice.per_folder is not None and folders[folder] >= choice.per_folder:
             continue
-        copies.setdefault(digest, 0)
+        if len(chosen) == choice.num_similar:
+            break
         folders[folder] += 1
         chosen.append(place)
+        copies.append(0)
     return chosen, copies
+
+
+def _twin(session: Session, shown: Int[np.ndarray, " k"], row: int) -> int | None:
+    """The place in `shown` of a row with the sound of `row`: the same samples, or a copy by ear."""
+    rows = session.rows
+    apart = np.linalg.norm(rows.vectors[shown] - rows.vectors[row], axis=1)
+    for place in np.flatnonzero(apart <= nearness.SAME).tolist():
+        other = int(shown[place])
+        if rows.digests[other] == rows.digests[row] or _one_sound(session, other, row):
+            return place
+    return None
+
+
+def _one_sound(session: Session, a: int, b: int) -> bool:
+    """Whether two rows have one waveform; a file that cannot be read now is like no other."""
+    from sst import duplicates
+
+    config = session.encoder.audio
+    try:
+        one, other = (_clip(session.rows, row, config) for row in (a, b))
+    except audio.BadAudio:
+        return False
+    return duplicates.same_sound(one, other, config.sample_rate)
+
+
+def _clip(rows: library.Rows, row: int, config: AudioConfig) -> Clip:
+    """The sound of a row, decoded here: its file was decoded without harm when it was scanned."""
+    onset, end = float(rows.onsets[row]), float(rows.ends[row])
+    wave, rate, _ = audio.read_wave(rows.paths[row], onset)
+    return audio.canonical(wave[: math.ceil((end - onset) * rate)], rate, config)
 
 
 def _spread(rows: library.Rows, choice: Choice) -> nearness.Spread:
@@ -224,7 +258,7 @@ def _hits(
     found: Int[np.ndarray, " k"],
     distances: Float[np.ndarray, " k"],
     chosen: list[int],
-    copies: dict[str, int],
+    copies: list[int],
 ) -> list[Hit]:
     shares = nearness.similarity(distances[chosen], spread.pairs)
     return [
@@ -235,9 +269,9 @@ def _hits(
             float(distances[place]),
             float(share),
             band,
-            copies[rows.digests[row]],
+            more,
         )
-        for place, row, share, band in zip(
-            chosen, found[chosen].tolist(), shares, bands, strict=True
+        for place, row, share, band, more in zip(
+            chosen, found[chosen].tolist(), shares, bands, copies, strict=True
         )
     ]

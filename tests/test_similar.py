@@ -68,6 +68,22 @@ def test_every_copy_of_a_sound_is_one_hit_that_counts_them(session, folder):
     assert [hit.distance for hit in with_self] == [0.0] * 3
 
 
+def test_a_copy_by_ear_is_a_copy_and_a_similar_sound_is_not(folder, tmp_path):
+    root = shutil.copytree(folder, tmp_path / "lib")
+    wave, rate = sf.read(root / "pack2/snare/snare3.wav", dtype="float32")
+    sf.write(root / "pack0/louder.flac", 1.5 * wave, rate, subtype="PCM_24")
+    sf.write(root / "pack1/other_rate.wav", soxr.resample(wave, rate, 32_000), 32_000)
+    session = similar.open_session(ENCODER, [root], workers=1)
+    hits = find(session, root / "pack2/snare/snare2.wav", 100)
+    snares = {"pack2/snare/snare3.wav", "pack0/louder.flac", "pack1/other_rate.wav"}
+    shown = [hit for hit in hits if hit.path.removeprefix(f"{root}/") in snares]
+    assert [hit.copies for hit in shown] == [2]
+    assert sum(hit.copies for hit in hits) == 2 + 2  # and those of the kick
+    assert len(hits) == len(session.rows.paths) - 1 - 4
+    (root / "pack0/louder.flac").unlink()  # what is gone meanwhile is like no other
+    assert sum(hit.copies for hit in find(session, root / "pack2/snare/snare2.wav", 100)) == 3
+
+
 def test_at_most_so_many_of_a_folder(session, folder):
     hits = find(session, folder / "pack0/hat/hat0.wav", 40, per_folder=2)
     folders = [hit.path.rsplit("/", 1)[0] for hit in hits]
