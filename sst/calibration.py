@@ -42,16 +42,16 @@ def temperature(logits: Float[np.ndarray, "n c"], labels: Int[np.ndarray, " n"])
 def error(
     sure: Float[np.ndarray, " n"],
     right: Float[np.ndarray, " n"],
-    weights: Float[np.ndarray, " n"] | None = None,
-) -> float:
+    weights: Float[np.ndarray, "*r n"] | None = None,
+) -> Float[np.ndarray, "*r"]:
     """Expected calibration error (Naeini et al., 2015): mean |share right - how sure| over bins.
 
     Args:
         sure: probability of each answer.
         right: whether it was right.
-        weights: of the answers; all the same by default.
+        weights: of the answers, all the same by default; rows of weights give an error each.
     """
     weights = np.ones(len(sure)) if weights is None else np.asarray(weights, np.float64)
     bins = np.minimum((np.asarray(sure) * BINS).astype(int), BINS - 1)
-    away = np.bincount(bins, weights * (np.asarray(right, np.float64) - sure), BINS)
-    return float(np.abs(away).sum() / weights.sum())
+    away = (weights * (np.asarray(right, np.float64) - sure)) @ np.eye(BINS)[bins]
+    return np.abs(away).sum(axis=-1) / weights.sum(axis=-1)

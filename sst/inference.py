@@ -238,9 +238,14 @@ def classify_latent(model: Model, z: Latent) -> Float[np.ndarray, "*b c"]:
     return shares[0] if jnp.ndim(z) == 1 else shares
 
 
+def has_classes(model: Model) -> bool:
+    """Whether the model tells classes apart: it was trained on sounds with folder labels."""
+    return bool(model.class_names) and "prototypes" in model.params
+
+
 def check_classes(model: Model) -> None:
     """Raises ModelError if the model cannot tell classes apart."""
-    if not model.class_names or "prototypes" not in model.params:
+    if not has_classes(model):
         raise ModelError(
             f"The model {model.config.name} has no classes: it was trained on sounds without "
             "folder labels."

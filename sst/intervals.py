@@ -5,7 +5,7 @@ the interval too narrow, so packs are drawn where there are enough of them.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,20 +57,39 @@ def bootstrap(
     if not len(values):
         return Interval(math.nan, math.nan, math.nan, 0)
     weight = np.ones(len(values)) if weights is None else np.asarray(weights, np.float64)[kept]
-    units = _units(None if groups is None else np.asarray(groups)[kept], len(values))
     compute = _means if statistic == "mean" else _medians
-    value = float(compute(values, np.ones((1, len(values))), weight)[0])
+    kept_groups = None if groups is None else np.asarray(groups)[kept]
+    return resampled(
+        lambda counts: compute(values, counts, weight), len(values), kept_groups, seed, n
+    )
+
+
+def resampled(
+    compute: Callable[[Float[np.ndarray, "r v"]], Float[np.ndarray, " r"]],
+    size: int,
+    groups: Sequence[Any] | np.ndarray | None = None,
+    seed: int = 0,
+    n: int = 2000,
+) -> Interval:
+    """Any statistic of `size` values with its percentile bootstrap interval.
+
+    Args:
+        compute: the statistic of each row of how often every value counts.
+        size: how many values there are.
+        groups: [v] the pack of each value, see `bootstrap`.
+        seed: of the replicates.
+        n: replicates.
+    """
+    units = _units(None if groups is None else np.asarray(groups), size)
+    value = float(compute(np.ones((1, size)))[0])
     rng = np.random.default_rng(seed)
     replicates = np.concatenate(
-        [
-            compute(values, _counts(rng, units, min(AT_ONCE, n - done)), weight)
-            for done in range(0, n, AT_ONCE)
-        ]
+        [compute(_counts(rng, units, min(AT_ONCE, n - done))) for done in range(0, n, AT_ONCE)]
     )
     # "lower" and "higher" do not subtract, so that infinite replicates stay infinite.
     low = float(np.quantile(replicates, 0.025, method="lower"))
     high = float(np.quantile(replicates, 0.975, method="higher"))
-    return Interval(value, low, high, len(values))
+    return Interval(value, low, high, size)
 
 
 def _units(groups: np.ndarray | None, count: int) -> np.ndarray:

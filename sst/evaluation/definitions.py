@@ -200,6 +200,31 @@ SEARCH = {
         goal=0.65,
     ),
 }
+CLASSES = {
+    "macro_f1": Quantity(
+        "macro F1",
+        "",
+        3,
+        "Harmonic mean of how many sounds of a class are heard as it and how many of those heard "
+        "as it are of it, averaged over the classes of the held-out sounds. A sound counts where "
+        "the model was taught its class.",
+        lower_is_better=False,
+    ),
+    "accuracy": Quantity(
+        "right",
+        "share",
+        3,
+        "Share of the held-out sounds whose most probable class is that of their folder.",
+        lower_is_better=False,
+    ),
+    "calibration": Quantity(
+        "calibration error",
+        "",
+        3,
+        "Expected calibration error (Naeini et al. 2015): how far the share of right answers is "
+        "from how sure they are, in 15 bins of that. 0: of what is 80 % sure, 80 % is right.",
+    ),
+}
 COPIES = {
     name: Quantity(
         title,
@@ -261,6 +286,10 @@ TITLES = {
         "Search across packs",
         "Every held-out sound with a class is a query once; sounds of its own pack never count.",
     ),
+    "classes": (
+        "Kinds told apart",
+        "What kind of sound is it? Each held-out sound against the name of its folder.",
+    ),
     "copies": (
         "Copies found",
         "Every held-out sound is looked up by a worse copy of itself among all of them.",
@@ -272,6 +301,7 @@ SECTIONS = {
     "generation": GENERATION,
     "paths": PATHS,
     "search": SEARCH,
+    "classes": CLASSES,
     "copies": COPIES,
     "model": MODEL,
 }

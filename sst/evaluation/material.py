@@ -35,6 +35,7 @@ class Material(NamedTuple):
     train: Sounds | None
     dataset: Dataset | None
     notes: list[str]
+    classes: dict[str, str] | None = None  # folder label -> class, see `sounds.class_of`
 
 
 def gather(
@@ -64,7 +65,7 @@ def gather(
         held_out = _apart(held_out, train, notes)
     if classes is not None and not held_out.class_names:
         notes.append(f"None of the held-out folders' labels is in {request.classes}.")
-    return Material(held_out, train, found, notes)
+    return Material(held_out, train, found, notes, classes)
 
 
 def find_dataset(request: Request, model: Model, say: Progress) -> tuple[Dataset | None, bool]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sst import inference, modelfile
 from sst.config import AudioConfig, to_dict
-from sst.evaluation import definitions, examples, latent, spaces, systems
+from sst.evaluation import definitions, examples, kinds, latent, spaces, systems
 from sst.evaluation import sounds as sources
 from sst.evaluation.clock import Clock
 from sst.evaluation.material import Material, Request, gather
@@ -88,6 +88,8 @@ def choose_systems(
         else:
             absent.append({"what": "SampleVAE-like VAE", "why": "left out by --no-samplevae"})
         chosen |= systems.nearest_training_sound(train)
+        if chosen[OURS].classify is not None:
+            chosen |= kinds.nearest_neighbours(train, audio.sample_rate)
     return chosen | systems.without_training(audio.sample_rate), absent
 
 

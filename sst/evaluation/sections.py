@@ -11,6 +11,7 @@ from sst.evaluation import (
     definitions,
     figures,
     generation,
+    kinds,
     paths,
     reconstruction,
     search,
@@ -19,13 +20,13 @@ from sst.evaluation import (
 )
 from sst.evaluation import sounds as sources
 from sst.evaluation.clock import Clock
+from sst.evaluation.kinds import OURS
 from sst.evaluation.material import Material
 from sst.evaluation.sounds import Sounds
 from sst.evaluation.systems import System
 from sst.evaluation.waves import Waves
 from sst.types import Wave
 
-OURS = "model"
 NO_TRAIN = "no training sounds: give --dataset sample_library/NAME, the one it was trained on"
 
 
@@ -62,6 +63,14 @@ def measure(
             sections["search"]["why"] = ranked
         else:
             sections["search"]["rows"] = ranked
+    with clock("telling kinds apart"):
+        told = kinds.measure(chosen, material, seed)
+        if isinstance(told, str):
+            sections["classes"]["why"] = told
+        else:
+            sections["classes"]["rows"], tables = told
+            confusion = tables + confusion
+    with clock("looking for copies"):
         sections["copies"]["rows"] = copies.measure(chosen, held_out, audio, seed)
     return sections, confusion
 

@@ -80,8 +80,14 @@ def read_classes(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def class_of(label: str, classes: dict[str, str] | None) -> str:
-    """The class of a folder label: the label itself without a table, "" where that lacks it."""
-    return label if classes is None else classes.get(label.casefold(), "")
+    """The class of a folder label: the label itself without a table, "" where that lacks it.
+
+    A label that is the name of one of the table's classes is of that class.
+    """
+    if classes is None:
+        return label
+    themselves = {kind.casefold(): kind for kind in classes.values()}
+    return (themselves | classes).get(label.casefold(), "")
 
 
 def packs_of(ids: Sequence[str]) -> list[str]:

@@ -31,6 +31,8 @@ class System(NamedTuple):
     encode: Callable[[Sounds], np.ndarray] | None = None  # [n, z]: mixes and interpolations
     decode: Callable[[np.ndarray], Wave] | None = None  # of one vector [z]
     embed: Callable[[Sounds], np.ndarray] | None = None  # [n, e], compared by Euclidean distance
+    classify: Callable[[Sounds], np.ndarray] | None = None  # [n, c] probabilities
+    class_names: tuple[str, ...] = ()  # of the columns of `classify`
 
 
 def of_model(model: Model, seed: int) -> dict[str, System]:
@@ -61,6 +63,9 @@ def _of_model(model: Model, title: str, seed: int, note: str = "") -> System:
         drawn = inference.sample_prior(model, jax.random.key(seed), n)
         return [decode(z) for z in np.asarray(drawn)]
 
+    def classify(sounds: Sounds) -> np.ndarray:
+        return inference.classify_features(model, sounds.features)
+
     return System(
         title,
         note,
@@ -69,6 +74,8 @@ def _of_model(model: Model, title: str, seed: int, note: str = "") -> System:
         encode=encode,
         decode=decode,
         embed=lambda sounds: np.asarray(inference.embed_features(model, sounds.features)),
+        classify=classify if inference.has_classes(model) else None,
+        class_names=model.class_names,
     )
 
 

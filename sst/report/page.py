@@ -171,15 +171,17 @@ def _per_class(section: dict[str, Any]) -> str:
 
 
 def _confusion(table: dict[str, Any]) -> str:
-    heads = "".join(f"<th>{_text(name)}</th>" for name in table["columns"])
+    """Counts with the share of each row as the depth of blue, and the share that is right."""
+    heads = "".join(f"<th>{_text(name)}</th>" for name in [*table["columns"], "right"])
     rows = []
     for name, counts in zip(table["classes"], table["counts"], strict=True):
         total = sum(counts) or 1
+        right = counts[table["columns"].index(name)] if name in table["columns"] else 0
         cells = "".join(
             f'<td style="background: rgb(80 140 255 / {0.75 * n / total:.2f})">{n or ""}</td>'
             for n in counts
         )
-        rows.append(f"<tr><td>{_text(name)}</td>{cells}</tr>")
+        rows.append(f"<tr><td>{_text(name)}</td>{cells}<td>{100 * right / total:.0f} %</td></tr>")
     return _headed(table, _table("heat", heads, rows))
 
 
