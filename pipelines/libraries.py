@@ -18,24 +18,25 @@ def library(arguments: argparse.Namespace) -> None:
 
 def scan(arguments: argparse.Namespace) -> None:
     """Builds the index or brings it up to date, and says what it holds."""
-    session = opened_session(arguments)
+    session = opened_session(arguments, arguments.prune)
     _put_facts(arguments, _status(arguments, session.report.folder))
     strict(arguments, session.report.skipped)
 
 
 def status(arguments: argparse.Namespace) -> None:
     """Says what the index holds, and what has changed since; changes nothing."""
+    from sst import indexrows
     from sst import library as libraries
 
     encoder = library_encoder(arguments)
     folder = libraries.place(arguments.library_dir, encoder)
-    if not (folder / "index.sqlite").is_file():
+    if not indexrows.exists(folder):
         raise NothingToDo(
             "There is no index of this library for this model yet: sst library scan"
             f" --library-dir {' '.join(arguments.library_dir)}"
         )
     if arguments.skipped:
-        rows = libraries.skipped(folder)
+        rows = indexrows.skipped(folder)
         put("".join(f"{reason}\t{detail}\t{path}\n" for path, reason, detail in rows))
         return
     difference = libraries.pending(encoder, arguments.library_dir)
@@ -56,7 +57,7 @@ def library_encoder(arguments: argparse.Namespace) -> Any:
     return sounds.encoder(arguments.model, cut)
 
 
-def opened_session(arguments: argparse.Namespace) -> Any:
+def opened_session(arguments: argparse.Namespace, prune: bool = False) -> Any:
     """The library, brought up to date with a word on what had changed."""
     from sst import similar as sounds
 
@@ -64,7 +65,7 @@ def opened_session(arguments: argparse.Namespace) -> Any:
     progress = Progress("Listening")
     try:
         session = sounds.open_session(
-            encoder, arguments.library_dir, arguments.engine, progress, arguments.workers
+            encoder, arguments.library_dir, arguments.engine, progress, arguments.workers, prune
         )
     finally:
         progress.close()
@@ -76,33 +77,37 @@ def opened_session(arguments: argparse.Namespace) -> Any:
             f" {report.removed - report.moved:,} gone{lost(report.skipped)}"
             f" in {report.seconds:.1f} s"
         )
+    if report.missing:
+        share = report.missing / (report.missing + report.found)
+        say(
+            f"{plural(report.missing, 'file')} ({share:.0%}) are missing and left out. Nothing was"
+            " removed. If they are deleted for good: sst library scan --prune. If a drive is"
+            " unplugged, plug it in."
+        )
     if report.closed:
         say(f"{plural(len(report.closed), 'folder')} could not be read: {report.closed[0]}")
     return session
 
 
 def _status(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    from sst import library as libraries
-    from sst import modelfile, search
+    from sst import indexrows, modelfile, search
 
-    rows = libraries.rows(folder)
-    lost = libraries.skipped(folder)
-    counts: dict[str, int] = {}
-    for _, reason, _ in lost:
-        counts[reason] = counts.get(reason, 0) + 1
+    rows, held = indexrows.rows(folder), indexrows.contents(folder)
     searcher = search.open_or_build(folder, rows.vectors, arguments.engine)
     saved = modelfile.load_model(modelfile.find_model(arguments.model))
     return {
         "folders": [os.path.abspath(os.path.expanduser(d)) for d in arguments.library_dir],
-        "files": len(rows.paths) + len(lost),
+        "files": held.files,
         "sounds": len(rows.paths),
         "different sounds": len(set(rows.digests)),
-        "skipped": counts,
+        "skipped": held.skipped,
+        "missing": held.missing,
+        "bytes of the files": held.size,
         "model": f"{arguments.model} ({saved.config.name}, {saved.digest})",
         "engine": searcher.engine,
         "recall of the 10 nearest": round(searcher.recall, 4),
         "index": str(folder),
-        "bytes on disk": libraries.size_on_disk(folder),
+        "bytes of the index": indexrows.size_on_disk(folder),
     }
 
 

@@ -185,6 +185,9 @@ def _library(commands: Any) -> None:
             "--format", choices=("table", "json"), default="table", help="default: table"
         )
         _add_engine(action)
+    scan.add_argument(
+        "--prune", action="store_true", help="take files out of the index however many are gone"
+    )
     status.add_argument("--skipped", action="store_true", help="list skipped files with reasons")
 
 

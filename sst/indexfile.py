@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sst.errors import ResourceError
+from sst.errors import ModelError, ResourceError
 from sst.search import DamagedIndex
 
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = """
 CREATE TABLE files (
   path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, inode INTEGER, reason TEXT, detail TEXT
@@ -20,6 +20,10 @@ CREATE TABLE sounds (
   PRIMARY KEY (path, number),
   FOREIGN KEY (path) REFERENCES files (path) ON UPDATE CASCADE ON DELETE CASCADE
 ) WITHOUT ROWID;
+CREATE TABLE missing (
+  path BLOB PRIMARY KEY REFERENCES files (path) ON UPDATE CASCADE ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE VIEW present AS SELECT * FROM files WHERE path NOT IN (SELECT path FROM missing);
 CREATE TABLE vectors (digest TEXT PRIMARY KEY, crc INTEGER, vector BLOB) WITHOUT ROWID;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
 """
@@ -27,7 +31,13 @@ CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
 
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[sqlite3.Connection]:
-    """The database of a library, made if it is not there."""
+    """The database of a library, made if it is not there.
+
+    Raises:
+        DamagedIndex: it cannot be read, or is of an older version.
+        ModelError: it is of a newer version.
+        ResourceError: no room, no permission, in use.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(folder / "index.sqlite", timeout=60.0, isolation_level=None)
@@ -35,7 +45,7 @@ def opened(folder: Path) -> Iterator[sqlite3.Connection]:
         raise ResourceError(_unwritable(folder, error)) from error
     try:
         db.execute("PRAGMA foreign_keys = ON")
-        _prepare(db)
+        _prepare(folder, db)
         yield db
     except sqlite3.Error as error:
         raise _translated(folder, error) from error
@@ -43,17 +53,22 @@ def opened(folder: Path) -> Iterator[sqlite3.Connection]:
         db.close()
 
 
-def _prepare(db: sqlite3.Connection) -> None:
+def _prepare(folder: Path, db: sqlite3.Connection) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version == _VERSION:
         return
+    if version > _VERSION:
+        raise ModelError(
+            f"The index in {folder} was written by a newer version of this program (format"
+            f" {version}, known is {_VERSION}). Update it, or set SST_CACHE_DIR to another folder."
+        )
     db.execute("PRAGMA journal_mode = WAL")
     with transaction(db):
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version == _VERSION:  # another process made it meanwhile
             return
         if version or db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-            raise DamagedIndex(f"format {version}, this version reads {_VERSION}")
+            raise DamagedIndex(f"it has format {version}, this version {_VERSION}")
         for statement in _SCHEMA.split(";"):
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {_VERSION}")

@@ -11,20 +11,16 @@ import os
 import sqlite3
 import time
 import warnings
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-import numpy as np
-from jaxtyping import Float, Int
-
+from sst import absence, decoding, files, indexrows, nearness
 from sst import config as configs
-from sst import decoding, files, nearness
 from sst.compilation import cache_root
 from sst.encoding import Encoder, Heard, heard
+from sst.errors import NothingToDo
 from sst.indexfile import alone, move_aside, opened, transaction
-from sst.nearness import Spread
 from sst.search import DamagedIndex, IndexWarning
 
 T = TypeVar("T")
@@ -43,34 +39,14 @@ class ScanReport(NamedTuple):
     sounds: int  # in them: encoded + reused
     new: int  # files
     changed: int
-    removed: int  # files that were in the index and are gone
+    removed: int  # files that were in the index and have left it
     moved: int  # of them, those found again under another name
+    missing: int  # known files that are not there and so many that they stay in the index
     encoded: int  # sounds that the model had to hear
     reused: int
     skipped: dict[str, int]  # reason -> files
     closed: list[str]  # folders that could not be read; what is known of them is kept
     seconds: float
-
-
-class Rows(NamedTuple):
-    """The sounds of a library, sorted by path and number."""
-
-    paths: list[str]  # absolute; bytes that are no UTF-8 as surrogate escapes
-    digests: list[str]
-    numbers: Int[np.ndarray, " n"]  # of the sound in its file, from 1
-    onsets: Float[np.ndarray, " n"]  # seconds
-    ends: Float[np.ndarray, " n"]  # seconds
-    vectors: Float[np.ndarray, "n e"]
-    spread: Spread
-
-
-class Known(NamedTuple):
-    """A sound of a file that the index holds unchanged."""
-
-    digest: str
-    onset_s: float
-    end_s: float
-    vector: Float[np.ndarray, " e"]
 
 
 def place(dirs: Sequence[Path_], encoder: Encoder) -> Path:
@@ -89,18 +65,22 @@ def scan(
     progress: Progress | None = None,
     workers: int | None = None,
     wait_s: float = 600.0,
+    prune: bool = False,
 ) -> ScanReport:
     """Brings the index up to date. A file of the same size and time as before is not opened.
 
     A kill loses at most the batch in flight. While another process scans the same library, this
-    one waits up to `wait_s` seconds.
+    one waits up to `wait_s` seconds. What is gone leaves the index, but where more than
+    `absence.ASKED` of the known files are gone they stay in it, unseen, unless `prune`.
 
     Raises:
         UsageError: one of `dirs` is not a folder.
-        NothingToDo: no audio file in them; the index stays as it was.
+        NothingToDo: no audio file in them, or more than `absence.STOPPED` of the known files are
+            gone and `prune` is not given; the index stays as it was.
+        ModelError: the index was written by a newer version.
         ResourceError: the cache cannot be written, or is in use for longer than `wait_s`.
     """
-    job = _job(encoder, dirs, progress, workers, wait_s)
+    job = _job(encoder, dirs, progress, workers, wait_s, prune)
     return _mended(job.folder, lambda: _scan(job))
 
 
@@ -110,10 +90,11 @@ def scanned(
     progress: Progress | None = None,
     workers: int | None = None,
     wait_s: float = 600.0,
-) -> tuple[ScanReport, Rows]:
+    prune: bool = False,
+) -> tuple[ScanReport, indexrows.Rows]:
     """`scan`, then `rows`; what turns out to be damaged while it is read is built again too."""
-    job = _job(encoder, dirs, progress, workers, wait_s)
-    return _mended(job.folder, lambda: (_scan(job), rows(job.folder)))
+    job = _job(encoder, dirs, progress, workers, wait_s, prune)
+    return _mended(job.folder, lambda: (_scan(job), indexrows.rows(job.folder)))
 
 
 def _job(
@@ -122,9 +103,17 @@ def _job(
     progress: Progress | None,
     workers: int | None,
     wait_s: float,
+    prune: bool,
 ) -> "_Job":
-    survey = files.samples_or_raise(dirs)
-    return _Job(encoder, survey, place(dirs, encoder), progress, workers, wait_s)
+    folder = place(dirs, encoder)
+    try:
+        survey = files.samples_or_raise(dirs)
+    except NothingToDo as error:
+        before = indexrows.contents(folder).files
+        if not before:
+            raise
+        raise NothingToDo(f"{error} It held {before:,} files: is the drive mounted?") from None
+    return _Job(encoder, survey, folder, progress, workers, wait_s, prune)
 
 
 def _mended(folder: Path, work: Callable[[], T]) -> T:
@@ -143,57 +132,10 @@ def _mended(folder: Path, work: Callable[[], T]) -> T:
 
 def pending(encoder: Encoder, dirs: Sequence[Path_]) -> tuple[int, int, int]:
     """How many files are new, changed and gone since the last scan; changes nothing."""
-    job = _job(encoder, dirs, None, None, 0.0)
+    job = _job(encoder, dirs, None, None, 0.0, prune=True)  # whatever is gone, it is counted
     with opened(job.folder) as db:
-        difference = _difference(db, job.survey)
+        difference = _difference(db, job)
     return difference.new, len(difference.todo) - difference.new, len(difference.gone)
-
-
-def rows(folder: Path) -> Rows:
-    """All sounds of the index in `folder`, as `scan` left it."""
-    with opened(folder) as db:
-        found = db.execute(
-            "SELECT path, digest, number, onset_s, end_s, crc, vector FROM sounds"
-            " JOIN vectors USING (digest) ORDER BY path, number"
-        ).fetchall()
-        vectors = [_vector(row[1], *row[5:]) for row in found]
-        facts = (_fact(db, name) or b"" for name in Spread._fields)
-        spread = Spread(*(np.frombuffer(fact, np.float32) for fact in facts))
-    return Rows(
-        [os.fsdecode(row[0]) for row in found],
-        [row[1] for row in found],
-        np.array([row[2] for row in found], np.int64),
-        np.array([row[3] for row in found], np.float32),
-        np.array([row[4] for row in found], np.float32),
-        np.stack(vectors) if vectors else np.zeros((0, 0), np.float32),
-        spread,
-    )
-
-
-def known(folder: Path, path: Path_) -> list[Known]:
-    """The sounds of a file, if the index holds it and size and time are unchanged; else none."""
-    full = os.path.abspath(os.path.expanduser(path))
-    if not (folder / "index.sqlite").exists():
-        return []
-    with contextlib.suppress(DamagedIndex, OSError), opened(folder) as db:
-        info = os.stat(full)
-        found = db.execute(
-            "SELECT s.digest, onset_s, end_s, crc, vector FROM files JOIN sounds s USING (path)"
-            " JOIN vectors USING (digest)"
-            " WHERE path = ? AND size = ? AND mtime_ns = ? ORDER BY number",
-            (os.fsencode(full), info.st_size, info.st_mtime_ns),
-        ).fetchall()
-        return [Known(row[0], row[1], row[2], _vector(row[0], row[3], row[4])) for row in found]
-    return []
-
-
-def skipped(folder: Path) -> list[tuple[str, str, str]]:
-    """(path, reason, detail) of every file that has no vector, sorted by path."""
-    with opened(folder) as db:
-        found = db.execute(
-            "SELECT path, reason, detail FROM files WHERE reason IS NOT NULL ORDER BY path"
-        )
-        return [(os.fsdecode(path), reason, detail) for path, reason, detail in found]
 
 
 class _Job(NamedTuple):
@@ -203,70 +145,82 @@ class _Job(NamedTuple):
     progress: Progress | None
     workers: int | None
     wait_s: float
+    prune: bool
 
 
 class _Difference(NamedTuple):
     todo: list[files.Sample]
     new: int
-    gone: dict[bytes, tuple[int, int, int]]  # path -> size, mtime_ns, inode
+    gone: dict[bytes, absence.Identity]  # by path
+    kept: set[bytes]  # of them, those that stay in the index
+    marked: set[bytes]  # those that the last scan found missing
 
 
 def _scan(job: _Job) -> ScanReport:
     start = time.monotonic()
     with opened(job.folder) as db:
-        difference = _difference(db, job.survey)
+        difference = _difference(db, job)
         moved = encoded = 0
-        if difference.todo or difference.gone:
+        if not _settled(difference):
             with alone(job.folder, job.wait_s):
-                difference = _difference(db, job.survey)  # another process may have done it
+                difference = _difference(db, job)  # another process may have done it
                 todo, moved = _forget(db, difference)
                 encoded = _hear(db, job, todo)
                 _store_spread(db)
-        counts = dict(
-            db.execute(
-                "SELECT reason, COUNT(*) FROM files WHERE reason IS NOT NULL GROUP BY reason"
-            )
-        )
-        sounds = db.execute("SELECT COUNT(*) FROM sounds").fetchone()[0]
-        found = db.execute("SELECT COUNT(*) FROM files").fetchone()[0]
+        (sounds,) = db.execute(
+            "SELECT COUNT(*) FROM sounds WHERE path NOT IN (SELECT path FROM missing)"
+        ).fetchone()
+    held = indexrows.contents(job.folder)
     return ScanReport(
         folder=job.folder,
-        found=found,
+        found=held.files,
         new=difference.new,
         changed=len(difference.todo) - difference.new,
-        removed=len(difference.gone),
+        removed=len(difference.gone) - len(difference.kept),
         moved=moved,
+        missing=held.missing,
         encoded=encoded,
         sounds=sounds,
         reused=sounds - encoded,
-        skipped=counts,
+        skipped=held.skipped,
         closed=job.survey.closed,
         seconds=time.monotonic() - start,
     )
 
 
-def _difference(db: sqlite3.Connection, survey: files.Survey) -> _Difference:
+def _settled(difference: _Difference) -> bool:
+    """Whether the index says already what is there and what is missing."""
+    return not difference.todo and difference.gone.keys() == difference.kept == difference.marked
+
+
+def _difference(db: sqlite3.Connection, job: _Job) -> _Difference:
     before = {
         row[0]: row[1:]
         for row in db.execute(
             f"SELECT path, size, mtime_ns, inode, COALESCE({_RETRIED}, 0) FROM files"
         )
     }
-    lost = db.execute(
+    without = db.execute(
         "SELECT path FROM sounds LEFT JOIN vectors v USING (digest) WHERE crc IS NULL"
     )
-    incomplete = {path for (path,) in lost}
-    todo, new = [], 0
-    for sample in survey.samples:
+    incomplete = {path for (path,) in without}
+    todo = []
+    fresh = []
+    known = len(before)
+    for sample in job.survey.samples:
         path = os.fsencode(sample.path)
         row = before.pop(path, None)
-        new += row is None
+        if row is None:
+            fresh.append(sample)
         unchanged = row is not None and row[:2] == (sample.size, sample.mtime_ns) and not row[3]
         if not unchanged or path in incomplete:
             todo.append(sample)
-    shut = tuple(os.fsencode(os.path.join(files.from_text(d), "")) for d in survey.closed)
+    shut = tuple(os.fsencode(os.path.join(files.from_text(d), "")) for d in job.survey.closed)
     gone = {path: row[:3] for path, row in before.items() if not path.startswith(shut or (b"\0",))}
-    return _Difference(todo, new, gone)
+    absent = set() if job.prune else absence.unexplained(gone, fresh)
+    kept = absent if absence.verdict(len(absent), known) == "keep" else set()
+    marked = {path for (path,) in db.execute("SELECT path FROM missing")}
+    return _Difference(todo, len(fresh), gone, kept, marked)
 
 
 def _forget(db: sqlite3.Connection, difference: _Difference) -> tuple[list[files.Sample], int]:
@@ -279,9 +233,15 @@ def _forget(db: sqlite3.Connection, difference: _Difference) -> tuple[list[files
             todo.append(sample)
         else:
             renamed.append((os.fsencode(sample.path), old))
+    removed = ((path,) for path in difference.gone.keys() - difference.kept)
     with transaction(db):
         db.executemany("UPDATE OR REPLACE files SET path = ? WHERE path = ?", renamed)
-        db.executemany("DELETE FROM files WHERE path = ?", ((path,) for path in difference.gone))
+        db.executemany("DELETE FROM files WHERE path = ?", removed)
+        db.execute("DELETE FROM missing")
+        db.executemany(
+            "INSERT INTO missing SELECT path FROM files WHERE path = ?",
+            ((path,) for path in difference.kept),
+        )
     return todo, len(renamed)
 
 
@@ -319,7 +279,7 @@ def _store(db: sqlite3.Connection, sample: files.Sample, one: Heard, known: set[
     if isinstance(one, decoding.Skipped):
         return set()
     vectors = {sound.digest: vector for sound, vector in one if vector is not None}
-    db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", _blobs(vectors))
+    db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", indexrows.blobs(vectors))
     sounds = (
         (path, number, clip.onset_s, clip.onset_s + clip.duration_s, sound.digest)
         for number, (sound, _) in enumerate(one, 1)
@@ -329,35 +289,8 @@ def _store(db: sqlite3.Connection, sample: files.Sample, one: Heard, known: set[
     return vectors.keys() - known
 
 
-def _blobs(vectors: dict[str, np.ndarray]) -> Iterator[tuple[str, int, bytes]]:
-    for digest, vector in vectors.items():
-        blob = np.ascontiguousarray(vector, "<f4").tobytes()
-        yield digest, zlib.crc32(blob, zlib.crc32(digest.encode())), blob
-
-
-def _vector(digest: str, crc: int, blob: bytes) -> np.ndarray:
-    if zlib.crc32(blob, zlib.crc32(digest.encode())) != crc:
-        raise DamagedIndex("a vector fails its checksum")
-    return np.frombuffer(blob, "<f4").astype(np.float32, copy=False)
-
-
 def _store_spread(db: sqlite3.Connection) -> None:
-    found = db.execute(
-        "SELECT digest, crc, vector FROM vectors WHERE digest IN (SELECT digest FROM sounds)"
-        " ORDER BY digest"
-    ).fetchall()
-    vectors = np.stack([_vector(*row) for row in found]) if found else np.zeros((0, 0), np.float32)
-    measured = nearness.spread(vectors)._asdict()
+    measured = nearness.spread(indexrows.different(db))._asdict()
     facts = [(name, quantiles.tobytes()) for name, quantiles in measured.items()]
     with transaction(db):
         db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)
-
-
-def _fact(db: sqlite3.Connection, name: str) -> bytes | None:
-    row = db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-    return row and row[0]
-
-
-def size_on_disk(folder: Path) -> int:
-    """Bytes of everything under `folder`."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from sst import aspects, audio, decoding, encoding, features, library
+from sst import aspects, audio, decoding, encoding, features, indexrows
 from sst.encoding import Encoder
 from sst.errors import NothingToDo, UsageError
 from sst.files import to_text
@@ -36,7 +36,7 @@ def of_file(encoder: Encoder, folder: Path, target: Path_, segment: int | None =
         UsageError: there is no such file, or no such hit in it.
         NothingToDo: the file cannot be read, or is silent.
     """
-    known = library.known(folder, target)
+    known = indexrows.known(folder, target)
     if segment is None and encoder.cut is not None and len(known) != 1:
         known = []  # the index has its hits; as a whole it is another sound
     elif segment is not None and encoder.cut is None:
@@ -63,7 +63,7 @@ def segments(encoder: Encoder, folder: Path, target: Path_) -> int:
         UsageError: there is no such file.
         NothingToDo: the file cannot be read, or is silent.
     """
-    return len(library.known(folder, target)) or len(encoding.hits_or_raise(encoder, target))
+    return len(indexrows.known(folder, target)) or len(encoding.hits_or_raise(encoder, target))
 
 
 def blend(parts: Sequence[tuple[Query, float]]) -> Query:

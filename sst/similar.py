@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from sst import aspects, audio, library, modelfile, nearness, queries, search
+from sst import aspects, audio, indexrows, library, modelfile, nearness, queries, search
 from sst.config import AudioConfig, SegmentConfig
 from sst.encoding import Encoder
 from sst.errors import NothingToDo, UsageError
@@ -37,7 +37,7 @@ class Session(NamedTuple):
 
     encoder: Encoder
     report: library.ScanReport
-    rows: library.Rows
+    rows: indexrows.Rows
     searcher: search.Searcher
 
 
@@ -78,16 +78,18 @@ def open_session(
     engine: search.Engine = "auto",
     progress: library.Progress | None = None,
     workers: int | None = None,
+    prune: bool = False,
 ) -> Session:
     """Brings the library's index up to date and makes it searchable.
 
     Raises:
         UsageError: a folder that is none, an unknown engine.
-        NothingToDo: no audio in the folders, or none that can be read.
+        NothingToDo: no audio in the folders, none that can be read, or most of what was known is
+            gone and `prune` is not given.
     """
-    report, rows = library.scanned(encoder, dirs, progress, workers)
+    report, rows = library.scanned(encoder, dirs, progress, workers, prune=prune)
     if not rows.paths:
-        _, _, detail = library.skipped(report.folder)[0]
+        _, _, detail = indexrows.skipped(report.folder)[0]
         raise NothingToDo(
             f"0 of {report.found} files could be used; the first: {detail}."
             " Is this a network drive that is offline?"
@@ -230,14 +232,14 @@ def _one_sound(session: Session, a: int, b: int) -> bool:
     return duplicates.same_sound(one, other, config.sample_rate)
 
 
-def _clip(rows: library.Rows, row: int, config: AudioConfig) -> Clip:
+def _clip(rows: indexrows.Rows, row: int, config: AudioConfig) -> Clip:
     """The sound of a row, decoded here: its file was decoded without harm when it was scanned."""
     onset, end = float(rows.onsets[row]), float(rows.ends[row])
     wave, rate, _ = audio.read_wave(rows.paths[row], onset)
     return audio.canonical(wave[: math.ceil((end - onset) * rate)], rate, config)
 
 
-def _spread(rows: library.Rows, choice: Choice) -> nearness.Spread:
+def _spread(rows: indexrows.Rows, choice: Choice) -> nearness.Spread:
     """The library's own distances by the weights of the choice."""
     if not choice.aspects:
         return rows.spread
@@ -252,7 +254,7 @@ def _is_whole(choice: Choice) -> bool:
 
 
 def _hits(
-    rows: library.Rows,
+    rows: indexrows.Rows,
     spread: nearness.Spread,
     bands: list[nearness.Band],
     found: Int[np.ndarray, " k"],

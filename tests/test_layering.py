@@ -33,6 +33,7 @@ LAYERS = [
         "workdir",
     },
     {
+        "absence",
         "aspects",
         "audio",
         "augment",
@@ -47,7 +48,7 @@ LAYERS = [
         "vocoder",
     },
     {"components"},
-    {"checkpoints", "decoding", "model"},
+    {"checkpoints", "decoding", "indexrows", "model"},
     {"baselines", "encoding", "inference", "records"},
     {"library", "manifest", "publish", "recipe"},
     {"loop", "queries"},

@@ -15,7 +15,7 @@ import pytest
 import soundfile as sf
 import synth
 
-from sst import library
+from sst import indexrows, library
 from sst.config import AudioConfig
 from sst.encoding import Encoder
 from sst.errors import NothingToDo, ResourceError, UsageError
@@ -145,7 +145,7 @@ def test_bad_files_are_counted_by_reason_and_not_opened_again(folder, monkeypatc
     sf.write(folder / "silent.wav", np.zeros(4000), 22_050)
     report, rows, heard = scan(folder)
     assert report.skipped == {"unreadable": 1, "empty": 1, "silent": 1}
-    assert {os.path.basename(path) for path, _, detail in library.skipped(report.folder)} == {
+    assert {os.path.basename(path) for path, _, detail in indexrows.skipped(report.folder)} == {
         "text.wav",
         "nothing.wav",
         "silent.wav",
@@ -192,7 +192,7 @@ def test_names_that_are_no_utf8_survive(folder):
     shutil.copyfile(folder / "pack0/kick/kick0.wav", name)
     _, rows, _ = scan(folder)
     assert name in [os.fsencode(path) for path in rows.paths]
-    known = library.known(library.place([folder], Listener().encoder), os.fsdecode(name))
+    known = indexrows.known(library.place([folder], Listener().encoder), os.fsdecode(name))
     assert known
     assert scan(folder)[2] == 0
 
@@ -200,12 +200,12 @@ def test_names_that_are_no_utf8_survive(folder):
 def test_known_is_the_row_of_an_unchanged_file_only(folder):
     report, rows, _ = scan(folder)
     path = rows.paths[3]
-    (known,) = library.known(report.folder, path)
+    (known,) = indexrows.known(report.folder, path)
     np.testing.assert_array_equal(known.vector, rows.vectors[3])
     assert (known.digest, known.end_s) == (rows.digests[3], pytest.approx(rows.ends[3]))
     os.utime(path, (1, 1))
-    assert library.known(report.folder, path) == []
-    assert library.known(report.folder, folder / "absent.wav") == []
+    assert indexrows.known(report.folder, path) == []
+    assert indexrows.known(report.folder, folder / "absent.wav") == []
 
 
 def test_empty_folders_and_files_are_told_apart_and_change_nothing(folder, tmp_path):
@@ -372,7 +372,7 @@ def test_readers_beside_a_scan_always_see_whole_batches(folder):
 
     def read():
         while not stop.is_set():
-            rows = library.rows(place)
+            rows = indexrows.rows(place)
             time.sleep(0.02)
             if len(rows.paths) != len(rows.vectors):
                 failures.append(rows)

@@ -1,0 +1,52 @@
+"""What it means that files which an index knows are not there: moved, deleted, or out of reach."""
+
+import collections
+import os
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from sst.errors import NothingToDo
+from sst.files import Sample
+
+FEW = 20  # so many may go without a word
+ASKED, STOPPED = 0.05, 0.5  # shares of the known files
+
+Identity = tuple[int, int, int]  # size, mtime_ns, inode
+
+
+def unexplained(gone: Mapping[bytes, Identity], new: Iterable[Sample]) -> set[bytes]:
+    """The paths in `gone` that have not turned up elsewhere: no new file has their size together
+    with their time of change, or with their name."""
+    if not gone:
+        return set()
+    by_time: collections.Counter[tuple[int, int]] = collections.Counter()
+    by_name: collections.Counter[tuple[int, bytes]] = collections.Counter()
+    for sample in new:
+        by_time[sample.size, sample.mtime_ns] += 1
+        by_name[sample.size, os.path.basename(os.fsencode(sample.path))] += 1
+    lost = set()
+    for path, (size, mtime_ns, _) in gone.items():
+        time, name = (size, mtime_ns), (size, os.path.basename(path))
+        if by_time[time] > 0:
+            by_time[time] -= 1
+        elif by_name[name] > 0:
+            by_name[name] -= 1
+        else:
+            lost.add(path)
+    return lost
+
+
+def verdict(lost: int, known: int) -> Literal["remove", "keep"]:
+    """Whether files that are lost leave the index, of so many that it knows.
+
+    Raises:
+        NothingToDo: so many are lost that the reason is hardly that someone deleted them.
+    """
+    if lost <= FEW or lost <= ASKED * known:
+        return "remove"
+    if lost <= STOPPED * known:
+        return "keep"
+    raise NothingToDo(
+        f"{lost:,} of the {known:,} known files ({lost / known:.0%}) are missing: is the drive"
+        " mounted? Nothing was removed. If they are deleted for good: sst library scan --prune."
+    )
