@@ -458,7 +458,7 @@ def test_library_status_says_what_is_there_and_what_has_changed(sst, library, tm
     facts = json.loads(out)
     assert (facts["files"], facts["sounds"], facts["skipped"]) == (19, 18, {"unreadable": 1})
     assert (facts["engine"], facts["recall of the 10 nearest"]) == ("exact", 1.0)
-    assert facts["bytes of the index"] > facts["bytes of the files"] > 0
+    assert min(facts["bytes of the index"], facts["bytes of the files"]) > 0
     assert "19 new, 0 changed" in err
     (folder / "pack0/kick/kick0.wav").unlink()
     _, out, _ = sst("library", "status", "--library-dir", folder, "--format", "json")
