@@ -29,6 +29,7 @@ LEAD_S, LEAD_LEVEL = 60.0, 10 ** (-60 / 20)  # a sound is looked for so long, an
 BODY_S = 32.0  # and its clip lies within this time: nothing later is read
 ONSET, TAIL = 10 ** (-50 / 20), 10 ** (-80 / 20)  # of the peak: where a clip begins and ends
 PREROLL_S, FADE_S = 0.001, 0.010
+INEXACT = ("MP3", "OGG")  # decoders that give other samples after a seek
 MAX_VALUES = 2**26  # samples times channels held at once: 256 MB
 SUBTYPES = ("PCM_16", "PCM_24", "FLOAT")
 
@@ -57,6 +58,27 @@ class Recording(NamedTuple):
     info: FileInfo
 
 
+class Extent(NamedTuple):
+    """What the checks need to know of the samples of a file."""
+
+    samples: int
+    low: Float[np.ndarray, " channels"]
+    high: Float[np.ndarray, " channels"]
+
+    @classmethod
+    def of(cls, wave: Float[np.ndarray, "n channels"]) -> "Extent":
+        """The extent of one block."""
+        nothing = np.zeros(wave.shape[1], np.float32)
+        if not len(wave):
+            return cls(0, nothing, nothing)
+        return cls(len(wave), np.min(wave, axis=0), np.max(wave, axis=0))
+
+    def joined(self, other: "Extent") -> "Extent":
+        """The extent of two blocks."""
+        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        return Extent(self.samples + other.samples, low, high)
+
+
 def read_wave(path: str | os.PathLike[str], offset_s: float = 0.0) -> Recording:
     """Decodes the start of an audio file: 32 s from the first sound, found within 60 s.
 
@@ -72,9 +94,29 @@ def read_wave(path: str | os.PathLike[str], offset_s: float = 0.0) -> Recording:
         BadAudio: with reason vanished, unreadable, unsupported, empty, too_short, truncated,
             non_finite, silent or past_end.
     """
+    with opened(path) as (file, raw):
+        start = round(offset_s * file.samplerate)
+        if start >= file.frames > 0:
+            seconds = file.frames / file.samplerate
+            raise BadAudio("past_end", f"it lasts {seconds:.3g} s, no {offset_s:g} s")
+        _skip(file, start)
+        wave = _read_head(file)
+        check(Extent.of(wave), file, raw, start)
+        info = FileInfo(file.format, file.subtype, file.frames)
+        return Recording(wave, file.samplerate, info)
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[tuple[sf.SoundFile, BinaryIO]]:
+    """An audio file ready to be decoded from its first sample, and its bytes.
+
+    Raises:
+        BadAudio: with reason vanished, unreadable, unsupported, empty or truncated; what goes
+            wrong while it is open gets the path too.
+    """
     try:
-        with _open(path) as (file, raw):
-            return _checked(file, raw, offset_s)
+        with _open(path) as (file, raw), _readable(file, raw) as whole:
+            yield whole, raw
     except BadAudio as bad:
         raise BadAudio(bad.reason, bad.detail, path) from None
     except FileNotFoundError:
@@ -82,6 +124,57 @@ def read_wave(path: str | os.PathLike[str], offset_s: float = 0.0) -> Recording:
     except OSError as error:
         detail = (error.strerror or "input error").lower()
         raise BadAudio("unreadable", detail, path) from None
+
+
+class _Stream(sf.SoundFile):
+    """Read from the front only: where soundfile can seek it does so after every read, which makes
+    the decoder of MP3 lose its place."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def read_block(file: sf.SoundFile, samples: int) -> Float[np.ndarray, "n channels"]:
+    """The next samples, float32; fewer only at the end of the file.
+
+    Raises:
+        BadAudio: with reason truncated.
+    """
+    try:
+        left = max(0, file.frames - file.tell())
+        return file.read(min(samples, left), dtype="float32", always_2d=True)
+    except sf.LibsndfileError:
+        raise BadAudio("truncated", "the file is damaged or cut off inside") from None
+
+
+def check(extent: Extent, file: sf.SoundFile, raw: BinaryIO, start: int = 0) -> None:
+    """Refuses what decodes without an error and is no sound all the same.
+
+    Args:
+        extent: of all samples that were decoded.
+        file: that they come from.
+        raw: its bytes.
+        start: samples of the file before them.
+
+    Raises:
+        BadAudio: with reason truncated, empty, too_short, non_finite or silent.
+    """
+    n, low, high = extent
+    seconds = n / file.samplerate
+    if file.format in INEXACT and _cut_short(start + n, file, raw):
+        raise BadAudio("truncated", f"only {1000 * seconds:,.0f} ms of it can be decoded")
+    if not n:
+        raise BadAudio("empty", "it holds no samples")
+    if seconds < SHORTEST_S:
+        raise BadAudio(
+            "too_short",
+            f"{'what is left' if start else 'it'} lasts {1000 * seconds:.2g} ms;"
+            f" {SHORTEST_S * 1000:.0f} ms are needed",
+        )
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        raise BadAudio("non_finite", "it has samples that are not finite numbers")
+    if float(np.max(high / 2 - low / 2)) < SILENCE:
+        raise BadAudio("silent", "it is silent from there on" if start else "it is silent")
 
 
 def canonical(wave: Any, sample_rate: int, audio: AudioConfig) -> Clip:
@@ -210,7 +303,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[tuple[sf.SoundFile, BinaryIO
             raise BadAudio("unsupported", f"{name} cannot be read; convert it to WAV or FLAC")
         try:
             # As bytes: a name that is not valid UTF-8 opens too.
-            file = sf.SoundFile(os.fspath(path) if os.name == "nt" else os.fsencode(path))
+            file = _Stream(os.fspath(path) if os.name == "nt" else os.fsencode(path))
         except sf.LibsndfileError as error:
             raise _undecodable(error) from None
         with file:
@@ -226,8 +319,9 @@ def _undecodable(error: sf.LibsndfileError) -> BadAudio:
     return BadAudio("unreadable", "there is no audio inside that can be decoded")
 
 
-def _checked(file: sf.SoundFile, raw: BinaryIO, offset_s: float) -> Recording:
-    """The head of an open file. Raises BadAudio where it is of no use."""
+@contextlib.contextmanager
+def _readable(file: sf.SoundFile, raw: BinaryIO) -> Iterator[sf.SoundFile]:
+    """The file itself, or a mended one. Raises BadAudio where its head says it is of no use."""
     if not 1 <= file.channels <= MAX_CHANNELS:
         raise BadAudio("unsupported", f"it has {file.channels} channels; 1 to {MAX_CHANNELS} work")
     if not RATES[0] <= file.samplerate <= RATES[1]:
@@ -239,20 +333,9 @@ def _checked(file: sf.SoundFile, raw: BinaryIO, offset_s: float) -> Recording:
         raise BadAudio("truncated", f"the file is cut off: only {there} are there")
     if chunk and file.frames == 0 and chunk.little_endian:
         with _mended(raw, chunk) as whole:
-            return _from(offset_s, whole, raw)
-    return _from(offset_s, file, raw)
-
-
-def _from(offset_s: float, file: sf.SoundFile, raw: BinaryIO) -> Recording:
-    """What there is from this second on."""
-    start = round(offset_s * file.samplerate)
-    if start >= file.frames > 0:
-        raise BadAudio(
-            "past_end", f"it lasts {file.frames / file.samplerate:.3g} s, no {offset_s:g} s"
-        )
-    if start:
-        file.seek(start)
-    return _usable(_read_head(file), start, file, raw)
+            yield whole
+    else:
+        yield file
 
 
 @contextlib.contextmanager
@@ -264,8 +347,17 @@ def _mended(raw: BinaryIO, chunk: containers.DataChunk) -> Iterator[sf.SoundFile
     raw.seek(0)
     content = bytearray(raw.read(chunk.start + present))
     struct.pack_into("<I", content, chunk.start - 4, present)
-    with sf.SoundFile(io.BytesIO(content)) as file:
+    with _Stream(io.BytesIO(content)) as file:
         yield file
+
+
+def _skip(file: sf.SoundFile, samples: int) -> None:
+    """Goes on by so many samples."""
+    if samples and file.format not in INEXACT:
+        file.seek(samples)
+    elif samples:
+        while samples > 0 and len(block := read_block(file, min(samples, MAX_VALUES // 64))):
+            samples -= len(block)
 
 
 def _read_head(file: sf.SoundFile) -> np.ndarray:
@@ -273,16 +365,12 @@ def _read_head(file: sf.SoundFile) -> np.ndarray:
     limit = MAX_VALUES // file.channels
     body = min(limit, round(BODY_S * file.samplerate))
     lead = min(limit - body, round(LEAD_S * file.samplerate))
-    try:
-        wave = file.read(body, dtype="float32", always_2d=True)
-        while len(wave) >= body and lead > 0 and len(wave) < _wanted(wave, body, lead):
-            step = min(_wanted(wave, body, lead) - len(wave), 10 * file.samplerate)
-            more = file.read(step, dtype="float32", always_2d=True)
-            wave = np.concatenate([wave, more])
-            if not len(more):
-                break
-    except sf.LibsndfileError:
-        raise BadAudio("truncated", "the file is damaged or cut off inside") from None
+    wave = read_block(file, body)
+    while len(wave) >= body and lead > 0 and len(wave) < _wanted(wave, body, lead):
+        more = read_block(file, min(_wanted(wave, body, lead) - len(wave), 10 * file.samplerate))
+        wave = np.concatenate([wave, more])
+        if not len(more):
+            break
     return wave[: head_samples(wave, file.samplerate)]
 
 
@@ -290,27 +378,6 @@ def _wanted(wave: np.ndarray, body: int, lead: int) -> int:
     """How many samples to read, as far as the ones already read can tell."""
     loud = np.max(np.abs(wave[:lead]), axis=1) > LEAD_LEVEL
     return body + (int(np.argmax(loud)) if loud.any() else min(lead, len(wave)))
-
-
-def _usable(wave: np.ndarray, start: int, file: sf.SoundFile, raw: BinaryIO) -> Recording:
-    """Refuses what decodes without an error and is no sound all the same."""
-    seconds = len(wave) / file.samplerate
-    if file.format in ("OGG", "MP3") and _cut_short(start + len(wave), file, raw):
-        raise BadAudio("truncated", f"only {1000 * seconds:,.0f} ms of it can be decoded")
-    if not len(wave):
-        raise BadAudio("empty", "it holds no samples")
-    if seconds < SHORTEST_S:
-        raise BadAudio(
-            "too_short",
-            f"{'what is left' if start else 'it'} lasts {1000 * seconds:.2g} ms;"
-            f" {SHORTEST_S * 1000:.0f} ms are needed",
-        )
-    low, high = np.min(wave, axis=0), np.max(wave, axis=0)
-    if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        raise BadAudio("non_finite", "it has samples that are not finite numbers")
-    if float(np.max(high / 2 - low / 2)) < SILENCE:
-        raise BadAudio("silent", "it is silent from there on" if start else "it is silent")
-    return Recording(wave, file.samplerate, FileInfo(file.format, file.subtype, file.frames))
 
 
 def _cut_short(n_read: int, file: sf.SoundFile, raw: BinaryIO) -> bool:

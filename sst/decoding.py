@@ -1,18 +1,15 @@
 """Decoding in processes that may hang or crash: every file ends as a result or as a reason.
 
-`python -m sst.decoding` would be the worker; it is started with the parent's module path instead,
-so that it works from scripts, tests and foreign programs alike. Parent and worker speak through
-pipes in frames: a length, JSON, and raw arrays. A worker knows NumPy, soundfile, soxr and the
-features, nothing heavier, and one thread.
+The other side is `sst.worker`; it is started with the parent's module path, so that it works from
+scripts, tests and foreign programs alike.
 """
 
 import collections
 import contextlib
-import hashlib
 import itertools
 import json
+import multiprocessing.connection
 import os
-import selectors
 import signal
 import struct
 import subprocess
@@ -21,30 +18,28 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
-from sst.config import AudioConfig, from_dict, to_dict
+from sst.config import AudioConfig, SegmentConfig, to_dict
 from sst.types import Clip, LogMel
 
 BATCH = 8  # paths per message: a worker never waits for the parent between two files
-WINDOW = 32  # files per worker that may be under way or wait for an earlier one
+WINDOW = 32  # files per worker that may be under way, and sounds that may wait for an earlier file
 START_S = 120.0  # a worker that has not reported by then never will
-MEMORY = 3 << 30  # bytes of address space per worker
 _WORKER = """
 import json, sys
 arguments = json.loads(sys.argv[1])
 sys.path[:] = arguments["path"]
-from sst import decoding
-decoding.serve(**arguments["task"])
+from sst import worker
+worker.serve(**arguments["task"])
 """
 _LENGTHS = struct.Struct("<IIII")  # JSON, wave, log-mel bytes, frames of the log-mel
 
 
 class Decoded(NamedTuple):
-    """One usable file."""
+    """One usable sound: a file, or a hit of one."""
 
     path: str | Path  # as given
     clip: Clip
@@ -52,6 +47,8 @@ class Decoded(NamedTuple):
     digest: str  # 32 hexadecimal digits of the decoded samples: equal for equal sound
     sample_rate: int  # Hz, of the file
     channels: int
+    end_s: float  # seconds from the start of the file; of a hit that is longer than its clip, too
+    left_out: str = ""  # at the last hit of a file of which more could have been heard: a phrase
 
 
 class Skipped(NamedTuple):
@@ -86,40 +83,44 @@ def decode_many(
     """
     pool = _Pool(_Task(audio, timeout_s, offset_s), workers or os.cpu_count() or 1)
     try:
-        yield from pool.run(iter(paths))
+        yield from pool.run(iter(paths))  # type: ignore[misc]  # no list without segmentation
     finally:
         pool.close()
 
 
-def decode_file(
-    path: str | Path, audio: AudioConfig, offset_s: float = 0.0
-) -> tuple[Clip, LogMel, str, int, int]:
-    """What a worker does for one file: (clip, log_mel, digest, sample rate, channels).
+def decode_hits(
+    paths: Iterable[str | Path],
+    audio: AudioConfig,
+    segmentation: SegmentConfig,
+    workers: int | None = None,
+    timeout_s: float = 10.0,
+) -> Iterator[list[Decoded] | Skipped]:
+    """The hits of many files, a list for each in the order given: `decode_many` for recordings.
+
+    The clip of a hit is that of the samples cut out for it, its `onset_s` counts from the start of
+    the file, and its digest is of those samples: equal hits share it. A file of one hit gives what
+    `decode_many` gives, with the end of the hit. Of a file with more hits or minutes than
+    `segmentation` allows, the last hit says what was left out.
+
+    Args:
+        paths: files.
+        audio: the clip and the transform.
+        segmentation: what is a hit.
+        workers: processes; as many as cores by default.
+        timeout_s: seconds for one hit or about 8 million samples, whatever the file's length.
 
     Raises:
-        BadAudio: the file is of no use.
+        RuntimeError: a worker cannot be started; the text has its last words.
     """
-    from sst import features
-    from sst.audio import BadAudio, canonical, read_wave
-
-    wave, sample_rate, _ = read_wave(path, offset_s)
-    clip = canonical(wave, sample_rate, audio)
-    if not np.isfinite(clip.peak_db):
-        raise BadAudio("silent", "nothing is left of it at this sample rate", path)
-    log_mel = features.log_mel(clip.wave, audio)
-    if not np.isfinite(log_mel).all():
-        raise BadAudio("non_finite", "its spectrogram is not finite", path)
-    channels = wave.shape[1]
-    return clip, log_mel, _digest(wave, sample_rate), sample_rate, channels
+    task = _Task(audio, timeout_s, segmentation=segmentation)
+    pool = _Pool(task, workers or os.cpu_count() or 1)
+    try:
+        yield from pool.run(iter(paths))  # type: ignore[misc]  # no Decoded with segmentation
+    finally:
+        pool.close()
 
 
-def _digest(wave: Float[np.ndarray, "n channels"], sample_rate: int) -> str:
-    digest = hashlib.blake2b(f"{sample_rate} {wave.shape[1]} ".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(wave).data)
-    return digest.hexdigest()
-
-
-# ---------------------------------------------------------------------------------- the parent
+_Result = Decoded | list[Decoded] | Skipped
 
 
 class _Task(NamedTuple):
@@ -127,7 +128,8 @@ class _Task(NamedTuple):
 
     audio: AudioConfig
     timeout_s: float
-    offset_s: float
+    offset_s: float = 0.0
+    segmentation: SegmentConfig | None = None
 
 
 class _Pool:
@@ -136,34 +138,33 @@ class _Pool:
     def __init__(self, task: _Task, workers: int):
         self.task, self.n_workers = task, workers
         self.workers: list[_Worker] = []
-        self.results: dict[int, Decoded | Skipped] = {}
+        self.results: dict[int, _Result] = {}
         self.todo: collections.deque[tuple[int, str | Path]] = collections.deque()
-        self.selector = selectors.DefaultSelector()
+        self.done = 0  # results taken: the number of the one that is wanted next
 
-    def run(self, paths: Iterator[str | Path]) -> Iterator[Decoded | Skipped]:
+    def run(self, paths: Iterator[str | Path]) -> Iterator[_Result]:
         numbered = enumerate(paths)
-        issued = done = 0
+        issued = 0
         exhausted = False
         while True:
-            while not exhausted and issued - done < WINDOW * self.n_workers:
+            while not exhausted and issued - self.done < WINDOW * self.n_workers:
                 more = list(itertools.islice(numbered, BATCH))
                 self.todo.extend(more)
                 issued += len(more)
                 exhausted = len(more) < BATCH
-            while done in self.results:
-                yield self.results.pop(done)
-                done += 1
-            if exhausted and done == issued:
+            while self.done in self.results:
+                yield self.results.pop(self.done)
+                self.done += 1
+            if exhausted and self.done == issued:
                 return
             self._hand_out()
-            if done not in self.results:
+            if self.done not in self.results:
                 self._listen()
 
     def close(self) -> None:
         for worker in self.workers:
             worker.kill()
         self.workers.clear()
-        self.selector.close()
 
     def _hand_out(self) -> None:
         """Gives every worker with less than one batch another one; starts workers as needed."""
@@ -173,7 +174,6 @@ class _Pool:
             if crowded and len(self.workers) < self.n_workers:
                 free = _Worker(self.task)
                 self.workers.append(free)
-                self.selector.register(free.output, selectors.EVENT_READ, free)
             if free is None or len(free.pending) >= BATCH:
                 return
             share = max(1, min(BATCH, len(self.todo) // self.n_workers))
@@ -182,20 +182,30 @@ class _Pool:
     def _listen(self) -> None:
         """Waits for news, at most a moment; finds out who is late or dead."""
         start = time.monotonic()
-        ready = {key.data for key, _ in self.selector.select(timeout=0.1)}
+        workers = {worker.output.fileno(): worker for worker in self._heard()}
+        ready = multiprocessing.connection.wait(list(workers), timeout=0.1)
         # Only time spent waiting here counts: a slow caller or a stopped terminal is no hang.
         waited = min(time.monotonic() - start, 0.2)
-        for worker in list(self.workers):
-            if worker in ready:
+        for output, worker in workers.items():
+            if output in ready:
                 alive = worker.receive(self.results)
                 if not alive:
                     self._replace(worker, worker.death())
             elif worker.late(waited):
                 self._replace(worker, ("timeout", f"it takes longer than {worker.timeout_s:g} s"))
 
+    def _heard(self) -> "list[_Worker]":
+        """Who is listened to: all, or with too much at hand the one with the file wanted next.
+
+        The others then wait with what they have found, and their clocks stand still.
+        """
+        waiting = sum(len(r) if isinstance(r, list) else 1 for r in self.results.values())
+        waiting += sum(len(worker.hits) for worker in self.workers)
+        wanted = [w for w in self.workers if any(i == self.done for i, _ in w.pending)]
+        return wanted if wanted and waiting >= WINDOW * self.n_workers else list(self.workers)
+
     def _replace(self, worker: "_Worker", why: tuple[str, str]) -> None:
         """Blames the file at hand; the others of the batch go to another worker."""
-        self.selector.unregister(worker.output)
         self.workers.remove(worker)
         worker.kill()
         if worker.pending:
@@ -209,14 +219,18 @@ class _Worker:
 
     def __init__(self, task: _Task):
         self.timeout_s = task.timeout_s
+        self.hits: list[Decoded] = []  # of the file at hand
         self.pending: collections.deque[tuple[int, str | Path]] = collections.deque()
         self.ready = False
         self.waited = 0.0
         self.buffer = bytearray()
         self.last_words = tempfile.TemporaryFile()  # noqa: SIM115 closed by kill()
         one_thread = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-        what = task._asdict() | {"audio": to_dict(task.audio)}
-        arguments = json.dumps({"path": sys.path, "task": what})
+        configs = {
+            "audio": to_dict(task.audio),
+            "segmentation": to_dict(task.segmentation) if task.segmentation else None,
+        }
+        arguments = json.dumps({"path": sys.path, "task": task._asdict() | configs})
         self.process = subprocess.Popen(
             [sys.executable, "-c", _WORKER, arguments],
             stdin=subprocess.PIPE,
@@ -236,7 +250,7 @@ class _Worker:
         with contextlib.suppress(OSError):  # it died: `receive` finds the end of its output
             self.input.write(message)
 
-    def receive(self, results: dict[int, Decoded | Skipped]) -> bool:
+    def receive(self, results: dict[int, _Result]) -> bool:
         """Takes what has arrived; False at the end of the worker's output."""
         block = os.read(self.output.fileno(), 1 << 20)
         self.buffer += block
@@ -245,9 +259,21 @@ class _Worker:
             if not self.ready:
                 self.ready = True
                 continue
-            index, path = self.pending.popleft()
-            results[index] = _result(path, *frame)
+            facts, path = frame[0], self.pending[0][1]
+            if facts.get("more") == "hit":
+                self.hits.append(_decoded(path, *frame))
+            if "more" not in facts:
+                index, _ = self.pending.popleft()
+                results[index] = self._result(path, *frame)
+                self.hits = []
         return bool(block)
+
+    def _result(self, path: str | Path, facts: dict[str, Any], *arrays: np.ndarray) -> _Result:
+        if "reason" in facts:
+            return Skipped(path, facts["reason"], facts["detail"])
+        if "left_out" in facts:
+            return [*self.hits[:-1], self.hits[-1]._replace(left_out=facts["left_out"])]
+        return _decoded(path, facts, *arrays)
 
     def late(self, waited: float) -> bool:
         if not self.pending and self.ready:
@@ -295,88 +321,8 @@ def _take_frame(buffer: bytearray) -> tuple[dict[str, Any], np.ndarray, np.ndarr
     return json.loads(content[:n_json]), wave, log_mel.reshape(frames, -1) if frames else log_mel
 
 
-def _result(
-    path: str | Path, facts: dict[str, Any], wave: np.ndarray, log_mel: np.ndarray
-) -> Decoded | Skipped:
-    if "reason" in facts:
-        return Skipped(path, facts["reason"], facts["detail"])
+def _decoded(path: str | Path, facts: dict[str, Any], *arrays: np.ndarray) -> Decoded:
+    wave, log_mel = arrays
     clip = Clip(wave, facts["peak_db"], facts["onset_s"], facts["duration_s"])
-    return Decoded(path, clip, log_mel, facts["digest"], facts["sample_rate"], facts["channels"])
-
-
-# ---------------------------------------------------------------------------------- the worker
-
-
-def serve(audio: dict[str, Any], timeout_s: float, offset_s: float) -> None:
-    """The worker's life: reads paths from stdin and answers each on stdout, until stdin ends."""
-    from sst import audio as _  # noqa: F401 loaded before the clock of the first file starts
-    from sst import features
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    config = from_dict(AudioConfig, audio)
-    features.log_mel(np.zeros(1, np.float32), config)  # the tables it keeps
-    requests = os.fdopen(os.dup(0), "rb")
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    _send(answers, {"ready": True})
-    quiet = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1, 2):  # libmpg123 prints its warnings from C
-        os.dup2(quiet, standard)
-    _limit_memory()
-    while len(head := requests.read(4)) == 4:
-        path = os.fsdecode(requests.read(struct.unpack("<I", head)[0]))
-        _limit_time(timeout_s)
-        _answer(answers, path, config, offset_s)
-
-
-def _answer(answers: BinaryIO, path: str, config: AudioConfig, offset_s: float) -> None:
-    from sst.audio import BadAudio
-
-    try:
-        clip, log_mel, digest, sample_rate, channels = decode_file(path, config, offset_s)
-    except BadAudio as bad:
-        return _send(answers, {"reason": bad.reason, "detail": bad.detail})
-    except MemoryError:
-        return _send(answers, {"reason": "memory", "detail": "it needs too much memory"})
-    except Exception as error:  # what no one foresaw costs one file, not the run
-        detail = f"{type(error).__name__}: {error}"
-        return _send(answers, {"reason": "unreadable", "detail": detail})
-    facts = {
-        "digest": digest,
-        "sample_rate": sample_rate,
-        "channels": channels,
-        "peak_db": clip.peak_db,
-        "onset_s": clip.onset_s,
-        "duration_s": clip.duration_s,
-    }
-    return _send(answers, facts, clip.wave, log_mel)
-
-
-def _send(answers: BinaryIO, facts: dict[str, Any], *arrays: np.ndarray) -> None:
-    text = json.dumps(facts).encode()
-    wave, log_mel = arrays or (np.zeros(0, np.float32), np.zeros((0, 0), np.float32))
-    lengths = _LENGTHS.pack(len(text), wave.nbytes, log_mel.nbytes, len(log_mel))
-    content = memoryview(lengths + text + wave.tobytes() + log_mel.tobytes())
-    while content:
-        content = content[answers.write(content) :]
-
-
-def _limit_memory() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _limit_time(timeout_s: float) -> None:
-    """Ends the worker by itself where a file hangs and the parent is gone."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(
-        resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + timeout_s) + 3, hard)
-    )
+    digest, end_s = facts["digest"], facts["end_s"]
+    return Decoded(path, clip, log_mel, digest, facts["sample_rate"], facts["channels"], end_s)

@@ -37,6 +37,29 @@ def hat(sample_rate: int, rng: np.random.Generator, seconds: float = 0.12) -> np
     return (0.2 * noise * np.exp(-t * rng.uniform(30, 80))).astype(np.float32)
 
 
+def cymbal(sample_rate: int, rng: np.random.Generator, seconds: float = 2.5) -> np.ndarray:
+    """Forty partials that beat against each other, and noise: what onset detectors stumble over."""
+    t = np.arange(round(seconds * sample_rate)) / sample_rate
+    hertz = rng.uniform(300, min(9000, 0.4 * sample_rate), 40)
+    partials = np.sin(2 * np.pi * hertz[:, None] * t + rng.uniform(0, 6, (40, 1))).sum(axis=0)
+    noise = rng.standard_normal(len(t))
+    wave = (partials / 10 + noise / 4) * np.exp(-t * 4 / seconds)
+    return (0.3 * wave).astype(np.float32)
+
+
+def sequence(
+    times: list[float], sample_rate: int, seed: int = 0, seconds: float | None = None
+) -> np.ndarray:
+    """Kicks, snares and hats in turn, one starting at each time; their tails overlap."""
+    rng = np.random.default_rng(seed)
+    wave = np.zeros(round((seconds or times[-1] + 0.6) * sample_rate), np.float32)
+    for i, time in enumerate(times):
+        hit = list(KINDS.values())[i % len(KINDS)](sample_rate, rng)
+        start = round(time * sample_rate)
+        wave[start : start + len(hit)] += hit[: len(wave) - start]
+    return wave
+
+
 KINDS = {"kick": kick, "snare": snare, "hat": hat}
 
 

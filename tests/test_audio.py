@@ -448,3 +448,14 @@ def test_an_offset_after_the_end_or_into_silence_is_said(tmp_path):
         with pytest.raises(audio.BadAudio, match=detail) as caught:
             audio.read_wave(tmp_path / "x.wav", offset)
         assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_a_file_read_in_blocks_is_the_file_read_at_once(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    sf.write(path, np.stack([synth.sequence([0.1, 0.5, 0.9], 22_050)] * 2, axis=1), 22_050)
+    with audio.opened(path) as (file, _):
+        whole = audio.read_block(file, 10**6)
+    with audio.opened(path) as (file, _):
+        blocks = [audio.read_block(file, 3_500) for _ in range(20)]
+    assert np.array_equal(np.concatenate(blocks), whole)

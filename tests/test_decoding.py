@@ -64,8 +64,8 @@ def test_a_file_that_hangs_the_decoder_costs_itself_only(library, tmp_path):
 
 WORKER_WITH_TRAPS = """
 import os, resource, signal, sys
-from sst import audio
-whole = audio.read_wave
+from sst import hits
+whole = hits.read_wave
 def read(path, offset_s):
     name = os.path.basename(path)
     if name == "segv.wav": os.kill(os.getpid(), signal.SIGSEGV)
@@ -74,14 +74,14 @@ def read(path, offset_s):
     if name == "odd.wav": raise ZeroDivisionError("surprise")
     if name == "noise.wav": os.write(2, b"E" * 300_000); os.write(1, b"O" * 300_000)
     return whole(path, offset_s)
-audio.read_wave = read
+hits.read_wave = read
 """
 
 
 def test_crashes_exits_and_surprises_cost_one_file_each(library, tmp_path, monkeypatch):
     for name in ("segv", "exit", "memory", "odd", "noise"):
         os.link(library[0], tmp_path / f"{name}.wav")
-    marker = "from sst import decoding\n"
+    marker = "from sst import worker\n"
     assert marker in decoding._WORKER
     trapped = decoding._WORKER.replace(marker, marker + WORKER_WITH_TRAPS)
     monkeypatch.setattr(decoding, "_WORKER", trapped)
@@ -137,7 +137,7 @@ def children():
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            if parent == os.getpid() and b"decoding.serve" in (folder / "cmdline").read_bytes():
+            if parent == os.getpid() and b"worker.serve" in (folder / "cmdline").read_bytes():
                 found.append(folder.name)
     return found
 
