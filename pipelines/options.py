@@ -108,7 +108,7 @@ def _similar(commands: Any) -> None:
     add("--num-similar", "-k", type=int, default=10, metavar="N", help="how many (default: 10)")
     add(
         "--aspect", nargs="+", type=_weighted_aspect, default=[], metavar="NAME=W",
-        help="weigh timbre (default: 1), envelope, pitch, duration (0.05) or loudness; 0: any",
+        help="weigh timbre (default: 1), pitch (0.1), envelope (0.05), duration (0.01) or loudness",
     )  # fmt: skip
     add("--like", nargs="+", type=_weighted_file, default=[], metavar="FILE[:W]", help="near these")
     add("--unlike", nargs="+", type=_weighted_file, default=[], metavar="FILE[:W]", help="and away")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from sst import absence, decoding, files, indexrows, nearness
+from sst import absence, aspects, decoding, files, indexrows, nearness
 from sst import config as configs
 from sst.compilation import cache_root
 from sst.encoding import Encoder, Heard, heard
@@ -53,7 +53,7 @@ def place(dirs: Sequence[Path_], encoder: Encoder) -> Path:
     """The folder of the index of these folders (in any order) for this model."""
     real = sorted({os.path.realpath(os.path.expanduser(d)) for d in dirs})
     library = hashlib.blake2b(b"\0".join(map(os.fsencode, real)), digest_size=8).hexdigest()
-    model = f"{encoder.digest}-{configs.digest(encoder.audio)}"
+    model = f"{encoder.digest}-{configs.digest(encoder.audio)}-{aspects.SCHEME}"
     if encoder.cut is not None:
         model += f"-{configs.digest(encoder.cut)}"
     return cache_root() / "libraries" / library / model

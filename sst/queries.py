@@ -48,12 +48,11 @@ def of_file(encoder: Encoder, folder: Path, target: Path_, segment: int | None =
     return Query(_vectors(encoder, [decoded], target), frozenset([decoded.digest]))
 
 
-def transposed(encoder: Encoder, folder: Path, target: Path_, segment: int | None = None) -> Query:
+def transposed(encoder: Encoder, target: Path_, segment: int | None = None) -> Query:
     """As `of_file`, but the sound at every semitone of two octaves: its pitch does not matter."""
-    whole = of_file(encoder, folder, target, segment)
     decoded = _decoded(encoder, target, segment)
     variants = [_at_pitch(decoded, semitones, encoder) for semitones in aspects.SEMITONES]
-    return whole._replace(vectors=_vectors(encoder, variants, target))
+    return Query(_vectors(encoder, variants, target), frozenset([decoded.digest]))
 
 
 def segments(encoder: Encoder, folder: Path, target: Path_) -> int:

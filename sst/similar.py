@@ -111,9 +111,9 @@ def find(session: Session, target: Path_, choice: Choice = DEFAULT) -> list[Hit]
 
 def query(session: Session, target: Path_, choice: Choice, segment: int | None = None) -> Query:
     """What to look for where a file is given, or one hit of it; in any pitch if pitch weighs 0."""
-    any_pitch = choice.aspects.get("pitch") == 0.0
-    of_target = queries.transposed if any_pitch else queries.of_file
-    return of_target(session.encoder, session.report.folder, target, segment)
+    if choice.aspects.get("pitch") == 0.0:
+        return queries.transposed(session.encoder, target, segment)
+    return queries.of_file(session.encoder, session.report.folder, target, segment)
 
 
 def check(choice: Choice) -> None:

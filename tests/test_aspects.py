@@ -79,8 +79,8 @@ def test_the_glance_finds_the_pitch_of_tones_and_none_in_noise(rng):
 
 
 def test_factors_scale_the_blocks_that_are_named():
-    factors = aspects.factors({"pitch": 0.1, "loudness": 0.0}, 4 + aspects.SIZE)
-    np.testing.assert_allclose(factors[4 + 24 : 4 + 27], 0.1 / 0.05)
+    factors = aspects.factors({"pitch": 0.3, "loudness": 0.0}, 4 + aspects.SIZE)
+    np.testing.assert_allclose(factors[4 + 24 : 4 + 27], 0.3 / 0.1)
     assert not factors[-2:].any()
     np.testing.assert_array_equal(factors[: 4 + 24], 1.0)
     np.testing.assert_array_equal(aspects.factors({}, 40), 1.0)

@@ -108,7 +108,7 @@ def test_weights_rank_by_the_weighted_distance(session, folder):
 
 
 def test_a_transposed_copy_comes_first_when_pitch_does_not_count(session, folder, tmp_path):
-    for name in ("snare/snare1.wav", "kick/kick2.wav", "bell330.wav"):
+    for name in ("kick/kick2.wav", "bell233.wav", "bell330.wav"):
         wave, rate = sf.read(folder / "pack0" / name, dtype="float32")
         copy = tmp_path / "copy.wav"
         sf.write(copy, soxr.resample(wave, rate * 2 ** (5 / 12), rate), rate)  # five semitones up
