@@ -174,7 +174,7 @@ def test_after_any_changes_the_index_holds_what_a_new_one_would(tmp_path, rng, m
         vectors = vectors[rng.permutation(len(vectors))]
         searcher = search.open_or_build(tmp_path, vectors, "scann")
         new = draw(100)
-        assert recall(searcher, new) >= 0.95
+        assert recall(searcher, new) >= 0.9  # by others than the 200 that it was measured with
         assert searcher.recall >= 0.95
         np.testing.assert_array_equal(searcher.search(vectors, 1)[1], 0.0)
         (place,) = tmp_path.iterdir()
