@@ -37,6 +37,7 @@ def status(arguments: argparse.Namespace) -> None:
         )
     if arguments.skipped:
         rows = indexrows.skipped(folder)
+        rows += [(path, "partly used", detail) for path, detail in indexrows.partly(folder)]
         put("".join(f"{reason}\t{detail}\t{path}\n" for path, reason, detail in rows))
         return
     difference = libraries.pending(encoder, arguments.library_dir)
@@ -101,6 +102,7 @@ def _status(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "sounds": len(rows.paths),
         "different sounds": len(set(rows.digests)),
         "skipped": held.skipped,
+        "partly used": len(indexrows.partly(folder)),
         "missing": held.missing,
         "bytes of the files": held.size,
         "model": f"{arguments.model} ({saved.config.name}, {saved.digest})",

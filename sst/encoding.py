@@ -62,7 +62,10 @@ def _sounds(
 ) -> Generator[File, None, None]:
     """The sounds of every file: its hits, or the file as one sound."""
     if encoder.cut is not None:
-        raise UsageError("Library segmentation is not available in this version.")
+        hits = decoding.decode_hits(paths, encoder.audio, encoder.cut, workers=workers)
+        with contextlib.closing(hits):  # type: ignore[type-var]
+            yield from hits
+        return
     stream = decoding.decode_many(paths, encoder.audio, workers=workers)
     with contextlib.closing(stream):  # type: ignore[type-var]
         for sound in map(_audible, stream):

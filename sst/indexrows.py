@@ -105,6 +105,16 @@ def skipped(folder: Path) -> list[tuple[str, str, str]]:
         return [(os.fsdecode(path), reason, detail) for path, reason, detail in found]
 
 
+def partly(folder: Path) -> list[tuple[str, str]]:
+    """(path, what was left out) of every file that holds more hits or minutes than are used."""
+    with opened(folder) as db:
+        found = db.execute(
+            "SELECT path, detail FROM present WHERE reason IS NULL AND detail IS NOT NULL"
+            " ORDER BY path"
+        )
+        return [(os.fsdecode(path), detail) for path, detail in found]
+
+
 def contents(folder: Path) -> Contents:
     """What the index in `folder` holds; all zero if there is none."""
     if not exists(folder):

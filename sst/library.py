@@ -273,7 +273,11 @@ def _hear(db: sqlite3.Connection, job: _Job, todo: list[files.Sample]) -> int:
 def _store(db: sqlite3.Connection, sample: files.Sample, one: Heard, known: set[str]) -> set[str]:
     """Puts what was heard of a file in the place of what is there; returns the new digests."""
     path = os.fsencode(sample.path)
-    why = (one.reason, one.detail) if isinstance(one, decoding.Skipped) else (None, None)
+    why: tuple[str | None, str | None] = (None, None)
+    if isinstance(one, decoding.Skipped):
+        why = one.reason, one.detail
+    elif one[-1][0].left_out:
+        why = None, one[-1][0].left_out
     row = (path, *_identity(sample), *why)
     db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
     if isinstance(one, decoding.Skipped):
@@ -281,9 +285,8 @@ def _store(db: sqlite3.Connection, sample: files.Sample, one: Heard, known: set[
     vectors = {sound.digest: vector for sound, vector in one if vector is not None}
     db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", indexrows.blobs(vectors))
     sounds = (
-        (path, number, clip.onset_s, clip.onset_s + clip.duration_s, sound.digest)
+        (path, number, sound.clip.onset_s, sound.end_s, sound.digest)
         for number, (sound, _) in enumerate(one, 1)
-        for clip in [sound.clip]
     )
     db.executemany("INSERT INTO sounds VALUES (?, ?, ?, ?, ?)", sounds)
     return vectors.keys() - known

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sst import search, similar
+from sst.config import SegmentConfig
 from sst.errors import UsageError
 from sst.files import to_text
 from sst.similar import Hit
@@ -53,14 +54,11 @@ class SoundSampleTool:
 
         Raises:
             ModelError: there is no such model, or it is damaged.
-            UsageError: the library cannot be segmented by this version.
         """
-        if library_segmentation:
-            raise UsageError("library_segmentation is not available in this version.")
         self._name, self._engine = model, engine
         one = isinstance(library_dir, str | os.PathLike)
         self._dirs: tuple[Path_, ...] = (library_dir,) if one else tuple(library_dir or ())  # type: ignore[assignment,arg-type]
-        self._encoder = similar.encoder(model)
+        self._encoder = similar.encoder(model, SegmentConfig() if library_segmentation else None)
 
     @functools.cached_property
     def model(self) -> Any:

@@ -129,7 +129,5 @@ def test_what_is_missing_is_said(model, tmp_path):
         tool.find_similar(tmp_path / "x.wav")
     with pytest.raises(ModelError, match="No model"):
         sst.SoundSampleTool(tmp_path)
-    with pytest.raises(UsageError, match="segmentation"):
-        sst.SoundSampleTool(model, library_segmentation=True)
     with pytest.raises(NothingToDo):
         sst.SoundSampleTool(model, tmp_path).find_similar(tmp_path / "x.wav")
