@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -322,7 +323,7 @@ def test_copies_carry_rank_and_similarity_and_several_targets_get_folders(sst, l
     targets = [library / "pack0/kick/kick0.wav", library / "pack0/hat/hat0.wav"]
     sst("similar", targets[0], "--library-dir", library, "-k", 2, "--copy-to", "found")
     copies = sorted(os.listdir("found"))
-    assert [name[:5] for name in copies[:2]] == ["01_1.", "02_0."]
+    assert all(re.match(rf"0{rank}_[01]\.\d\d_", name) for rank, name in enumerate(copies[:2], 1))
     assert copies[2] == "sst_results.json"
     hits = json.loads(Path("found/sst_results.json").read_text())
     assert Path(f"found/{copies[0]}").read_bytes() == Path(hits[0]["path"]).read_bytes()
@@ -344,6 +345,27 @@ def test_more_than_the_library_holds_is_all_of_it_with_a_word(sst, library):
     )
     assert (code, len(out.splitlines())) == (0, 17)
     assert "only 17 other sounds" in err
+
+
+def test_likes_and_ways_on_the_command_line(sst, library):
+    kick, hat = library / "pack0/kick/kick0.wav", library / "pack0/hat/hat0.wav"
+    shutil.copyfile(kick, "odd:2")  # a file whose name ends like a weight
+    for likes in ([kick, "--unlike", f"{hat}:0.5"], ["--like", "odd:2", "--unlike", f"{hat}:0.5"]):
+        code, out, err = sst("similar", *likes, "--library-dir", library, "-k", 3)
+        assert (code, out.count("/kick/")) == (0, 3), err
+    way = sst("similar", "--between", kick, hat, "--steps", 4, "--library-dir", library)[1]
+    kinds = [path.split("/")[-2] for path in way.splitlines()]
+    assert (kinds[0], kinds[-1], len(kinds)) == ("kick", "hat", 4)
+    one = sst("similar", kick, "--library-dir", library, "-k", 9, "--per-folder", 1)[1]
+    folders = [os.path.dirname(path) for path in one.splitlines()]
+    assert len(folders) == len(set(folders)) == 6
+
+
+def test_a_stranger_gets_the_nearest_with_a_warning(sst, library):
+    sf.write("sweep.wav", synth.chirp(200, 9000, 22_050, 2.0), 22_050)
+    code, out, err = sst("similar", "sweep.wav", "--library-dir", library, "-k", 2)
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert err.startswith("Nothing close in this library")
 
 
 def test_a_target_outside_the_library_is_heard(sst, library, rng):
@@ -391,6 +413,20 @@ def test_names_that_are_no_text_survive_and_are_harmless_on_screen(sst, library,
         ("KICK --library-dir LIB --workers 0", 2, "at least 1"),
         ("KICK --library-dir LIB --copy-to absent/found", 2, "found"),
         ("KICK --library-dir LIB --format xml", 2, "xml"),
+        ("KICK --library-dir LIB --aspect pitch", 2, "like pitch=0"),
+        ("KICK --library-dir LIB --aspect colour=1", 2, "there are timbre, envelope"),
+        ("KICK --library-dir LIB --aspect pitch=-1", 2, "0 or more"),
+        ("KICK --library-dir LIB --per-folder 0", 2, "at least 1"),
+        ("KICK --library-dir LIB --like absent.wav", 2, "No file absent.wav"),
+        ("--unlike KICK --library-dir LIB", 2, "Give the target"),
+        ("KICK --unlike KICK --library-dir LIB", 2, "cancel each other out"),
+        ("KICK KICK --like KICK --library-dir LIB", 2, "one target at most"),
+        ("KICK --between KICK KICK --library-dir LIB", 2, "takes no target"),
+        ("KICK --steps 3 --library-dir LIB", 2, "goes with --between"),
+        ("--between KICK KICK --steps 1 --library-dir LIB", 2, "at least 2"),
+        ("KICK --segment 1 --library-dir LIB", 2, "goes with --library-segmentation"),
+        ("KICK --segment x --library-dir LIB", 2, "should be a number or: all"),
+        ("KICK --sensitivity 1 --library-dir LIB", 2, "go with --library-segmentation"),
         ("KICK", 2, "--library-dir"),
         ("--library-dir LIB KICK", 2, "target before --library-dir"),
     ],
