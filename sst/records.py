@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sst import features
-from sst.audio import to_int16
+from sst import duplicates, features
+from sst.audio import from_int16, to_int16
 from sst.config import AudioConfig
 from sst.decoding import Decoded, decode_many
 from sst.files import Sample, to_text
+from sst.types import Wave
 
 _LENGTHS = struct.Struct("<IIII")  # bytes of JSON, wave, log-mel and attack
 
@@ -31,7 +32,8 @@ class Row(NamedTuple):
     id: str
     label: str
     digest: str  # of the decoded samples
-    clip_digest: str  # of the canonical clip: equal for copies of one sound in any format
+    clip_digest: str  # of the canonical clip: equal for copies without any loss
+    thumbnail: list[float]  # near for copies with some: duplicates.thumbnail
     offset: int
 
 
@@ -82,7 +84,8 @@ def write_spool(
             if isinstance(result, Decoded):
                 record = make_record(sample, result, audio)
                 copies = hashlib.blake2b(record["wave"].tobytes(), digest_size=16).hexdigest()
-                rows.append(Row(sample.id, sample.label, result.digest, copies, spool.tell()))
+                look = duplicates.thumbnail(result.log_mel, audio).tolist()
+                rows.append(Row(sample.id, sample.label, result.digest, copies, look, spool.tell()))
                 spool.write(_pack(record))
             else:
                 rejects.append(
@@ -106,6 +109,20 @@ def read_spool(
             record["log_mel"] = np.frombuffer(log_mel, np.float16).reshape(-1, audio.n_mels)
             record["attack"] = np.frombuffer(attack, np.float16)
             yield record
+
+
+def clusters(rows: Sequence[tuple[int, Row]], folder: str, audio: AudioConfig) -> list[int]:
+    """What only copies of one sound share (`duplicates.clusters`), of rows with their chunks."""
+
+    def waves(wanted: Sequence[int]) -> Iterator[Wave]:
+        for row in wanted:
+            chunk, entry = rows[row]
+            (record,) = read_spool(chunk_path(folder, chunk), [entry.offset], audio)
+            yield from_int16(record["wave"])
+
+    digests = [row.clip_digest for _, row in rows]
+    looks = np.array([row.thumbnail for _, row in rows], np.float32)
+    return duplicates.clusters(digests, looks, waves, audio.sample_rate)
 
 
 def write_chunk(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+import soxr
 import synth
 import threadpoolctl
 from test_decoding import HANG
@@ -142,6 +143,20 @@ def test_copies_stand_on_one_side_whatever_their_format(build, tmp_path):
     assert {split for split, _ in rows.values()} == {"train", "validation"}
 
 
+def test_copies_with_some_loss_stand_on_one_side(build, tmp_path):
+    lib = synth.write_library(tmp_path / "lib", packs=2, per_kind=8)
+    (lib / "pack1/copied").mkdir()
+    for i in range(8):
+        wave, rate = sf.read(lib / f"pack0/snare/snare{i}.wav", dtype="float32")
+        sf.write(lib / f"pack1/copied/mp3_{i}.mp3", wave, rate)
+        sf.write(lib / f"pack1/copied/low{i}.wav", 0.2 * soxr.resample(wave, rate, 16_000), 16_000)
+    rows = rows_of(build(lib, train_ratio=0.5)[0])
+    for i in range(8):
+        names = f"pack0/snare/snare{i}.wav", f"pack1/copied/mp3_{i}.mp3", f"pack1/copied/low{i}.wav"
+        assert len({rows[f"lib/{name}"][0] for name in names}) == 1
+    assert {split for split, _ in rows.values()} == {"train", "validation"}
+
+
 def test_two_builds_are_equal_record_for_record(build, tmp_path):
     lib = synth.write_library(tmp_path / "lib", per_kind=2)
     one, _ = build(lib, data_dir=tmp_path / "a")
@@ -206,14 +221,14 @@ def test_what_a_killed_build_left_is_removed_and_no_two_build_at_once(build, tmp
 
     lib = synth.write_library(tmp_path / "lib", per_kind=1)
     folder = tmp_path / "data/sample_library/lib"
-    (folder / "incomplete.ABC123_1.1.0/spool").mkdir(parents=True)
+    (folder / "incomplete.ABC123_1.2.0/spool").mkdir(parents=True)
     lock = os.open(folder, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     with pytest.raises(ResourceError, match="Another build"):
         build(lib)
     os.close(lock)
     build(lib)
-    assert os.listdir(folder) == ["1.1.0"]
+    assert os.listdir(folder) == ["1.2.0"]
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(build, tmp_path, monkeypatch):
@@ -331,7 +346,7 @@ def test_the_command_builds_reuses_refuses_and_goes_through_beam(tmp_path, modul
     for name in ("a", "b"):
         import tensorflow_datasets as reader
 
-        path = tmp_path / name / "sample_library/NI/1.1.0"
+        path = tmp_path / name / "sample_library/NI/1.2.0"
         readers.append(reader.builder_from_directory(str(path)))
     for split in ("train", "validation"):
         for one, other in zip(*(r.as_data_source(split) for r in readers), strict=True):
@@ -392,7 +407,7 @@ def test_a_killed_command_is_made_good_by_the_next(tmp_path, build):
     process.wait()
     assert list(folder.glob("incomplete*"))
     builder, _ = build(lib)
-    assert os.listdir(folder) == ["1.1.0"]
+    assert os.listdir(folder) == ["1.2.0"]
     clean, _ = build(lib, data_dir=tmp_path / "clean")
     for split in ("train", "validation"):
         for one, other in zip(*(b.as_data_source(split) for b in (builder, clean)), strict=True):

