@@ -28,6 +28,7 @@ def similar(arguments: argparse.Namespace) -> None:
         for name, query in _queries(session, arguments, choice)
     ]
     _remark(answers, arguments)
+    _remark_hits(session, arguments)
     format_ = arguments.format or ("table" if sys.stdout.isatty() else "paths")
     if arguments.copy_to:
         folder = Path(arguments.copy_to).expanduser()
@@ -99,6 +100,18 @@ def _between(session: Any, arguments: argparse.Namespace, choice: Any) -> list[A
     a, b = arguments.between
     steps = STEPS if arguments.steps is None else arguments.steps
     return [results.Answer(f"{a} to {b}", sounds.way(session, a, b, steps, choice))]
+
+
+def _remark_hits(session: Any, arguments: argparse.Namespace) -> None:
+    """Says that a long target was compared as a whole, by its start, with single hits."""
+    from sst import queries
+
+    if not arguments.library_segmentation or arguments.segment:
+        return
+    for target in arguments.targets:
+        there = queries.segments(session.encoder, session.report.folder, target)
+        if there > 1:
+            say(f"{to_text(target)} has {there} hits; --segment N or --segment all searches these.")
 
 
 def _remark(answers: list[Any], arguments: argparse.Namespace) -> None:

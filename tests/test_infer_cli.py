@@ -361,6 +361,30 @@ def test_likes_and_ways_on_the_command_line(sst, library):
     assert len(folders) == len(set(folders)) == 6
 
 
+def test_hits_of_a_loop_are_searched_one_by_one(sst, library):
+    kinds = ("kick", "hat", "snare")
+    loop = np.zeros(3 * 22_050, np.float32)
+    for place, kind in enumerate(kinds):
+        wave = sf.read(library / f"pack0/{kind}/{kind}1.wav", dtype="float32")[0]
+        loop[place * 22_050 + 1000 :][: len(wave)] = wave
+    sf.write("loop.wav", loop, 22_050)
+    options = ("--library-dir", library, "--library-segmentation", "-k", 1, "--format", "json")
+    code, out, err = sst("similar", "loop.wav", "--segment", "all", *options)
+    answers = json.loads(out)
+    assert code == 0, err
+    found = [os.path.relpath(answer["hits"][0]["path"], library) for answer in answers]
+    assert found == [f"pack0/{kind}/{kind}1.wav" for kind in kinds]
+    assert [answer["target"] for answer in answers] == ["loop.wav #1", "loop.wav #2", "loop.wav #3"]
+    assert (
+        json.loads(sst("similar", "loop.wav", "--segment", 2, *options)[1])[0]["path"]
+        == (answers[1]["hits"][0]["path"])
+    )
+    code, _, err = sst("similar", "loop.wav", "--segment", 4, *options)
+    assert (code, err) == (2, "--segment 4: loop.wav has 3 hits.\n")
+    code, _, err = sst("similar", "loop.wav", *options)
+    assert (code, "loop.wav has 3 hits; --segment N" in err) == (0, True)
+
+
 def test_a_stranger_gets_the_nearest_with_a_warning(sst, library):
     sf.write("sweep.wav", synth.chirp(200, 9000, 22_050, 2.0), 22_050)
     code, out, err = sst("similar", "sweep.wav", "--library-dir", library, "-k", 2)
