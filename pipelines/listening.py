@@ -58,7 +58,7 @@ def audio_paths(given: Sequence[str]) -> list[Path]:
     for one in given:
         if os.path.isdir(os.path.expanduser(one)):
             samples = files.samples_or_raise([one]).samples
-            paths.update(dict.fromkeys(sample.path for sample in samples))
+            paths.update(dict.fromkeys(Path(sample.path) for sample in samples))
         else:
             paths[Path(os.path.abspath(encoding.existing(one)))] = None
     return list(paths)

@@ -3,6 +3,7 @@
 import collections
 import difflib
 import errno
+import functools
 import hashlib
 import os
 import re
@@ -22,7 +23,7 @@ class Sample(NamedTuple):
     """One audio file of a library."""
 
     root: str  # name of the folder given by the user; unique among those given together
-    path: Path  # absolute
+    path: str  # absolute; bytes that are no UTF-8 as surrogate escapes
     relative: str  # posix path below the root, as text (see `to_text`)
     id: str  # root + "/" + relative: the same on every machine
     # The kind of sound: the name of the folder it lies in, without the name of the pack around it
@@ -85,7 +86,7 @@ def survey(dirs: Sequence[str | os.PathLike[str]]) -> Survey:
                 samples.append(
                     Sample(
                         name,
-                        Path(entry.path),
+                        entry.path,
                         relative,
                         f"{name}/{relative}",
                         _folder_label(name, relative),
@@ -225,6 +226,7 @@ def _folder_label(root: str, relative: str) -> str:
     return _without_prefix(folders[-1], folders[-2]) if len(folders) > 1 else ""
 
 
+@functools.lru_cache
 def _without_prefix(leaf: str, pack: str) -> str:
     """`rolandtr808-bd` in `Roland TR-808` is `bd`: letters and digits count, the rest does not."""
     wanted = [c for c in pack.casefold() if c.isalnum()]

@@ -26,8 +26,9 @@ ENGINES: tuple[str, ...] = ("auto", "exact", "scann")
 # Below, exact search is instant and misses nothing.
 SCANN_FROM = 100_000
 TARGET_RECALL = 0.95  # of the ten nearest; an index below it is not used unless asked for by name
+AIM = 0.97  # what is measured on a few of the library's sounds, so that others find the target
 REBUILT_AT = 0.2  # of the rows changed since ScaNN was trained: it is trained again
-_BLOCK = 16 * 2**20  # float32 cells of one block of distances
+_BLOCK, _LEAST = 4 * 2**20, 32  # float32 cells of one block of distances; queries in it, at least
 
 
 class IndexWarning(UserWarning):
@@ -91,7 +92,7 @@ class Searcher:
             norms = np.einsum("nd,nd,d->n", self.vectors, self.vectors, factors)
         largest = float(norms.max())
         slack = 2.0 * float(np.finfo(np.float32).eps) * (self.vectors.shape[1] + 4)
-        step = max(1, _BLOCK // len(self.vectors))
+        step = max(_LEAST, _BLOCK // len(self.vectors))
         for start in range(0, len(queries), step):
             block = queries[start : start + step]
             squared = (block * scale) @ self.vectors.T
@@ -260,13 +261,13 @@ def _empty(q: int, k: int) -> tuple[np.ndarray, np.ndarray]:
 def _measured(
     vectors: np.ndarray, index: ScannIndex, order: np.ndarray, plan: Plan | None = None
 ) -> Searcher:
-    """Follows the plan, or the cheapest one that reaches the target recall."""
+    """Follows the plan, or the cheapest one whose measured recall is what we aim at."""
     truth = _truth(vectors)
     for each in [plan] if plan else scannindex.plans(index.trained):
         index = index._replace(plan=each)
         searcher = Searcher(vectors, "scann", 0.0, index, order)
         recall = _recall(searcher, *truth)
-        if recall >= TARGET_RECALL:
+        if recall >= AIM:
             break
     return dataclasses.replace(searcher, recall=recall, index=index._replace(recall=recall))
 

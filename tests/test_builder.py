@@ -296,7 +296,7 @@ def test_the_demo_is_what_its_sources_say(module):
     for sample in samples:
         kinds.setdefault(sample.label, set()).add(sample.id.split("/")[1])
     assert len(kinds) >= 10 and all(len(in_packs) >= 2 for in_packs in kinds.values())
-    assert {s.path.suffix.lower() for s in samples} >= {
+    assert {Path(s.path).suffix.lower() for s in samples} >= {
         ".wav",
         ".aif",
         ".aiff",

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -131,7 +132,7 @@ def test_odd_names_are_found_and_open(tmp_path):
     assert len({s.id for s in found}) == len(names)
     for sample in found:
         sample.id.encode()
-        assert sample.path.read_bytes() == b"x"
+        assert Path(sample.path).read_bytes() == b"x"
         assert files.from_text(sample.relative) in names
 
 

@@ -167,6 +167,7 @@ def test_after_any_changes_the_index_holds_what_a_new_one_would(tmp_path, rng, m
     vectors = draw(3000)
     search.open_or_build(tmp_path, vectors, "scann")
     monkeypatch.setattr(scannindex, "made", lambda *_: pytest.fail("built again"))
+    recalls = []
     for _ in range(8):
         kept = vectors[rng.random(len(vectors)) > rng.choice([0, 0.004, 0.01])]
         copies = kept[rng.integers(len(kept), size=rng.integers(0, 5))]
@@ -174,7 +175,7 @@ def test_after_any_changes_the_index_holds_what_a_new_one_would(tmp_path, rng, m
         vectors = vectors[rng.permutation(len(vectors))]
         searcher = search.open_or_build(tmp_path, vectors, "scann")
         new = draw(100)
-        assert recall(searcher, new) >= 0.9  # by others than the 200 that it was measured with
+        recalls.append(recall(searcher, new))
         assert searcher.recall >= 0.95
         np.testing.assert_array_equal(searcher.search(vectors, 1)[1], 0.0)
         (place,) = tmp_path.iterdir()
@@ -182,6 +183,7 @@ def test_after_any_changes_the_index_holds_what_a_new_one_would(tmp_path, rng, m
         again = search.open_or_build(tmp_path, vectors, "scann")
         for one, other in zip(searcher.search(new, 10), again.search(new, 10), strict=True):
             np.testing.assert_array_equal(one, other)
+    assert np.mean(recalls) >= 0.95
 
 
 @needs_scann

@@ -37,7 +37,7 @@ def write(folder: Path, n: int) -> None:
         (pack / f"sound {i:06d}.wav").write_bytes(i.to_bytes(8, "little"))
 
 
-def made_up(encoder: Any, paths: list[Path], *_: Any) -> Iterator[list[Any]]:
+def made_up(encoder: Any, paths: list[str], *_: Any) -> Iterator[list[Any]]:
     """In place of what is heard: one sound a file, of one of 2,000 kinds."""
     shape = np.random.default_rng(0)
     kinds = shape.standard_normal((2000, WIDTH), dtype=np.float32)
@@ -45,7 +45,7 @@ def made_up(encoder: Any, paths: list[Path], *_: Any) -> Iterator[list[Any]]:
     for start in range(0, len(paths), 128):
         batch = []
         for path in paths[start : start + 128]:
-            number = int.from_bytes(path.read_bytes(), "little")
+            number = int.from_bytes(Path(path).read_bytes(), "little")
             rng = np.random.default_rng(number)
             sound = SimpleNamespace(
                 digest=f"{number:032x}", clip=SimpleNamespace(onset_s=0.0, duration_s=0.5)
