@@ -203,8 +203,10 @@ def embed_features(model: Model, heard: Features) -> Float[Array, "b e"]:
 
 def embed_latent(model: Model, z: Latent) -> Float[Array, "*b e"]:
     """The search vector of a latent, such as one that was drawn or mixed: that of its sound."""
-    vectors = embed_features(model, _heard_latent(model, z))
-    return vectors[0] if jnp.ndim(z) == 1 else vectors
+    block = np.atleast_2d(z)
+    parts = [block[start : start + MANY] for start in range(0, len(block), MANY)]
+    vectors = [embed_features(model, _heard_latent(model, part)) for part in parts]
+    return vectors[0][0] if jnp.ndim(z) == 1 else jnp.concatenate(vectors)
 
 
 def classify(

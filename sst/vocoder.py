@@ -64,7 +64,8 @@ def invert(
 
 def _spread_over_bins(mel: Any, audio: AudioConfig) -> Any:
     basis = features.mel_basis(audio)
-    start = mel @ (basis / basis.sum(axis=1, keepdims=True))
+    # A band between two bins of the transform is empty, and says nothing.
+    start = mel @ (basis / np.maximum(basis.sum(axis=1, keepdims=True), 1e-9))
     power = _multiplicative_updates(start, mel, basis, BAND_STEPS)
     # Only the bass needs many updates, and it is a small corner of the matrix.
     bins = int(np.argmax(_band_spacing(audio) > WIDE))

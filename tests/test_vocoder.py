@@ -36,6 +36,15 @@ def test_silence_stays_silent():
     assert float(jnp.abs(vocoder.invert(log_mel, TINY, 4000)).max()) < 1e-5
 
 
+def test_bands_finer_than_the_transform_leave_no_hole(rng):
+    audio = AudioConfig(n_fft=512, hop=128, n_mels=200)
+    assert not features.mel_basis(audio).any(axis=1).all()
+    log_mel = features.log_mel(synth.snare(22_050, rng), audio)
+    wave = np.asarray(vocoder.invert(jnp.asarray(log_mel), audio, 6000))
+    assert np.isfinite(wave).all()
+    assert np.abs(wave).max() > 0.01
+
+
 def test_batch_equals_single(rng):
     log_mel = jnp.stack([features.log_mel(synth.snare(22_050, rng), TINY) for _ in range(2)])
     both = vocoder.invert(log_mel, TINY, 6000)
