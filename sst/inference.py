@@ -203,7 +203,7 @@ def embed_features(model: Model, heard: Features) -> Float[Array, "b e"]:
 
 def embed_latent(model: Model, z: Latent) -> Float[Array, "*b e"]:
     """The search vector of a latent, such as one that was drawn or mixed: that of its sound."""
-    block = np.atleast_2d(z)
+    block = jnp.atleast_2d(jnp.asarray(z, jnp.float32))
     parts = [block[start : start + MANY] for start in range(0, len(block), MANY)]
     vectors = [embed_features(model, _heard_latent(model, part)) for part in parts]
     return vectors[0][0] if jnp.ndim(z) == 1 else jnp.concatenate(vectors)
