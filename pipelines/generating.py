@@ -1,6 +1,7 @@
 """`generate`: new sounds, written with their recipes."""
 
 import argparse
+import functools
 import os
 import secrets
 import sys
@@ -8,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import options
+from pipelines.libraries import opened_session
 from pipelines.narration import put, say
 from sst.errors import UsageError
 
 
 def generate(arguments: argparse.Namespace) -> None:
     """Makes sounds and writes them."""
-    from sst import recipe
+    from sst import receipt, recipe
 
     origin = _checked(arguments)
     seed = secrets.randbelow(recipe.LARGEST_SEED) if arguments.seed is None else arguments.seed
@@ -25,13 +27,23 @@ def generate(arguments: argparse.Namespace) -> None:
 
     arguments.model = arguments.model or (origin and origin.model) or "model_test"
     model = inference.load(arguments.model)
-    for path, one in zip(paths, _recipes(arguments, model, origin, seed), strict=True):
-        wave = recipe.render(model, one)
+    draw = functools.partial(_recipes, arguments, model, origin)
+    recipes = draw(arguments.num or 1, seed)
+    collections = _collections(arguments)
+    for path, first in zip(paths, recipes, strict=True):
+        if arguments.min_novelty is None:
+            wave, one = receipt.render(model, first, collections)
+        else:
+            least = arguments.min_novelty
+            wave, one = receipt.render_novel(model, first, collections, least, draw)
         path.parent.mkdir(exist_ok=True)
         recipe.write(path, wave, one)
         if not sys.stdout.isatty():
             put(f"{path}\n")
         say(f"wrote {path} ({_described(one, model, bool(wave.any()))})")
+        _say_nearest(one, arguments.min_novelty or 0.0)
+    if "training" not in [collection.of for collection in collections]:
+        say("The model was exported without its training sounds: how near they are is not known.")
     if arguments.seed is None and _is_random(arguments):
         say(f"seed {seed}: --seed {seed} gives the same again")
 
@@ -65,6 +77,11 @@ def _checked(arguments: argparse.Namespace) -> Any:
         recipe.check_variations(1 if arguments.num is None else arguments.num, arguments.variance)
     elif arguments.variance and not files:
         raise UsageError("--variance goes with --audio-files or --from; try --temperature.")
+    if arguments.min_novelty is not None:
+        if not 0.0 <= arguments.min_novelty <= 100.0:
+            raise UsageError(f"--min-novelty {arguments.min_novelty:g} should be 0 to 100.")
+        if arguments.interpolate or not _is_random(arguments):
+            raise UsageError("--min-novelty goes with random sounds and with --variance.")
     if arguments.num is not None and arguments.num < 1:
         raise UsageError(f"--num {arguments.num} should be at least 1.")
     for file in files or []:
@@ -72,10 +89,39 @@ def _checked(arguments: argparse.Namespace) -> Any:
     return recipe.read(arguments.origin) if arguments.origin else None
 
 
-def _recipes(arguments: argparse.Namespace, model: Any, origin: Any, seed: int) -> list[Any]:
+def _collections(arguments: argparse.Namespace) -> list[Any]:
+    """The real sounds that the new ones are compared with."""
+    from sst import receipt
+
+    collections = receipt.of_training(arguments.model)
+    if arguments.library_dir:
+        rows = opened_session(arguments).rows
+        collections.append(receipt.of_library(rows, arguments.library_dir))
+    if arguments.min_novelty is not None:
+        receipt.check(collections, arguments.min_novelty)
+    return collections
+
+
+def _say_nearest(recipe: Any, least: float) -> None:
+    from sst import receipt
+
+    names = {"training": "nearest training sound", "library": "nearest in the library"}
+    for found in recipe.nearest:
+        share = "of too few to say how near"
+        if found.novelty is not None:
+            share = f"{found.novelty:.0f} % (0 % = a copy)"
+        say(f"  {names[found.of]}: {found.name}, {share}")
+    if recipe.tries > 1:
+        few = f"; none was {least:g} % novel: kept the most novel one"
+        say(f"  drawn {recipe.tries} times{few if receipt.how_novel(recipe) < least else ''}")
+
+
+def _recipes(
+    arguments: argparse.Namespace, model: Any, origin: Any, num: int, seed: int
+) -> list[Any]:
     from sst import recipe
 
-    num, variance, files = arguments.num or 1, arguments.variance, arguments.audio_files
+    variance, files = arguments.variance, arguments.audio_files
     output = recipe.Output(arguments.sample_rate, arguments.subtype or "PCM_16", arguments.model)
     if origin:
         chosen = recipe.with_output(origin, arguments.sample_rate, arguments.subtype)

@@ -87,9 +87,14 @@ def _generate(commands: Any) -> None:
     add("--variance", type=float, default=0.0, metavar="V", help="add noise of this variance")
     add("--interpolate", type=int, metavar="N", help="N sounds on the way between two files")
     add("--from", dest="origin", metavar="WAV", help="make the sound in this file's recipe again")
+    add("--min-novelty", type=float, metavar="P", help="draw again what is nearer to a real sound")
+    add("--library-dir", nargs="+", metavar="DIR", help="folders of which the nearest is named too")
     add("--sample-rate", type=int, metavar="HZ", help="of the files (default: the model's)")
     add("--subtype", metavar="T", help=f"{', '.join(SUBTYPES)} (default: PCM_16)")
     add("--overwrite", action="store_true", help="replace files that exist")
+    # How the library of --library-dir is opened.
+    parser.set_defaults(engine="exact", workers=None)
+    parser.set_defaults(library_segmentation=False, sensitivity=None, min_gap=None)
 
 
 def _similar(commands: Any) -> None:

@@ -7,16 +7,19 @@ import math
 import os
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from jaxtyping import Float
 
 from sst import config as configs
 from sst.errors import ModelError, ResourceError
 
+T = TypeVar("T")
 FORMAT = 3
+KNOWN = "known.npz"  # optional
 SHIPPED = Path(__file__).parent / "models"
 MAX_BYTES = 4 << 30  # an exported model larger than this is not one of ours
 
@@ -34,6 +37,14 @@ class SavedModel(NamedTuple):
     temperature: float = 1.0  # that the logits of the classes are divided by
 
 
+class Known(NamedTuple):
+    """The sounds that a model was trained on, or some of them: known.npz of an exported model."""
+
+    ids: list[str]  # names with their folders
+    vectors: Float[np.ndarray, "n e"]  # search vectors
+    spacing: Float[np.ndarray, " q"]  # see `sst.novelty`
+
+
 def save_model(
     directory: str | os.PathLike[str],
     config: configs.Config,
@@ -43,8 +54,11 @@ def save_model(
     class_names: Sequence[str],
     facts: Mapping[str, Any],
     temperature: float = 1.0,
+    known: Known | None = None,
 ) -> None:
     """Writes params.npz, config.json and manifest.json, replacing `directory` as a whole.
+
+    The training sounds, if given, go into known.npz.
 
     Arrays of float16 stay so in the file and are read as float32; other floating-point arrays
     become float32. The same arrays give the same bytes.
@@ -58,16 +72,54 @@ def save_model(
     np.savez(buffer, **arrays)  # type: ignore[arg-type]  # stored, not compressed: noise does not shrink
     texts = {"config.json": json.dumps(configs.to_dict(config), indent=2).encode() + b"\n"}
     files = {"params.npz": buffer.getvalue(), **texts}
+    if known is not None:
+        files[KNOWN] = _known_bytes(known)
     manifest = {
         "format": FORMAT,
-        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+        "sha256": _checksums(files),
         "class_names": list(class_names),
         "temperature": float(temperature),
         "facts": dict(facts),
     }
-    files["manifest.json"] = json.dumps(manifest, indent=2).encode() + b"\n"
+    _write(target, files, manifest)
+
+
+def complete_model(directory: str | os.PathLike[str], temperature: float, known: Known) -> None:
+    """Gives an exported model another temperature and other known sounds; all else stays.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged.
+        ResourceError: if the disk is full or not writable; the model stays as it was.
+    """
+    target = Path(directory)
+    load_model(target)
+    files = {entry.name: entry.read_bytes() for entry in target.iterdir() if entry.is_file()}
+    manifest = json.loads(files.pop("manifest.json"))
+    files[KNOWN] = _known_bytes(known)
+    manifest["sha256"] |= _checksums({KNOWN: files[KNOWN]})
+    _write(target, files, manifest | {"temperature": float(temperature)})
+
+
+def _known_bytes(known: Known) -> bytes:
+    """Half precision: it moves a distance by a thousandth."""
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        ids=np.frombuffer("\0".join(known.ids).encode(), np.uint8),
+        vectors=known.vectors.astype(np.float16),
+        spacing=known.spacing.astype(np.float32),
+    )
+    return buffer.getvalue()
+
+
+def _checksums(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+
+
+def _write(target: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
+    content = json.dumps(manifest, indent=2).encode() + b"\n"
     try:
-        _replace_directory(target, files)
+        _replace_directory(target, {**files, "manifest.json": content})
     except OSError as error:
         raise ResourceError(f"Cannot write the model to {target}: {error.strerror}.") from error
 
@@ -95,13 +147,26 @@ def load_model(directory: str | os.PathLike[str]) -> SavedModel:
     Raises:
         ModelError: if nothing is there, or it is damaged, or of a newer format.
     """
+    return _read(directory, _read_model)
+
+
+def load_known(directory: str | os.PathLike[str]) -> Known | None:
+    """The training sounds of an exported model; None where it was exported without them.
+
+    Raises:
+        ModelError: as `load_model`.
+    """
+    return _read(directory, _read_known)
+
+
+def _read(directory: str | os.PathLike[str], read: Callable[[Path], T]) -> T:
     target = Path(directory)
     if not target.is_dir() and _previous(target).is_dir():
         target = _previous(target)  # a save was killed between its two renames
     if not (target / "manifest.json").is_file():
         raise ModelError(f"No model at {directory} (no manifest.json there).")
     try:
-        return _read_model(target)
+        return read(target)
     except OSError as error:
         raise ModelError(f"Cannot read the model at {directory}: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
@@ -109,16 +174,9 @@ def load_model(directory: str | os.PathLike[str]) -> SavedModel:
 
 
 def _read_model(target: Path) -> SavedModel:
-    manifest = json.loads(_read_small(target / "manifest.json"))
-    if manifest["format"] != FORMAT:
-        raise ModelError(
-            f"The model at {target} has format {manifest['format']}; this version reads {FORMAT}."
-        )
-    files = {}
-    for name in ("params.npz", "config.json"):
-        files[name] = _read_small(target / name)
-        if hashlib.sha256(files[name]).hexdigest() != manifest["sha256"][name]:
-            raise ModelError(f"The model at {target} is damaged: {name} fails its checksum.")
+    manifest = _read_manifest(target)
+    names = ("params.npz", "config.json")
+    files = {name: _read_whole(target, name, manifest) for name in names}
     tree = _unflatten(_read_arrays(files["params.npz"]))
     return SavedModel(
         config=configs.from_dict(configs.Config, json.loads(files["config.json"])),
@@ -130,6 +188,34 @@ def _read_model(target: Path) -> SavedModel:
         digest=manifest["sha256"]["params.npz"][:12],
         temperature=_temperature(manifest.get("temperature", 1.0)),
     )
+
+
+def _read_known(target: Path) -> Known | None:
+    manifest = _read_manifest(target)
+    if KNOWN not in manifest["sha256"]:
+        return None
+    arrays = _read_arrays(_read_whole(target, KNOWN, manifest))
+    ids = arrays["ids"].tobytes().decode().split("\0")
+    vectors = arrays["vectors"].astype(np.float32)
+    if vectors.ndim != 2 or len(ids) != len(vectors):
+        raise ValueError(f"{len(ids)} names of {len(vectors)} known sounds")
+    return Known(ids, vectors, arrays["spacing"])
+
+
+def _read_manifest(target: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads(_read_small(target / "manifest.json"))
+    if manifest["format"] != FORMAT:
+        raise ModelError(
+            f"The model at {target} has format {manifest['format']}; this version reads {FORMAT}."
+        )
+    return manifest
+
+
+def _read_whole(target: Path, name: str, manifest: Mapping[str, Any]) -> bytes:
+    data = _read_small(target / name)
+    if hashlib.sha256(data).hexdigest() != manifest["sha256"][name]:
+        raise ModelError(f"The model at {target} is damaged: {name} fails its checksum.")
+    return data
 
 
 def _temperature(value: Any) -> float:

@@ -11,12 +11,15 @@ import jax
 import numpy as np
 
 import sst
-from sst import calibration, checkpoints, data, plots, prior, train
+from sst import calibration, checkpoints, data, modelfile, novelty, plots, prior, train
 from sst.config import Config
 from sst.data import Dataset, Split
+from sst.errors import ModelError
+from sst.modelfile import Known
 from sst.runlog import Row, RunLog
 
 ENCODED = 4096  # training clips that the prior is fitted to, at most
+MOST_KNOWN = 20_000  # training clips that an exported model can name: 5 MB
 EXAMPLES = 4  # validation clips drawn and written as audio
 SHARE = 0.05  # of the time that publishing may take before the run ends
 Program = Callable[..., Any]
@@ -103,7 +106,24 @@ def export(source: Source, params: Any, stats: Any, row: Row) -> None:
         dataset.class_names,
         facts,
         class_temperature(source, params, stats),
+        known_sounds(source, params, stats),
     )
+
+
+def complete(directory: Path, dataset: Dataset, model: ModuleType) -> None:
+    """Adds to a model exported by an older version what `export` stores now, besides parameters.
+
+    Raises:
+        ModelError: there is no such model, or it was trained on another dataset.
+        ResourceError: if the disk is full.
+    """
+    saved = checkpoints.load_model(directory)
+    if saved.facts.get("fingerprint") != dataset.fingerprint:
+        raise ModelError(f"The model in {directory} was not trained on what {dataset.name} holds.")
+    source = Source(saved.config, dataset, model, directory)
+    temperature = class_temperature(source, saved.params, saved.stats)
+    known = known_sounds(source, saved.params, saved.stats)
+    modelfile.complete_model(directory, temperature, known)
 
 
 def class_temperature(source: Source, params: Any, stats: Any) -> float:
@@ -114,6 +134,18 @@ def class_temperature(source: Source, params: Any, stats: Any) -> float:
     program = _programs(source.model, source.config).class_logits
     logits = _in_chunks(source, program, params, stats, split, np.arange(split.size))
     return calibration.temperature(logits, source.dataset.label_rows(split))
+
+
+def known_sounds(source: Source, params: Any, stats: Any) -> Known:
+    """The names and search vectors of the training clips, of many a random choice."""
+    dataset, split = source.dataset, source.dataset.train
+    rows = np.random.default_rng(source.config.seed).permutation(split.size)[:MOST_KNOWN]
+    rows = np.sort(rows)
+    program = _programs(source.model, source.config).embed
+    vectors = _in_chunks(source, program, params, stats, split, rows)
+    ids = [split.ids[row] for row in rows]
+    packs = novelty.groups(ids, dataset.metadata.get("split_by") == "folder")
+    return Known(ids, vectors, novelty.spacing(vectors, packs))
 
 
 def encode(source: Source, params: Any, stats: Any, split: Split, rows: np.ndarray) -> np.ndarray:
@@ -139,6 +171,7 @@ class _Programs(NamedTuple):
     encode: Program  # to means
     decode: Program
     class_logits: Program
+    embed: Program
 
 
 @functools.lru_cache(maxsize=1)
@@ -147,6 +180,7 @@ def _programs(model: ModuleType, config: Config) -> _Programs:
         jax.jit(lambda params, stats, clips: model.encode(params, stats, clips, config)[0]),
         jax.jit(lambda params, stats, z: model.decode(params, stats, z, config)),
         jax.jit(lambda params, stats, clips: model.class_logits(params, stats, clips, config)),
+        jax.jit(lambda params, stats, clips: model.embed(params, stats, clips, config)),
     )
 
 

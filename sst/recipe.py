@@ -15,6 +15,7 @@ from jaxtyping import Float
 import sst
 from sst import audio, decoding, encoding, files
 from sst.errors import ModelError, NothingToDo, ResourceError, UsageError
+from sst.novelty import Nearest
 
 PEAK = 10 ** (-1 / 20)  # -1 dBFS
 FORMAT = 1
@@ -46,11 +47,15 @@ class Recipe:
     variance: float = 0.0
     normalize_weights: bool = True
     sources: tuple[Source, ...] = ()
+    nearest: tuple[Nearest, ...] = ()  # real sounds, see `sst.receipt`
+    tries: int = 1  # draws that this one was chosen from
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def to_json(self, indent: int | None = None) -> str:
         """As text; numbers come back to the bit."""
-        fields = dataclasses.asdict(self) | {"sources": [s._asdict() for s in self.sources]}
+        fields = dataclasses.asdict(self)
+        fields["sources"] = [source._asdict() for source in self.sources]
+        fields["nearest"] = [real._asdict() for real in self.nearest]
         return json.dumps({"sst_recipe": FORMAT} | fields, indent=indent, allow_nan=False)
 
 
@@ -395,6 +400,7 @@ def _parsed(fields: dict[str, Any]) -> Recipe:
     if fields.pop("sst_recipe") != FORMAT:
         raise ValueError("another format")
     fields["sources"] = tuple(Source(**source) for source in fields["sources"])
+    fields["nearest"] = tuple(Nearest(**real) for real in fields.get("nearest", ()))
     fields["latent"] = tuple(float(number) for number in fields["latent"])
     if not np.isfinite(fields["latent"]).all():
         raise ValueError("not finite")

@@ -67,6 +67,12 @@ class SoundSampleTool:
 
         return inference.load(self._name)
 
+    @functools.cached_property
+    def _training(self) -> list[Any]:
+        from sst import receipt
+
+        return receipt.of_training(self._name)
+
     @property
     def class_names(self) -> list[str]:
         """The kinds of sounds that the model tells apart; empty where it was trained on none."""
@@ -83,17 +89,23 @@ class SoundSampleTool:
         *,
         temperature: float = 1.0,
         class_name: str | None = None,
+        min_novelty: float | None = None,
         sample_rate: int | None = None,
         subtype: str = "PCM_16",
         overwrite: bool = False,
     ) -> Generated:
         """A random sound, or a mix of files; written to `out_file` if that is given.
 
+        `recipe.nearest` names the training sound that is nearest to it. Where that is nearer than
+        `min_novelty`, 0 to 100 per cent, other draws are tried (`sst.receipt`).
+
         Raises:
             UsageError: weights that do not fit, a negative variance, a class that the model does
-                not know, a file that exists already.
+                not know, a file that exists already, a mix that is to be novel without variance.
             NothingToDo: an audio file that cannot be read, or is silent.
+            ModelError: `min_novelty` of a model that does not hold its training sounds.
         """
+        from sst import receipt
         from sst import recipe as recipes
 
         seed = secrets.randbelow(recipes.LARGEST_SEED) if seed is None else seed
@@ -101,15 +113,24 @@ class SoundSampleTool:
         output = recipes.Output(sample_rate, subtype, to_text(self._name))
         if audio_files and class_name is not None:
             raise UsageError("class_name is of random sounds; it does not go with audio_files.")
-        if audio_files:
-            (recipe,) = recipes.mixes(
-                self.model, audio_files, weights, normalize_weights, variance, 1, seed, output
-            )
-        elif weights or variance:
+        if not audio_files and (weights or variance):
             raise UsageError("weights and variance go with audio_files.")
+        if min_novelty is not None and audio_files and not variance:
+            raise UsageError("min_novelty is of random sounds, or goes with variance.")
+
+        def draw(num: int, seed: int) -> list[recipes.Recipe]:
+            if not audio_files:
+                return recipes.draws(self.model, num, seed, temperature, output, class_name)
+            mixed = (audio_files, weights, normalize_weights, variance, num, seed, output)
+            return recipes.mixes(self.model, *mixed)
+
+        (recipe,) = draw(1, seed)
+        if min_novelty is None:
+            wave, recipe = receipt.render(self.model, recipe, self._training)
         else:
-            (recipe,) = recipes.draws(self.model, 1, seed, temperature, output, class_name)
-        wave = recipes.render(self.model, recipe)
+            receipt.check(self._training, min_novelty)
+            known, least = self._training, min_novelty
+            wave, recipe = receipt.render_novel(self.model, recipe, known, least, draw)
         if path is not None:
             recipes.write(path, wave, recipe)
         return Generated(wave, recipe.sample_rate, recipe, path)

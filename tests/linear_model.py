@@ -28,6 +28,10 @@ def encode(params, stats, batch, config):
     return mean, jnp.full_like(mean, -6.0)
 
 
+def embed(params, stats, batch, config):
+    return encode(params, stats, batch, config)[0]
+
+
 def decode(params, stats, z, config):
     cells = 20.0 * (z @ params["up"]["kernel"])
     log_mel = cells.reshape(len(z), config.audio.n_frames, config.audio.n_mels) + stats["mean"]

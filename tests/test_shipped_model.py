@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 import synth
 from test_vocoder import strongest_hz
 
-from sst import inference, metrics, modelfile
+from sst import audio, inference, metrics, modelfile, receipt
+
+DEMO = Path(__file__).parent.parent / "tfds_builders/sample_library/demo"
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +95,20 @@ def test_search_finds_the_variation_of_a_sound_before_other_sounds(model, rng):
         varied = np.asarray(inference.embed(model, 0.3 * filtered, rate))
         found += np.linalg.norm(vectors - varied, axis=1).argmin() == row
     assert found >= 10
+
+
+def test_it_names_a_sound_that_it_was_trained_on_and_calls_it_a_copy(model, rng):
+    training = receipt.of_training("model_test")
+    assert len(training[0].known.ids) == 813
+    for demo, name in (
+        ("tr808/clap/cp.ogg", "train/TR-808/clap/clap-cp.ogg"),
+        ("sonic_pi/kick/bd_haus.flac", "train/sonic-pi/kick/bd_haus.flac"),
+    ):
+        wave, rate, _ = audio.read_wave(DEMO / demo)
+        (found,) = receipt.nearest(model, training, wave, rate)
+        assert (found.name, found.novelty) == (name, 0.0)
+        back = inference.decode(model, inference.encode(model, wave, rate))
+        (found,) = receipt.nearest(model, training, back, model.config.audio.sample_rate)
+        assert found.name == name and found.novelty < 25.0  # what the decoder blurs counts too
+    noise = rng.standard_normal(20_000).astype(np.float32)
+    assert receipt.nearest(model, training, noise, 22_050)[0].novelty > 50.0

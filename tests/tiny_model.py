@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import synth
 
-from sst import audio, features, model, modelfile, prior
+from sst import audio, features, model, modelfile, novelty, prior
 from sst.config import AudioConfig, Config, ModelConfig
 from sst.types import Features
 
@@ -20,13 +20,31 @@ CONFIG = Config(
 )
 
 
-def export(
-    folder: Path, seed: int = 0, config: Config = CONFIG, class_names: Sequence[str] = ()
-) -> Path:
-    """Writes the model into `folder` and returns that; `class_names` of kick, snare and hat."""
+def waves(seed: int = 0) -> dict[str, np.ndarray]:
+    """The sounds at 16 kHz that the model's linear part fits, by their names."""
     rng = np.random.default_rng(seed)
-    kinds = [make for make in synth.KINDS.values() for _ in range(8)]
-    clips = [audio.canonical(make(16_000, rng), 16_000, config.audio) for make in kinds]
+    made = [(kind, i) for kind in synth.KINDS for i in range(8)]
+    return {f"lib/pack{i % 4}/{kind}/{i}.wav": synth.KINDS[kind](16_000, rng) for kind, i in made}
+
+
+def export(
+    folder: Path,
+    seed: int = 0,
+    config: Config = CONFIG,
+    class_names: Sequence[str] = (),
+    with_known: bool = False,
+) -> Path:
+    """Writes the model into `folder` and returns that.
+
+    Args:
+        folder: where to.
+        seed: of its sounds and parameters.
+        config: of the model.
+        class_names: of kick, snare and hat.
+        with_known: whether it holds its sounds.
+    """
+    sounds = waves(seed)
+    clips = [audio.canonical(wave, 16_000, config.audio) for wave in sounds.values()]
     heard = features.of_clips(clips, config.audio)
     stats = model.data_stats(heard, config)
     params = model.init(jax.random.key(seed), config, stats)
@@ -35,7 +53,12 @@ def export(
     if labels is not None:
         params["prototypes"] = prototypes(params, stats, heard, labels, config)
     fitted = prior.fit(np.asarray(means), labels, neighbours=8)
-    modelfile.save_model(folder, config, params, stats, fitted, class_names, {})
+    known = None
+    if with_known:
+        vectors = np.asarray(model.embed(params, stats, heard, config))
+        packs = novelty.groups(list(sounds), by_pack=True)
+        known = modelfile.Known(list(sounds), vectors, novelty.spacing(vectors, packs))
+    modelfile.save_model(folder, config, params, stats, fitted, class_names, {}, known=known)
     return folder
 
 
