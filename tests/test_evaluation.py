@@ -55,6 +55,19 @@ def made(n: int, packs: int = 3, seed: int = 0, audio: AudioConfig = AUDIO) -> s
     )
 
 
+def test_search_is_measured_on_the_vectors_that_a_library_compares(tmp_path):
+    from sst import decoding, encoding, files, similar
+
+    model = tiny_model.export(tmp_path / "model")
+    root = synth.write_library(tmp_path / "lib", per_kind=1, packs=2)
+    measured = systems.of_model(inference.load(model), 0)["model"].embed
+    heard = sounds.from_folders([root], AUDIO)
+    encoder = similar.encoder(model)
+    decoded = decoding.decode_many([s.path for s in files.find_samples([root])], AUDIO, workers=1)
+    compared = encoding.embed_sounds(encoder, list(decoded))
+    np.testing.assert_allclose(measured(heard), compared, atol=1e-5)
+
+
 # ------------------------------------------------------------------------------------ figures
 
 

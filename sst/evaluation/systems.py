@@ -7,15 +7,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
-from sst import inference, prior
+from sst import aspects, inference, prior
 from sst import model as network
 from sst.baselines import griffinlim, mfcc, samplevae
-from sst.config import Config
-from sst.evaluation.sounds import Sounds
+from sst.config import AudioConfig, Config
+from sst.evaluation.sounds import Sounds, at_level
 from sst.inference import Model
 from sst.model import Decoded
-from sst.types import Wave
+from sst.types import Clip, Wave
 
 COMPONENTS = 64  # of the principal components
 CHUNK = 256  # spectrograms compared at once
@@ -36,10 +37,17 @@ class System(NamedTuple):
 
 
 def of_model(model: Model, seed: int) -> dict[str, System]:
-    """The model itself, what its inversion could reach, and its bare latent vector for search."""
+    """The model itself, what its inversion could reach, and parts of its search vector."""
     ours = _of_model(model, f"SST, {model.config.model.latent_dim} numbers", seed)
+    timbre = ours.embed
+    assert timbre is not None
     return {
-        "model": ours,
+        "model": ours._replace(
+            embed=lambda sounds: np.concatenate(
+                [timbre(sounds), measured_aspects(sounds, model.config.audio)], axis=1
+            )
+        ),
+        "timbre": System("SST, the timbre alone", "what the model hears", embed=timbre),
         "latent": System("SST, the bare latent", "the posterior mean", embed=ours.encode),
         "ceiling": System(
             "true features, SST's inversion",
@@ -50,6 +58,17 @@ def of_model(model: Model, seed: int) -> dict[str, System]:
             ],
         ),
     }
+
+
+def measured_aspects(sounds: Sounds, config: AudioConfig) -> Float[np.ndarray, "n s"]:
+    """The part of the search vector that is measured, not learned."""
+    levels = sounds.peak_db.tolist()
+    clips = [
+        Clip(at_level(wave, -peak_db), peak_db, 0.0, len(wave) / config.sample_rate)
+        for wave, peak_db in zip(sounds.waves, levels, strict=True)
+    ]
+    cells = zip(clips, sounds.log_mel, sounds.n_frames, strict=True)
+    return np.stack([aspects.describe(clip, mel[:n], config) for clip, mel, n in cells])
 
 
 def _of_model(model: Model, title: str, seed: int, note: str = "") -> System:
