@@ -118,13 +118,15 @@ def _put_facts(arguments: argparse.Namespace, facts: dict[str, Any]) -> None:
         put(json.dumps(facts, indent=1) + "\n")
         return
     width = max(map(len, facts))
-    lines = (f"{name:{width}}  {shown(_plain(value))}\n" for name, value in facts.items())
+    lines = (f"{name:{width}}  {shown(_plain(name, value))}\n" for name, value in facts.items())
     put("".join(lines))
 
 
-def _plain(value: Any) -> str:
+def _plain(name: str, value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{n:,} {what}" for what, n in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(value)
+    if name.startswith("bytes"):
+        return f"{value:,} ({value / 1e6:.1f} MB)"
     return f"{value:,}" if isinstance(value, int) else str(value)
