@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines.narration import Progress, plural, put, say, shown
 from pipelines.skips import lost, strict
-from sst.errors import NothingToDo, UsageError
+from sst.errors import ModelError, NothingToDo, UsageError
 
 
 def library(arguments: argparse.Namespace) -> None:
@@ -27,6 +27,7 @@ def status(arguments: argparse.Namespace) -> None:
     """Says what the index holds, and what has changed since; changes nothing."""
     from sst import indexrows
     from sst import library as libraries
+    from sst.search import DamagedIndex
 
     encoder = library_encoder(arguments)
     folder = libraries.place(arguments.library_dir, encoder)
@@ -35,14 +36,26 @@ def status(arguments: argparse.Namespace) -> None:
             "There is no index of this library for this model yet: sst library scan"
             f" --library-dir {' '.join(arguments.library_dir)}"
         )
-    if arguments.skipped:
-        rows = indexrows.skipped(folder)
-        rows += [(path, "partly used", detail) for path, detail in indexrows.partly(folder)]
-        put("".join(f"{reason}\t{detail}\t{path}\n" for path, reason, detail in rows))
-        return
-    difference = libraries.pending(encoder, arguments.library_dir)
-    pending = dict(zip(("new", "changed", "gone"), difference, strict=True))
-    _put_facts(arguments, _status(arguments, folder) | {"since the last scan": pending})
+    try:
+        if arguments.skipped:
+            _put_skipped(folder)
+            return
+        difference = libraries.pending(encoder, arguments.library_dir)
+        pending = dict(zip(("new", "changed", "gone"), difference, strict=True))
+        facts = _status(arguments, folder) | {"since the last scan": pending}
+    except DamagedIndex as error:
+        raise ModelError(
+            f"The index is damaged ({error}); sst library scan builds it again."
+        ) from None
+    _put_facts(arguments, facts)
+
+
+def _put_skipped(folder: Path) -> None:
+    from sst import indexrows
+
+    rows = indexrows.skipped(folder)
+    rows += [(path, "partly used", detail) for path, detail in indexrows.partly(folder)]
+    put("".join(f"{reason}\t{detail}\t{path}\n" for path, reason, detail in rows))
 
 
 def library_encoder(arguments: argparse.Namespace) -> Any:

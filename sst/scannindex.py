@@ -205,8 +205,11 @@ def load(place: Path) -> ScannIndex:
     paths = re.findall(r'asset_path:\s*"([^"]*)"', assets)
     if not intact or "scann_docids.pkl" in present or not set(paths) <= set(files):
         raise DamagedIndex(f"the search index in {place} was altered")
-    with _quiet():
-        native = _scann().load_searcher(str(place.resolve()))
+    try:
+        with _quiet():
+            native = _scann().load_searcher(str(place.resolve()))
+    except (RuntimeError, ValueError) as error:  # written by another version of ScaNN
+        raise DamagedIndex(f"the search index in {place} cannot be read ({error})") from error
     if native.size() != len(ids):
         raise DamagedIndex(f"the search index in {place} does not fit its list of rows")
     return ScannIndex(native, plan, ids, *numbers)

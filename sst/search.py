@@ -7,6 +7,7 @@ by the recall that was measured on this library.
 import contextlib
 import dataclasses
 import shutil
+import time
 import warnings
 from pathlib import Path
 from typing import Literal
@@ -22,12 +23,13 @@ Engine = Literal["auto", "exact", "scann"]
 ENGINES: tuple[str, ...] = ("auto", "exact", "scann")
 
 # From here on "auto" takes ScaNN. Measured by experiments/benchmarks/search.py (rows of 128, CPU
-# ms of one query, exact / ScaNN): 10,000 rows 0.10 / 0.06, 30,000 0.29 / 0.10, 100,000 2.0 / 0.22.
+# ms of one query, exact / ScaNN): 10,000 rows 0.13 / 0.15, 30,000 0.44 / 0.11, 100,000 2.2 / 0.27.
 # Below, exact search is instant and misses nothing.
 SCANN_FROM = 100_000
 TARGET_RECALL = 0.95  # of the ten nearest; an index below it is not used unless asked for by name
 AIM = 0.97  # what is measured on a few of the library's sounds, so that others find the target
 REBUILT_AT = 0.2  # of the rows changed since ScaNN was trained: it is trained again
+_A_DAY = 86_400.0  # seconds
 _BLOCK, _LEAST = 4 * 2**20, 32  # float32 cells of one block of distances; queries in it, at least
 
 
@@ -167,6 +169,10 @@ def _publish(index: ScannIndex, place: Path) -> None:
     for old in place.parent.glob("scann-*"):
         if old != place:
             _remove(old)
+    for draft in place.parent.glob("draft-*"):  # of a process that was killed
+        with contextlib.suppress(OSError):
+            if time.time() - draft.stat().st_mtime > _A_DAY:
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def _stored(folder: Path, wanted: Path) -> ScannIndex | None:

@@ -90,6 +90,17 @@ def test_an_index_of_a_newer_version_ends_with_4_and_is_untouched(sst, lib, tmp_
     assert index.read_bytes() == before
 
 
+@pytest.mark.parametrize("options", [[], ["--skipped"]])
+def test_the_status_of_a_damaged_index_names_the_way_out(sst, lib, tmp_path, options):
+    sst("library", "scan", "--library-dir", lib)
+    (index,) = tmp_path.parent.glob(f"{tmp_path.name}-cache/libraries/*/*/index.sqlite")
+    index.write_bytes(b"\x7f" * 9000)
+    code, out, err = sst("library", "status", "--library-dir", lib, *options)
+    assert (code, out, "sst library scan builds it again" in err) == (4, "", True)
+    code, out, err = sst("library", "scan", "--library-dir", lib)
+    assert (code, "built again" in err) == (0, True)
+
+
 def test_status_is_readable_and_status_and_scan_agree(sst, lib):
     (lib / "bad.wav").write_text("no sound " * 20)
     _, scanned, _ = sst("library", "scan", "--library-dir", lib)

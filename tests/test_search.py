@@ -1,6 +1,7 @@
 """Search against its oracle: all distances, sorted."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -253,6 +254,26 @@ def test_an_index_that_cannot_be_stored_serves_all_the_same(vectors, tmp_path, m
         searcher = search.open_or_build(tmp_path, vectors, "scann")
     assert recall(searcher, vectors[:50]) >= 0.95
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_scann
+def test_what_a_killed_process_left_is_cleared_away_and_a_living_one_is_let_be(vectors, tmp_path):
+    for name in ("draft-old", "draft-new"):
+        (tmp_path / name).mkdir()
+    os.utime(tmp_path / "draft-old", (1, 1))
+    search.open_or_build(tmp_path, vectors, "scann")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert ("draft-new" in names, "draft-old" in names, len(names)) == (True, False, 2)
+
+
+@needs_scann
+def test_files_that_scann_does_not_know_are_an_index_that_is_built_again(vectors, tmp_path):
+    search.open_or_build(tmp_path, vectors, "scann")
+    (place,) = tmp_path.iterdir()
+    altered(place, "scann_config.pb", b"something else")
+    with pytest.warns(search.IndexWarning, match="cannot be read"):
+        search.open_or_build(tmp_path, vectors, "scann")
+    scannindex.load(place)
 
 
 def test_ids_tell_rows_apart_and_do_not_depend_on_their_order(vectors):
