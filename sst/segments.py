@@ -22,6 +22,7 @@ from sst.config import SegmentConfig
 HOP_S, WINDOW_S = 0.005, 0.023
 LOWEST, HIGHEST, PER_OCTAVE = 40.0, 16_000.0, 3  # Hz, Hz, bands
 BEFORE = 8  # frames that a rise is measured against; the one just before is left out
+LEAD = 16  # frames in which silence is looked for: four in a row
 STEEPEST = 30.0  # dB; more in one band counts as much
 THRESHOLD, REACH = 3.0, 3.0  # dB over all bands at sensitivity 0.5; its factor at 0, divisor at 1
 AROUND_S = 0.3  # half the busy and restless stretch around an onset, which raises the threshold
@@ -125,7 +126,7 @@ def find(track: Track, read: Read, settings: SegmentConfig) -> Iterator[Segment]
     gap = round(settings.min_gap_s * track.sample_rate)
     starts: list[int] = []
     for frame in _with_beginning(_onsets(track, settings), track, noise):
-        start = _attack(track, read, int(frame))
+        start = _attack(track, read, noise, int(frame))
         if not starts or start - starts[-1] >= gap:
             starts.append(start)
         if len(starts) > settings.max_segments:
@@ -227,22 +228,29 @@ def _with_beginning(
     return [begins, *onsets[joined:]]
 
 
-def _attack(track: Track, read: Read, frame: int) -> int:
+def _attack(track: Track, read: Read, noise: Float[np.ndarray, " t"], frame: int) -> int:
     """The sample where the sound begins that rises at a frame: at a zero crossing, if one is near.
 
-    The attack is where the wave, or its difference where the high frequencies tell more, leaves
-    the level that it had 25 to 40 ms before.
+    After silence or noise, that is where the wave leaves these. Else it is where the wave, or its
+    difference where the high frequencies tell more, leaves the level of 25 to 40 ms before.
     """
-    low = frame
-    while low > 0 and track.peaks[low - 1] < track.peaks[low]:
-        low -= 1
-    first = min(low, frame - BEFORE) * track.hop
-    wave = read(max(0, first), (frame + 3) * track.hop)
+    hop, top = track.hop, float(track.peaks[frame : frame + 4].max())
+    quiet = max(START * top, float(noise[frame]))
+    recent = np.pad(track.peaks[max(0, frame - LEAD) : frame], (max(0, LEAD - frame), 0))
+    silences = np.flatnonzero(ndimage.maximum_filter1d(recent, 4, origin=1)[3:] <= quiet)
+    emerges = len(silences) > 0 and top > 2 * quiet
+    first = (frame - LEAD + 3 + int(silences[-1]) if emerges else frame - BEFORE) * hop
+    wave = read(max(0, first), (frame + 3) * hop)
     wave = np.concatenate([np.zeros((max(0, -first), wave.shape[1]), np.float32), wave])
-    rises = [_leaves(x, 3 * track.hop) for x in (wave, np.diff(wave, axis=0, prepend=wave[:1]))]
-    _, attack = max(rises)
+    if emerges:
+        attack = int(np.argmax(np.max(np.abs(wave), axis=1) > quiet))
+    else:
+        shapes = (wave, np.diff(wave, axis=0, prepend=wave[:1]))
+        _, attack = max(_leaves(shape, 3 * hop) for shape in shapes)
     before = max(0, attack - round(PREROLL_S * track.sample_rate))
-    return max(0, first + _zero_crossing(wave, before, 2 * track.hop))
+    sounds = np.any(wave[before : attack + 1] != 0, axis=1)
+    before += max(0, int(np.argmax(sounds)) - 1)  # not where nothing is yet
+    return max(0, first + _zero_crossing(wave, before, 2 * hop))
 
 
 def _leaves(wave: Float[np.ndarray, "n channels"], calm: int) -> tuple[float, int]:
