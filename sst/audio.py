@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import soundfile as sf
 import soxr
-from jaxtyping import Float, Int16
+from jaxtyping import Float, Int16, Num
 
 from sst import containers
 from sst.config import AudioConfig
@@ -94,12 +94,12 @@ def read_wave(path: str | os.PathLike[str], offset_s: float = 0.0) -> Recording:
         BadAudio: with reason vanished, unreadable, unsupported, empty, too_short, truncated,
             non_finite, silent or past_end.
     """
-    with opened(path) as (file, raw):
+    with _reading(path), opened(path) as (file, raw):
         start = round(offset_s * file.samplerate)
         if start >= file.frames > 0:
             seconds = file.frames / file.samplerate
             raise BadAudio("past_end", f"it lasts {seconds:.3g} s, no {offset_s:g} s")
-        _skip(file, start)
+        skip(file, start)
         wave = _read_head(file)
         check(Extent.of(wave), file, raw, start)
         info = FileInfo(file.format, file.subtype, file.frames)
@@ -111,12 +111,24 @@ def opened(path: str | os.PathLike[str]) -> Iterator[tuple[sf.SoundFile, BinaryI
     """An audio file ready to be decoded from its first sample, and its bytes.
 
     Raises:
-        BadAudio: with reason vanished, unreadable, unsupported, empty or truncated; what goes
-            wrong while it is open gets the path too.
+        BadAudio: with reason vanished, unreadable, unsupported, empty or truncated; one that is
+            raised while the file is open gets its path too.
     """
+    with contextlib.ExitStack() as stack:
+        with _reading(path):
+            file, raw = stack.enter_context(_open(path))
+            file = stack.enter_context(_readable(file, raw))
+        try:
+            yield file, raw
+        except BadAudio as bad:
+            raise BadAudio(bad.reason, bad.detail, path) from None
+
+
+@contextlib.contextmanager
+def _reading(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Says in our words, and of which file, what goes wrong."""
     try:
-        with _open(path) as (file, raw), _readable(file, raw) as whole:
-            yield whole, raw
+        yield
     except BadAudio as bad:
         raise BadAudio(bad.reason, bad.detail, path) from None
     except FileNotFoundError:
@@ -134,15 +146,17 @@ class _Stream(sf.SoundFile):
         return False
 
 
-def read_block(file: sf.SoundFile, samples: int) -> Float[np.ndarray, "n channels"]:
-    """The next samples, float32; fewer only at the end of the file.
+def read_block(
+    file: sf.SoundFile, samples: int, dtype: str = "float32"
+) -> Num[np.ndarray, "n channels"]:
+    """The next samples; fewer only at the end of the file.
 
     Raises:
         BadAudio: with reason truncated.
     """
     try:
         left = max(0, file.frames - file.tell())
-        return file.read(min(samples, left), dtype="float32", always_2d=True)
+        return file.read(min(samples, left), dtype=dtype, always_2d=True)
     except sf.LibsndfileError:
         raise BadAudio("truncated", "the file is damaged or cut off inside") from None
 
@@ -351,10 +365,10 @@ def _mended(raw: BinaryIO, chunk: containers.DataChunk) -> Iterator[sf.SoundFile
         yield file
 
 
-def _skip(file: sf.SoundFile, samples: int) -> None:
-    """Goes on by so many samples."""
+def skip(file: sf.SoundFile, samples: int) -> None:
+    """Goes on by so many samples, to where reading on would have led."""
     if samples and file.format not in INEXACT:
-        file.seek(samples)
+        file.seek(samples, sf.SEEK_CUR)
     elif samples:
         while samples > 0 and len(block := read_block(file, min(samples, MAX_VALUES // 64))):
             samples -= len(block)

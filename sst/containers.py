@@ -2,12 +2,13 @@
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 STREAMED = 0x7FFF_0000  # writers to a pipe put a size from here up where they do not know it
 SLACK = 64  # bytes that a careless writer may be short of what its header says
 
+LARGEST_WAV = (1 << 32) - (1 << 20)  # bytes of sound, with room for all the rest
 MAX_CHUNKS = 1000
 MAX_COMMENT = 1 << 20  # bytes
 
@@ -114,6 +115,37 @@ def with_comment(wav: bytes, comment: str) -> bytes:
     info = b"INFOICMT" + struct.pack("<I", len(text)) + text
     body = wav[8:] + b"\0" * (len(wav) & 1) + b"LIST" + struct.pack("<I", len(info)) + info
     return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def marker_chunks(starts: Sequence[int], labels: Sequence[bytes]) -> bytes:
+    """The chunks of a WAV file that hold markers: `cue `, and their labels in `LIST adtl`.
+
+    Args:
+        starts: samples.
+        labels: one for each.
+    """
+    points = [
+        struct.pack("<II4sIII", i, start, b"data", 0, 0, start) for i, start in enumerate(starts, 1)
+    ]
+    names = [
+        _chunk(b"labl", struct.pack("<I", i) + text + b"\0") for i, text in enumerate(labels, 1)
+    ]
+    cue = _chunk(b"cue ", struct.pack("<I", len(points)) + b"".join(points))
+    return cue + _chunk(b"LIST", b"adtl" + b"".join(names))
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) & 1)
+
+
+def append(file: BinaryIO, chunks: bytes) -> None:
+    """Puts chunks at the end of a little-endian WAV file that is open for reading and writing."""
+    if not chunks:
+        return
+    end = file.seek(0, os.SEEK_END)
+    file.write(b"\0" * (end & 1) + chunks)
+    file.seek(4)
+    file.write(struct.pack("<I", end + (end & 1) + len(chunks) - 8))
 
 
 def comment_of(file: BinaryIO) -> str:

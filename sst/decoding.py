@@ -107,7 +107,7 @@ def decode_hits(
         audio: the clip and the transform.
         segmentation: what is a hit.
         workers: processes; as many as cores by default.
-        timeout_s: seconds for one hit or about 8 million samples, whatever the file's length.
+        timeout_s: seconds for one hit or a minute of a file, whatever the file's length.
 
     Raises:
         RuntimeError: a worker cannot be started; the text has its last words.

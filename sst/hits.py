@@ -31,7 +31,8 @@ from sst.audio import (
 from sst.config import AudioConfig, SegmentConfig
 from sst.types import Clip, LogMel
 
-BLOCK = 2**23  # samples times channels decoded at once: 32 MB
+BLOCK = 2**22  # samples times channels decoded at once: 16 MB
+BLOCK_S = 60.0  # and seconds: an old machine listens to so much well within the time for a file
 SAME_START_S = 0.05  # one hit that starts so near to the clip of the whole file is that clip
 
 
@@ -105,7 +106,8 @@ class _Blocks:
 
     def __init__(self, file: sf.SoundFile, limit: int, alive: Callable[[], None]):
         self.file, self.limit, self.alive = file, limit, alive
-        self.length = max(1, min(limit, BLOCK // file.channels))
+        longest = min(limit, round(BLOCK_S * file.samplerate), BLOCK // file.channels)
+        self.length = max(1, longest)
         self.kept: dict[int, np.ndarray] = {}
         self.next = 0  # the block that comes next from the decoder
         minutes = limit / file.samplerate / 60

@@ -48,7 +48,7 @@ LAYERS = [
         "train",
         "vocoder",
     },
-    {"components", "hits", "novelty"},
+    {"components", "hits", "novelty", "slices"},
     {"checkpoints", "indexrows", "model", "worker"},
     {"decoding"},
     {"baselines", "encoding", "inference", "records"},
