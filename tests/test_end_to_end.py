@@ -76,6 +76,18 @@ def test_random_sounds_repeat_with_their_seed(trained):
         assert one.read_bytes() == (trained.folder / "again" / one.name).read_bytes()
 
 
+def test_a_trained_model_tells_kinds_and_names_its_own_sounds(trained):
+    infer = [sys.executable, "-m", "pipelines.infer"]
+    heard = trained(*infer, "classify", "samples", "--model", "run", "--format", "json")
+    verdicts = json.loads(heard.stdout)
+    assert {row["path"].split("/")[-2] for row in verdicts} == set(synth.KINDS)
+    assert np.mean([row["class"] in row["path"].split("/") for row in verdicts]) > 0.9
+    trained(*infer, "generate", "--model", "run", "--seed", 5, "--out", "one.wav")
+    (near,) = json.loads((trained.folder / "one.json").read_text())["nearest"]
+    assert (trained.folder / near["name"]).is_file()
+    assert 0.0 <= near["novelty"] <= 100.0
+
+
 def test_a_mix_at_the_sessions_rate_and_depth(trained):
     kick, hat = (f"samples/pack0/{kind}/{kind}0.wav" for kind in ("kick", "hat"))
     sst = Path(sys.executable).with_name("sst")
