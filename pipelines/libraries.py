@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pipelines.caring import doctor, duplicates
 from pipelines.narration import Progress, plural, put, say, shown
 from pipelines.skips import lost, strict
 from sst.errors import ModelError, NothingToDo, UsageError
@@ -13,7 +14,8 @@ from sst.errors import ModelError, NothingToDo, UsageError
 
 def library(arguments: argparse.Namespace) -> None:
     """Does one of the things that can be done with a library."""
-    {"scan": scan, "status": status}[arguments.action](arguments)
+    actions = {"scan": scan, "status": status, "duplicates": duplicates, "doctor": doctor}
+    actions[arguments.action](arguments)
 
 
 def scan(arguments: argparse.Namespace) -> None:

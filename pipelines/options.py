@@ -11,6 +11,7 @@ from sst.errors import UsageError
 SUBTYPES = ("PCM_16", "PCM_24", "FLOAT")
 FORMATS = ("table", "json", "csv", "m3u", "paths")
 VERDICTS = ("table", "json", "csv")
+LISTS = ("table", "json", "csv", "html")
 
 
 class Parser(argparse.ArgumentParser):
@@ -55,15 +56,18 @@ def _parser(prog: str) -> Parser:
     return parser
 
 
-def _command(commands: Any, name: str, help_: str, description: str = "") -> Parser:
+def _command(
+    commands: Any, name: str, help_: str, description: str = "", model: bool = True
+) -> Parser:
     parser: Parser = commands.add_parser(
         name, help=help_, description=description or help_, allow_abbrev=False
     )
-    parser.add_argument(
-        "--model",
-        default=None if name == "generate" else "model_test",
-        help="a run directory or a shipped model (default: model_test)",
-    )
+    if model:
+        parser.add_argument(
+            "--model",
+            default=None if name == "generate" else "model_test",
+            help="a run directory or a shipped model (default: model_test)",
+        )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
@@ -194,6 +198,33 @@ def _library(commands: Any) -> None:
         "--prune", action="store_true", help="take files out of the index however many are gone"
     )
     status.add_argument("--skipped", action="store_true", help="list skipped files with reasons")
+
+    _care(actions)
+
+
+def _care(actions: Any) -> None:
+    """The actions that look at the files themselves and list what they find."""
+    duplicates = _command(
+        actions,
+        "duplicates",
+        "which files hold the same sound",
+        "Finds the files that hold one sound: equal ones, and those at another level or rate, as"
+        " MP3, cut or with noise. Says which is the best to keep; changes nothing.",
+        model=False,
+    )
+    doctor = _command(
+        actions,
+        "doctor",
+        "which files are broken, faulty or in the wrong folder",
+        "Finds files that are broken, silent, clipped, cut off, with a DC offset or misnamed,"
+        " sounds in the folder of another kind, and strays. Says what to do; changes nothing.",
+    )
+    for parser in (duplicates, doctor):
+        _add_library(parser)
+        add = parser.add_argument
+        add("--format", choices=LISTS, help="default: table, or html where --out ends so")
+        add("--out", metavar="FILE", help="write the list there")
+        add("--overwrite", action="store_true", help="replace the file if it exists")
 
 
 def _add_cutting(parser: Parser) -> None:

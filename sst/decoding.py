@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sst.config import AudioConfig, SegmentConfig, to_dict
+from sst.faults import Fault
 from sst.types import Clip, LogMel
 
 BATCH = 8  # paths per message: a worker never waits for the parent between two files
@@ -49,6 +50,7 @@ class Decoded(NamedTuple):
     channels: int
     end_s: float  # seconds from the start of the file; of a hit that is longer than its clip, too
     left_out: str = ""  # at the last hit of a file of which more could have been heard: a phrase
+    faults: tuple[Fault, ...] = ()  # where they were asked for
 
 
 class Skipped(NamedTuple):
@@ -65,6 +67,7 @@ def decode_many(
     workers: int | None = None,
     timeout_s: float = 10.0,
     offset_s: float = 0.0,
+    inspect: bool = False,
 ) -> Iterator[Decoded | Skipped]:
     """Canonical clips and features of many files, in the order given, on all cores.
 
@@ -77,11 +80,13 @@ def decode_many(
         workers: processes; as many as cores by default.
         timeout_s: seconds for one file.
         offset_s: where in each file to begin.
+        inspect: whether the faults of the waveform are looked for.
 
     Raises:
         RuntimeError: a worker cannot be started; the text has its last words.
     """
-    pool = _Pool(_Task(audio, timeout_s, offset_s), workers or os.cpu_count() or 1)
+    task = _Task(audio, timeout_s, offset_s, inspect=inspect)
+    pool = _Pool(task, workers or os.cpu_count() or 1)
     try:
         yield from pool.run(iter(paths))  # type: ignore[misc]  # no list without segmentation
     finally:
@@ -130,6 +135,7 @@ class _Task(NamedTuple):
     timeout_s: float
     offset_s: float = 0.0
     segmentation: SegmentConfig | None = None
+    inspect: bool = False
 
 
 class _Pool:
@@ -324,5 +330,13 @@ def _take_frame(buffer: bytearray) -> tuple[dict[str, Any], np.ndarray, np.ndarr
 def _decoded(path: str | Path, facts: dict[str, Any], *arrays: np.ndarray) -> Decoded:
     wave, log_mel = arrays
     clip = Clip(wave, facts["peak_db"], facts["onset_s"], facts["duration_s"])
-    digest, end_s = facts["digest"], facts["end_s"]
-    return Decoded(path, clip, log_mel, digest, facts["sample_rate"], facts["channels"], end_s)
+    return Decoded(
+        path,
+        clip,
+        log_mel,
+        facts["digest"],
+        facts["sample_rate"],
+        facts["channels"],
+        facts["end_s"],
+        faults=tuple(Fault(*fault) for fault in facts["faults"]),
+    )

@@ -19,7 +19,7 @@ from sst.config import AudioConfig
 from sst.types import Clip, LogMel, Wave
 
 # Measured by experiments/benchmarks/duplicates.py.
-SAME = 0.95  # the likeness from which two sounds are one
+SAME = 0.94  # the likeness from which two sounds are one
 COMMON = 0.6  # of the energy of each must lie in the part that both have
 CORRELATED = 0.5  # with less, the waveforms as wholes are too different to look closer
 CORRELATED_BELOW_HZ = 7_000.0  # copies at 16 kHz have this too

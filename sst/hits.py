@@ -29,6 +29,7 @@ from sst.audio import (
     read_wave,
 )
 from sst.config import AudioConfig, SegmentConfig
+from sst.faults import Fault, faults
 from sst.types import Clip, LogMel
 
 BLOCK = 2**22  # samples times channels decoded at once: 16 MB
@@ -45,16 +46,20 @@ class Sound(NamedTuple):
     sample_rate: int  # Hz, of the file
     channels: int
     end_s: float  # where it ends in the file
+    faults: tuple[Fault, ...] = ()  # where they were asked for
 
 
-def only_sound(path: str | Path, audio: AudioConfig, offset_s: float = 0.0) -> Sound:
+def only_sound(
+    path: str | Path, audio: AudioConfig, offset_s: float = 0.0, inspect: bool = False
+) -> Sound:
     """A file as one sound: what its first seconds hold, or those after `offset_s`.
 
     Raises:
         BadAudio: the file is of no use.
     """
-    wave, sample_rate, _ = read_wave(path, offset_s)
-    return _described(wave, sample_rate, audio, path)
+    recording = read_wave(path, offset_s)
+    sound = _described(recording.wave, recording.sample_rate, audio, path)
+    return sound._replace(faults=tuple(faults(recording, path))) if inspect else sound
 
 
 def hits(

@@ -25,7 +25,11 @@ NO_ARRAYS = np.zeros(0, np.float32), np.zeros((0, 0), np.float32)
 
 
 def serve(
-    audio: dict[str, Any], timeout_s: float, offset_s: float, segmentation: dict[str, Any] | None
+    audio: dict[str, Any],
+    timeout_s: float,
+    offset_s: float,
+    segmentation: dict[str, Any] | None,
+    inspect: bool,
 ) -> None:
     """The worker's life, until its standard input ends.
 
@@ -38,7 +42,7 @@ def serve(
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     send = (
-        functools.partial(_send_only_sound, answers, config, offset_s)
+        functools.partial(_send_only_sound, answers, config, offset_s, inspect)
         if segmentation is None
         else functools.partial(_send_hits, answers, config, segmentation, timeout_s)
     )
@@ -65,8 +69,10 @@ def _answer(answers: BinaryIO, send: Callable[[str], None], path: str) -> None:
         _send(answers, {"reason": "unreadable", "detail": detail})
 
 
-def _send_only_sound(answers: BinaryIO, config: AudioConfig, offset_s: float, path: str) -> None:
-    _send_sound(answers, only_sound(path, config, offset_s), {})
+def _send_only_sound(
+    answers: BinaryIO, config: AudioConfig, offset_s: float, inspect: bool, path: str
+) -> None:
+    _send_sound(answers, only_sound(path, config, offset_s, inspect), {})
 
 
 def _send_hits(
@@ -99,6 +105,7 @@ def _send_sound(answers: BinaryIO, sound: Sound, facts: dict[str, Any]) -> None:
         "peak_db": clip.peak_db,
         "onset_s": clip.onset_s,
         "duration_s": clip.duration_s,
+        "faults": sound.faults,
     }
     _send(answers, facts, clip.wave, sound.log_mel)
 

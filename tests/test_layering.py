@@ -48,10 +48,11 @@ LAYERS = [
         "train",
         "vocoder",
     },
-    {"components", "hits", "novelty", "slices"},
+    {"components", "faults", "novelty", "slices"},
+    {"hits"},
     {"checkpoints", "indexrows", "model", "worker"},
     {"decoding"},
-    {"baselines", "encoding", "inference", "records"},
+    {"baselines", "copies", "doctor", "encoding", "inference", "records"},
     {"library", "manifest", "publish", "recipe"},
     {"loop", "queries", "receipt"},
     {"similar"},
@@ -62,6 +63,7 @@ LAYER_OF = {module: i for i, layer in enumerate(LAYERS) for module in layer}
 HEAVY = {"beam", "librosa", "matplotlib", "orbax", "scann", "sklearn", "tensorboard", "tensorflow"}
 HEAVY |= {"apache_beam", "tensorflow_datasets"}
 WITHOUT_JAX = ["config", "files", "audio", "decoding", "library", "search", "similar", "modelfile"]
+WITHOUT_JAX += ["copies", "doctor"]
 PICKLES = {"pickle", "joblib", "dill", "marshal", "shelve", "cloudpickle"}
 
 

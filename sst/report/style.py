@@ -32,6 +32,8 @@ tr.ours td small { font-weight: 400; }
 .sounds td, .sounds th { text-align: left; padding: .4rem; }
 .sounds td:first-child { max-width: 13rem; overflow-wrap: anywhere; font-size: .85rem; }
 .sounds img { width: 140px; height: 84px; display: block; image-rendering: pixelated; }
+.files td, .files th { text-align: left; white-space: normal; }
+.files td:first-child { min-width: 16rem; overflow-wrap: anywhere; }
 audio { width: 140px; height: 28px; display: block; margin-top: 2px; }
 dt { font-weight: 600; }
 dd { margin: 0 0 .5rem 1rem; max-width: 52rem; }
