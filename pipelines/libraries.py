@@ -14,7 +14,10 @@ from sst.errors import ModelError, NothingToDo, UsageError
 
 def library(arguments: argparse.Namespace) -> None:
     """Does one of the things that can be done with a library."""
-    actions = {"scan": scan, "status": status, "duplicates": duplicates, "doctor": doctor}
+    from pipelines.exporting import export
+
+    actions = {"scan": scan, "status": status, "export": export}
+    actions |= {"duplicates": duplicates, "doctor": doctor}
     actions[arguments.action](arguments)
 
 

@@ -194,6 +194,7 @@ def _library(commands: Any) -> None:
             "--format", choices=("table", "json"), default="table", help="default: table"
         )
         _add_engine(action)
+    _export(actions)
     scan.add_argument(
         "--prune", action="store_true", help="take files out of the index however many are gone"
     )
@@ -225,6 +226,22 @@ def _care(actions: Any) -> None:
         add("--format", choices=LISTS, help="default: table, or html where --out ends so")
         add("--out", metavar="FILE", help="write the list there")
         add("--overwrite", action="store_true", help="replace the file if it exists")
+
+
+def _export(actions: Any) -> None:
+    parser = _command(
+        actions,
+        "export",
+        "write the hits of loops and recordings as files",
+        "Cuts every file that holds several hits: one WAV file for each, NAME_001.wav and so on,"
+        " and NAME_markers.wav, the whole file with a marker at every hit. Rate, channels and depth"
+        " stay as they are.",
+    )
+    _add_library(parser)
+    _add_cutting(parser)
+    _add_engine(parser)
+    parser.add_argument("--slices", required=True, metavar="DIR", help="where the files go")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
 
 
 def _add_cutting(parser: Parser) -> None:
