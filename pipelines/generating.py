@@ -50,13 +50,13 @@ def generate(arguments: argparse.Namespace) -> None:
 
 def _checked(arguments: argparse.Namespace) -> Any:
     """Refuses what cannot work before the model is loaded; the recipe of --from, if given."""
-    from sst import audio, encoding, recipe
+    from sst import encoding, reading, recipe
 
     files, weights = arguments.audio_files, arguments.weights
     if arguments.subtype not in (None, *options.SUBTYPES):
         known = ", ".join(options.SUBTYPES)
         raise UsageError(f"--subtype {arguments.subtype} should be one of {known}.")
-    low, high = audio.RATES
+    low, high = reading.RATES
     if arguments.sample_rate is not None and not low <= arguments.sample_rate <= high:
         raise UsageError(f"--sample-rate {arguments.sample_rate} should be {low} to {high} Hz.")
     if arguments.seed is not None and not 0 <= arguments.seed <= recipe.LARGEST_SEED:

@@ -14,22 +14,10 @@ import soundfile as sf
 from jaxtyping import Float
 
 from sst import features, segments
-from sst.audio import (
-    BODY_S,
-    INEXACT,
-    LEAD_S,
-    MAX_VALUES,
-    BadAudio,
-    Extent,
-    canonical,
-    check,
-    head_samples,
-    opened,
-    read_block,
-    read_wave,
-)
+from sst.audio import LEAD_S, canonical, head_samples, read_wave
 from sst.config import AudioConfig, SegmentConfig
 from sst.faults import Fault, faults
+from sst.reading import BODY_S, INEXACT, MAX_VALUES, BadAudio, Extent, check, opened, read_block
 from sst.types import Clip, LogMel
 
 BLOCK = 2**22  # samples times channels decoded at once: 16 MB

@@ -18,9 +18,9 @@ import soundfile as sf
 from jaxtyping import Num
 
 from sst import containers
-from sst.audio import BadAudio, opened, read_block, skip
 from sst.errors import UsageError
 from sst.files import to_text
+from sst.reading import BadAudio, opened, read_block, skip
 
 BLOCK = 2**22  # samples times channels copied at once
 LONGEST_NAME = 200  # bytes of the name of a source that its slices keep

@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sst import features
-from sst.audio import BadAudio
 from sst.config import AudioConfig, SegmentConfig, from_dict
 from sst.hits import Sound, hits, only_sound
+from sst.reading import BadAudio
 
 MEMORY = 3 << 30  # bytes of address space
 LENGTHS = struct.Struct("<IIII")  # JSON, wave, log-mel bytes, frames of the log-mel

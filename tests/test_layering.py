@@ -33,6 +33,7 @@ LAYERS = [
         "splits",
         "workdir",
     },
+    {"reading"},
     {
         "absence",
         "aspects",
