@@ -130,10 +130,10 @@ def contents(folder: Path) -> Contents:
 
 
 def different(db: sqlite3.Connection) -> Float[np.ndarray, "n e"]:
-    """The vectors of all different sounds, by digest."""
+    """The vectors of all different sounds that are not missing, by digest."""
     found = db.execute(
-        "SELECT digest, crc, vector FROM vectors WHERE digest IN (SELECT digest FROM sounds)"
-        " ORDER BY digest"
+        "SELECT digest, crc, vector FROM vectors WHERE digest IN (SELECT digest FROM sounds"
+        " WHERE path NOT IN (SELECT path FROM missing)) ORDER BY digest"
     )
     return _read(found)[1]
 

@@ -154,6 +154,7 @@ class _Difference(NamedTuple):
     gone: dict[bytes, absence.Identity]  # by path
     kept: set[bytes]  # of them, those that stay in the index
     marked: set[bytes]  # those that the last scan found missing
+    measured: bool  # whether the distances of the sounds were measured: the last thing a scan does
 
 
 def _scan(job: _Job) -> ScanReport:
@@ -165,8 +166,9 @@ def _scan(job: _Job) -> ScanReport:
             with alone(job.folder, job.wait_s):
                 difference = _difference(db, job)  # another process may have done it
                 todo, moved = _forget(db, difference)
-                encoded = _hear(db, job, todo)
-                _store_spread(db)
+                encoded = _hear(db, job, todo) if todo else 0
+                if not _measured(db):
+                    _store_spread(db)
         (sounds,) = db.execute(
             "SELECT COUNT(*) FROM sounds WHERE path NOT IN (SELECT path FROM missing)"
         ).fetchone()
@@ -190,7 +192,8 @@ def _scan(job: _Job) -> ScanReport:
 
 def _settled(difference: _Difference) -> bool:
     """Whether the index says already what is there and what is missing."""
-    return not difference.todo and difference.gone.keys() == difference.kept == difference.marked
+    absent = difference.gone.keys() == difference.kept == difference.marked
+    return absent and not difference.todo and difference.measured
 
 
 def _difference(db: sqlite3.Connection, job: _Job) -> _Difference:
@@ -220,7 +223,7 @@ def _difference(db: sqlite3.Connection, job: _Job) -> _Difference:
     absent = set() if job.prune else absence.unexplained(gone, fresh)
     kept = absent if absence.verdict(len(absent), known) == "keep" else set()
     marked = {path for (path,) in db.execute("SELECT path FROM missing")}
-    return _Difference(todo, len(fresh), gone, kept, marked)
+    return _Difference(todo, len(fresh), gone, kept, marked, _measured(db))
 
 
 def _forget(db: sqlite3.Connection, difference: _Difference) -> tuple[list[files.Sample], int]:
@@ -242,6 +245,8 @@ def _forget(db: sqlite3.Connection, difference: _Difference) -> tuple[list[files
             "INSERT INTO missing SELECT path FROM files WHERE path = ?",
             ((path,) for path in difference.kept),
         )
+        if todo or len(renamed) < len(difference.gone) or difference.marked:
+            db.execute("DELETE FROM facts")
     return todo, len(renamed)
 
 
@@ -290,6 +295,10 @@ def _store(db: sqlite3.Connection, sample: files.Sample, one: Heard, known: set[
     )
     db.executemany("INSERT INTO sounds VALUES (?, ?, ?, ?, ?)", sounds)
     return vectors.keys() - known
+
+
+def _measured(db: sqlite3.Connection) -> bool:
+    return bool(db.execute("SELECT COUNT(*) FROM facts").fetchone()[0])
 
 
 def _store_spread(db: sqlite3.Connection) -> None:

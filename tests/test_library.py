@@ -65,6 +65,8 @@ def assert_same_as_clean(folder, rows, tmp_path, monkeypatch):
     assert rows.digests == clean.digests
     np.testing.assert_array_equal(rows.vectors, clean.vectors)
     np.testing.assert_array_equal(rows.onsets, clean.onsets)
+    for one, other in zip(rows.spread, clean.spread, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_what_is_unchanged_is_neither_decoded_nor_encoded(folder, monkeypatch):

@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 from test_library import Listener, assert_same_as_clean, scan
 
 from sst import absence, files, indexrows, library
+from sst.decoding import Decoded
 from sst.errors import ModelError, NothingToDo
 from sst.search import IndexWarning
+from sst.types import Clip
 
 FILES = 100
 
@@ -230,6 +232,16 @@ def test_kills_at_random_moments_lose_at_most_a_batch_each(folder, tmp_path, mon
     assert finished < kills
 
 
+def test_a_kill_before_the_distances_are_measured_is_made_good(folder, tmp_path, monkeypatch):
+    for changed in (lambda: None, lambda: shutil.rmtree(folder / "pack00")):
+        changed()
+        with monkeypatch.context() as patch:
+            patch.setattr(library, "_store_spread", lambda db: sys.exit("killed"))
+            with pytest.raises(SystemExit):
+                library.scan(Listener().encoder, [folder], workers=1)
+        assert_same_as_clean(folder, scan(folder)[1], tmp_path, monkeypatch)
+
+
 def test_scans_at_once_share_the_work(folder, tmp_path, monkeypatch):
     log = tmp_path / "log"
     processes = [start(folder, log, pause=0.01) for _ in range(3)]
@@ -302,3 +314,33 @@ def test_links_in_circles_are_not_followed(folder):
     (folder / "pack00/again").symlink_to(folder)
     (folder / "pack01/loop.wav").symlink_to("loop.wav")
     assert scan(folder)[0].found == FILES
+
+
+@pytest.mark.slow
+def test_two_hundred_thousand_files_are_a_library_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("SST_CACHE_DIR", str(tmp_path / "cache"))
+    total, folder = 200_000, tmp_path / "sounds"
+    for i in range(total):
+        place = folder / f"{i // 1000:03d}"
+        if i % 1000 == 0:
+            place.mkdir(parents=True)
+        (place / f"{i:06d}.wav").write_bytes(i.to_bytes(4, "little"))
+    clip = Clip(np.ones(1, np.float32), 0.0, 0.0, 0.1)
+
+    def made_up(encoder, paths, *_):
+        for start in range(0, len(paths), 1000):
+            yield [
+                [(Decoded(path, clip, None, os.path.basename(path), 1, 1, 0.1), vector)]
+                for path in paths[start : start + 1000]
+                for vector in [np.full(4, int(os.path.basename(path)[:6]), np.float32)]
+            ]
+
+    monkeypatch.setattr(library, "heard", made_up)
+    encoder = Listener().encoder
+    report = library.scan(encoder, [folder])
+    assert (report.found, report.new, report.sounds) == (total, total, total)
+    monkeypatch.setattr(library, "heard", lambda *_: pytest.fail("a file was opened"))
+    (folder / "007").rename(folder / "elsewhere")
+    report, rows = library.scanned(encoder, [folder])
+    assert (report.found, report.moved, report.encoded) == (total, 1000, 0)
+    assert sorted(rows.vectors[:, 0].astype(int).tolist()) == list(range(total))

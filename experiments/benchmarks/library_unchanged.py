@@ -15,17 +15,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from sst import library, search
 from sst.config import AudioConfig
+from sst.decoding import Decoded
 from sst.encoding import Encoder
+from sst.types import Clip
 
 WIDTH = 160
 ENCODER = Encoder("0" * 12, AudioConfig(), lambda heard: np.zeros((0, 0), np.float32))
+
+CLIP = Clip(np.ones(1, np.float32), 0.0, 0.0, 0.5)
 
 
 def write(folder: Path, n: int) -> None:
@@ -47,9 +50,7 @@ def made_up(encoder: Any, paths: list[str], *_: Any) -> Iterator[list[Any]]:
         for path in paths[start : start + 128]:
             number = int.from_bytes(Path(path).read_bytes(), "little")
             rng = np.random.default_rng(number)
-            sound = SimpleNamespace(
-                digest=f"{number:032x}", clip=SimpleNamespace(onset_s=0.0, duration_s=0.5)
-            )
+            sound = Decoded(path, CLIP, CLIP.wave[None], f"{number:032x}", 22_050, 1, 0.5)
             spread = rng.standard_normal(12, dtype=np.float32) @ directions
             batch.append([(sound, kinds[rng.integers(2000)] + spread)])
         yield batch
