@@ -23,8 +23,7 @@ OWN_SHARE, OTHER_SHARE = 0.0, 0.9  # of the votes: at most for its own folder, a
 LOOKED_AT = 100  # of the nearest, to find voters of other packs among
 FEWEST_OF_LABEL = 5
 NEIGHBOUR = 5  # the distance to this one says how far away a sound is
-FAR = 2.3  # deviations above the middle of all sounds: one sound in a hundred of most libraries
-LEAST_DEVIATION = 0.2  # of the logarithm, where all sounds are as near to others
+FAR, FARTHEST = 2.0, 0.02  # times what is usual, and at most this share of all sounds
 FEWEST_SOUNDS = 20  # in a library, to say what is far in it
 
 ADVICE = {
@@ -107,19 +106,17 @@ def mislabelled(
 
 
 def outliers(vectors: Float[np.ndarray, "n d"]) -> list[tuple[int, float]]:
-    """(row, how many times farther from its neighbours than the middle sound) of far ones.
+    """(row, how many times as far from its neighbours as the middle sound) of far ones.
 
-    The logarithms of the distances to the fifth neighbour are compared, by the median and the
-    median deviation from it.
+    Far is the fifth neighbour of a sound at `FAR` times the median distance or more; where that is
+    so of many sounds, only of the farthest.
     """
     if len(vectors) < FEWEST_SOUNDS:
         return []
     _, distances = search.build(vectors).search(vectors, NEIGHBOUR + 1)
-    far = np.log(np.maximum(distances[:, -1], 1e-6))
-    middle = np.median(far)
-    deviation = 1.4826 * np.median(np.abs(far - middle))  # that of a normal distribution
-    rows = np.flatnonzero(far > middle + FAR * max(deviation, LEAST_DEVIATION))
-    return [(int(row), float(np.exp(far[row] - middle))) for row in rows]
+    times = distances[:, -1] / max(float(np.median(distances[:, -1])), 1e-6)
+    rows = np.flatnonzero(times >= max(FAR, float(np.quantile(times, 1.0 - FARTHEST))))
+    return [(int(row), float(times[row])) for row in rows]
 
 
 def _of_waveforms(

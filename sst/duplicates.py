@@ -21,8 +21,8 @@ from sst.types import Clip, LogMel, Wave
 # Measured by experiments/benchmarks/duplicates.py.
 SAME = 0.94  # the likeness from which two sounds are one
 COMMON = 0.6  # of the energy of each must lie in the part that both have
-CORRELATED = 0.5  # with less, the waveforms as wholes are too different to look closer
-CORRELATED_BELOW_HZ = 7_000.0  # copies at 16 kHz have this too
+CORRELATED = 0.6  # at first sight: with less, the waveforms are too different to look closer
+FIRST_S, FIRST_BELOW_HZ = 0.4, 7_000.0  # of the sounds; copies at 16 kHz have these frequencies too
 FINER = 4  # steps per sample of the delays tried
 FLOOR = 10 ** (-50 / 10)  # of the loudest cell: what is softer is noise to one of the two
 LOUDNESS = 0.25  # weight of a cell: its power to this, about as loud as it is
@@ -30,11 +30,11 @@ ABSENT = 10 ** (-20 / 10)  # of the other's energy: above some frequency one has
 LEAST_BAND_HZ = 4_000.0  # a copy at a lower rate or bit rate has what lies below
 TRANSITION = 0.92  # below this part of a limit, the filter that made it does nothing
 # Copies are looked for among the nearest thumbnails only.
-REACH_DB = 2.0  # between two of them
+REACH_DB = 2.2  # between two of them
 NEAREST = 3  # of each sound
 BANDS, BANDS_BELOW_HZ = 16, 7_000.0
 TIMES_S = (0.0, 0.02, 0.04, 0.07, 0.12, 0.19, 0.3, 0.46, 0.81)  # where a stretch begins
-LEAST_DB = -50.0  # of the loudest cell
+LEAST_DB = -45.0  # of the loudest cell
 
 
 Pair = tuple[int, int]  # two rows, the smaller one first
@@ -154,7 +154,7 @@ def likeness(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> float:
         b: [m] samples.
         sample_rate: Hz, of both.
     """
-    laid = _laid_over(a, b, sample_rate)
+    laid = _laid_over(a, b) if _correlated(a, b, sample_rate) else None
     if laid is None:
         return 0.0
     audio = AudioConfig.at_rate(sample_rate)
@@ -171,8 +171,24 @@ def likeness(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> float:
     return max(0.0, float(weight @ (2.0 * shared[heard] / total[heard]) / weight.sum()))
 
 
+def _correlated(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> bool:
+    """Whether the starts of two sounds are alike enough to look closer: so for most pairs it ends
+    here."""
+    longest = round(FIRST_S * sample_rate)
+    a, b = a[:longest], b[:longest]
+    lags, norm = _overlaps(a, b)
+    if not len(lags):
+        return False
+    n = scipy.fft.next_fast_len(len(a) + len(b), real=True)
+    spectra = scipy.fft.rfft(a, n), scipy.fft.rfft(b, n)
+    top = math.ceil(n * FIRST_BELOW_HZ / sample_rate)
+    shares = [_share_below(spectrum, top) for spectrum in spectra]
+    low = scipy.fft.irfft((spectra[0] * np.conj(spectra[1]))[:top], n)
+    return bool(np.max(np.abs(low[lags]) / norm) >= CORRELATED * math.sqrt(shares[0] * shares[1]))
+
+
 def _laid_over(
-    a: Wave, b: Float[np.ndarray, " m"], sample_rate: int
+    a: Wave, b: Float[np.ndarray, " m"]
 ) -> tuple[Float[np.ndarray, " c"], Float[np.ndarray, " c"]] | None:
     """The part that two sounds have in common, the second at the place of the first.
 
@@ -182,16 +198,10 @@ def _laid_over(
     if not len(lags):
         return None
     n = scipy.fft.next_fast_len(len(a) + len(b), real=True)
-    spectra = scipy.fft.rfft(a, n), scipy.fft.rfft(b, n)
-    cross = spectra[0] * np.conj(spectra[1])
-    top = math.ceil(n * CORRELATED_BELOW_HZ / sample_rate)
-    shares = [_share_below(spectrum, top) for spectrum in spectra]
-    below = np.max(np.abs(scipy.fft.irfft(cross[:top], n)[lags]) / norm)
-    if below < CORRELATED * math.sqrt(shares[0] * shares[1]):
-        return None
-    delay, sign = _delay(cross, n, lags, norm)
-    turn = np.exp(-2j * np.pi / n * delay * np.arange(len(cross))).astype(np.complex64)
-    moved = sign * scipy.fft.irfft(spectra[1] * turn, n)
+    spectrum = scipy.fft.rfft(b, n)
+    delay, sign = _delay(scipy.fft.rfft(a, n) * np.conj(spectrum), n, lags, norm)
+    turn = np.exp(-2j * np.pi / n * delay * np.arange(len(spectrum))).astype(np.complex64)
+    moved = sign * scipy.fft.irfft(spectrum * turn, n)
     start, end = max(0, math.ceil(delay)), min(len(a), math.floor(delay + len(b)))
     return (a[start:end], moved[start:end]) if start < end else None
 

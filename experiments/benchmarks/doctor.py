@@ -20,7 +20,7 @@ import soundfile as sf
 from sst import audio, doctor, files, similar
 
 Wave = np.ndarray  # [n, channels], peak 1
-STRAYS = 5  # more would be a kind of their own
+STRAYS = 3  # more would be a kind of their own
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def injected(samples: list[files.Sample], root: Path, every: int) -> dict[str, s
         if defect == "mislabelled":
             target = elsewhere(sample, samples, root, rng)
         target.parent.mkdir(parents=True, exist_ok=True)
-        made = DEFECTS.get(defect, plain)(sample.path, target, rng)
+        made = DEFECTS.get(defect, plain)(Path(sample.path), target, rng)
         if defect and made:
             expected[os.fspath(made)] = defect
     return expected
@@ -70,7 +70,7 @@ def elsewhere(sample: files.Sample, samples: list, root: Path, rng: np.random.Ge
     others = [s for s in samples if s.label and s.label != sample.label]
     pack = [s for s in others if s.relative.split("/")[0] == sample.relative.split("/")[0]]
     other = (pack or others)[rng.integers(len(pack or others))]
-    return (root / other.relative).parent / f"moved_{sample.path.name}"
+    return (root / other.relative).parent / f"moved_{Path(sample.path).name}"
 
 
 def written(change: Callable[[Wave, int], Wave]) -> Callable:
@@ -101,11 +101,13 @@ def at_energy(share: float) -> Callable[[Wave, int], Wave]:
 
 
 def stray(wave: Wave, rate: int) -> Wave:
-    """What no library of drums has: a second of a chord that swells, under noise."""
-    rng, time = np.random.default_rng(len(wave)), np.arange(rate) / rate
-    tones = sum(np.sin(2 * np.pi * hz * time) for hz in rng.uniform(100, 3000, 3))
-    swell = np.sin(np.pi * time) ** 2
-    return (swell * (0.2 * tones + 0.05 * rng.standard_normal(rate)))[:, None]
+    """What no library of drums has, one of three: a chord that swells, a siren, a bass drone."""
+    time = np.arange(2 * rate) / rate
+    tones = sum(np.sin(2 * np.pi * hz * time) for hz in (311.0, 887.0, 2017.0))
+    siren = np.sin(2 * np.pi * 900 * time - 60 * np.cos(2 * np.pi * 1.5 * time))
+    drone = (110 * time) % 1 - 0.5 + (111.3 * time) % 1 - 0.5
+    kinds = 0.2 * np.sin(np.pi * time / 2) ** 2 * tones, 0.5 * siren, 0.4 * drone
+    return kinds[len(wave) % 3][:, None]
 
 
 def garbage(source: Path, target: Path, rng: np.random.Generator) -> Path:

@@ -57,7 +57,7 @@ def library(folder: Path, place: Path, every: int) -> dict[str, tuple[str, str]]
     """Files under new names, and copies of some; name of a copy -> name of its original, kind."""
     made, rng = {}, np.random.default_rng(0)
     for number, sample in enumerate(files.find_samples([folder])):
-        name = f"{number:05d}_{sample.path.parent.name}_{sample.path.name}"
+        name = f"{number:05d}_{'_'.join(sample.relative.split('/')[-2:])}"
         shutil.copyfile(sample.path, place / name)
         if number % every:
             continue
