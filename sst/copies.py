@@ -16,6 +16,7 @@ from sst.types import Wave
 
 AUDIO = AudioConfig()
 LOSSY = (".mp3", ".ogg")
+HEARD_RATE = 44_100  # Hz; what is beyond is not heard
 Progress = Callable[[int, int, int], None]  # files done, files to do, of them skipped
 
 
@@ -45,8 +46,9 @@ def find(
 ) -> CopyReport:
     """Listens to every file, and once more to those that may be copies. Needs no model or index.
 
-    The best of a group is the one of the highest rate, without loss before with it, then with the
-    most channels, the longest, and the first by name.
+    The best of a group is the one of the highest rate as far as that is heard (44.1 kHz), without
+    loss before with it, then of the highest rate at all, with the most channels, the longest, and
+    the first by name.
 
     Raises:
         UsageError: one of `dirs` is not a folder.
@@ -113,7 +115,9 @@ def _group(group: list[_Heard], samples: Sequence[files.Sample]) -> list[Copy]:
     def quality(one: _Heard) -> tuple:
         path = samples[one.row].path
         lossy = Path(path).suffix.lower() in LOSSY
-        return -one.sample_rate, lossy, -one.channels, -round(one.duration_s, 3), str(path)
+        rate = one.sample_rate
+        length = round(one.duration_s, 3)
+        return -min(rate, HEARD_RATE), lossy, -rate, -one.channels, -length, str(path)
 
     best, *others = sorted(group, key=quality)
     return [_copy(best, "best", samples)] + [
