@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipelines.narration import shown
+from sst import slices
 from sst.errors import ResourceError, UsageError
 from sst.files import to_text
 from sst.recipe import write_text
@@ -35,27 +36,35 @@ def text(answers: Sequence[Answer], format_: str, roots: Sequence[str] = ()) -> 
     return writers[format_](answers)
 
 
-def copy(answers: Sequence[Answer], folder: Path, overwrite: bool) -> list[Path]:
+def copy(
+    answers: Sequence[Answer], folder: Path, overwrite: bool, cut: frozenset[str]
+) -> list[Path]:
     """Copies the hits as `01_0.93_Kick.wav` and writes `sst_results.json` beside them.
 
-    With several targets each gets a folder of its own.
+    With several targets each gets a folder of its own. Of the files in `cut` only the hit is
+    copied, as a WAV file.
 
     Raises:
         UsageError: a copy exists already, or there is no place for the folder.
         ResourceError: the folder cannot be written.
+        BadAudio: a file that is cut cannot be read any more.
     """
     if not folder.parent.is_dir() or (folder.exists() and not folder.is_dir()):
         raise UsageError(f"Cannot make the folder {to_text(folder)} there.")
-    jobs = [job for answer in answers for job in _copies(answer, _own(answer, answers, folder))]
+    places = [(answer, _own(answer, answers, folder)) for answer in answers]
+    jobs = [job for answer, place in places for job in _copies(answer, place, cut)]
     listing = folder / "sst_results.json"
     if not overwrite:
         for path in [listing, *(copy for _, copy in jobs)]:
             if path.exists():
                 raise UsageError(f"{to_text(path)} exists already; --overwrite replaces it.")
     try:
-        for source, copy_ in jobs:
+        for hit, copy_ in jobs:
             copy_.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, copy_)
+            if hit.path in cut:
+                slices.write_one(hit.path, slices.Slice(hit.onset_s, hit.end_s), copy_)
+            else:
+                shutil.copyfile(hit.path, copy_)
         folder.mkdir(exist_ok=True)
         write_text(listing, _json(answers))
     except OSError as error:
@@ -70,14 +79,15 @@ def _own(answer: Answer, answers: Sequence[Answer], folder: Path) -> Path:
     return folder / f"{number:02d}_{Path(answer.target).stem}"
 
 
-def _copies(answer: Answer, folder: Path) -> list[tuple[str, Path]]:
+def _copies(answer: Answer, folder: Path, cut: frozenset[str]) -> list[tuple[Hit, Path]]:
     jobs = []
     for rank, hit in enumerate(answer.hits, 1):
         head = f"{rank:02d}_{hit.similarity / 100:.2f}_"
         stem, suffix = os.path.splitext(os.path.basename(hit.path))
+        suffix = ".wav" if hit.path in cut else suffix
         room = 255 - len(head) - len(os.fsencode(suffix))
         stem = os.fsdecode(os.fsencode(stem)[:room])
-        jobs.append((hit.path, folder / f"{head}{stem}{suffix}"))
+        jobs.append((hit, folder / f"{head}{stem}{suffix}"))
     return jobs
 
 

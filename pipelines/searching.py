@@ -1,6 +1,7 @@
 """`similar`: the sounds of a library that are nearest to a file, to several, or between two."""
 
 import argparse
+import collections
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,9 @@ def similar(arguments: argparse.Namespace) -> None:
     format_ = arguments.format or ("table" if sys.stdout.isatty() else "paths")
     if arguments.copy_to:
         folder = Path(arguments.copy_to).expanduser()
-        copies = results.copy(answers, folder, arguments.overwrite)
+        of_file = collections.Counter(session.rows.paths)
+        cut = frozenset(path for path, count in of_file.items() if count > 1)
+        copies = results.copy(answers, folder, arguments.overwrite, cut)
         say(f"copied {plural(len(copies), 'sound')} to {folder}")
     put(results.text(answers, format_, arguments.library_dir))
     if format_ == "table" and not arguments.copy_to:

@@ -72,6 +72,9 @@ class AudioConfig:
         return 1 + n_samples // self.hop
 
 
+CUTS = 1  # counts up where the same SegmentConfig comes to cut files otherwise
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SegmentConfig:
     """How the hits of a long recording become sounds of their own."""

@@ -55,7 +55,7 @@ def place(dirs: Sequence[Path_], encoder: Encoder) -> Path:
     library = hashlib.blake2b(b"\0".join(map(os.fsencode, real)), digest_size=8).hexdigest()
     model = f"{encoder.digest}-{configs.digest(encoder.audio)}-{aspects.SCHEME}"
     if encoder.cut is not None:
-        model += f"-{configs.digest(encoder.cut)}"
+        model += f"-{configs.digest(encoder.cut)}-{configs.CUTS}"
     return cache_root() / "libraries" / library / model
 
 

@@ -113,6 +113,17 @@ def write(
     return report
 
 
+def write_one(source: str | os.PathLike[str], part: Slice, target: Path) -> None:
+    """One slice of one file, whole or not there; what is at `target` is replaced.
+
+    Raises:
+        BadAudio: the source is of no use.
+        OSError: the folder is missing, full or closed.
+    """
+    for _ in _write_one(Plan(Path(source), [part], [target], None)):
+        pass
+
+
 def _free_name(stem: str, taken: set[str]) -> str:
     """The name of a source, with a number where another source has it; adds it to `taken`."""
     stem = os.fsdecode(os.fsencode(stem)[:LONGEST_NAME])

@@ -23,7 +23,7 @@ def model(tmp_path_factory):
 @pytest.fixture
 def library(tmp_path):
     folder = synth.write_library(tmp_path / "lib", per_kind=1, packs=1)
-    sf.write(folder / "break.wav", synth.sequence([0.1, 0.5, 0.9], RATE), RATE)
+    sf.write(folder / "break.wav", synth.sequence([0.1, 0.5, 0.9], RATE, seed=5), RATE)
     return folder
 
 
@@ -76,3 +76,20 @@ def test_mistakes_get_one_sentence_and_write_nothing(export, library, tmp_path):
 def test_a_place_that_cannot_be_written_is_said(export, library):
     code, _, err = export(library, "/proc/slices")
     assert code == 6 and "/proc/slices" in err.splitlines()[-1]
+
+
+def test_copies_of_hits_inside_a_file_are_slices(library, tmp_path, model, capfd):
+    target = next(library.glob("*/snare/*"))
+    options = ["--library-segmentation", "--num-similar", "5", "--copy-to", tmp_path / "found"]
+    arguments = ["similar", target, "--library-dir", library, *options]
+    assert cli.main([str(a) for a in arguments] + ["--model", model]) == 0
+    capfd.readouterr()
+    copies = sorted((tmp_path / "found").glob("*.wav"))
+    slices = [copy for copy in copies if copy.name.endswith("_break.wav")]
+    assert len(slices) == 3 and len(copies) == 5
+    wave, _ = sf.read(library / "break.wav", dtype="float32")
+    hits = [wave[start:end].tobytes() for start, end in split(wave, RATE, SegmentConfig())]
+    found = [sf.read(copy, dtype="float32")[0].tobytes() for copy in slices]
+    assert sorted(found) == sorted(hits)
+    originals = [path.read_bytes() for path in library.glob("*/*/*.wav")]
+    assert all(copy.read_bytes() in originals for copy in set(copies) - set(slices))
