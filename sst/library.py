@@ -28,7 +28,9 @@ Path_ = str | os.PathLike[str]
 Progress = Callable[[int, int, int], None]  # files done, files to do, of them skipped
 
 # Skipped files that are tried again although they have not changed: what kept them may have passed.
-_RETRIED = "reason IN ('vanished', 'memory') OR detail LIKE '%permission%' OR detail LIKE '%i/o%'"
+_RETRIED = (
+    "reason IN ('vanished', 'memory') OR detail LIKE '%permission%' OR detail LIKE '%input/output%'"
+)
 
 
 class ScanReport(NamedTuple):

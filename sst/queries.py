@@ -36,16 +36,15 @@ def of_file(encoder: Encoder, folder: Path, target: Path_, segment: int | None =
         UsageError: there is no such file, or no such hit in it.
         NothingToDo: the file cannot be read, or is silent.
     """
-    known = indexrows.known(folder, target)
-    if segment is None and encoder.cut is not None and len(known) != 1:
-        known = []  # the index has its hits; as a whole it is another sound
-    elif segment is not None and encoder.cut is None:
+    if segment is not None and encoder.cut is None:
         raise UsageError("--segment goes with --library-segmentation.")
-    if known:
+    known = indexrows.known(folder, target)
+    if known and (segment is not None or len(known) == 1):
         sound = known[_place(target, segment or 1, len(known))]
         return Query(sound.vector[None], frozenset([sound.digest]))
     decoded = _decoded(encoder, target, segment)
-    return Query(_vectors(encoder, [decoded], target), frozenset([decoded.digest]))
+    hits = [sound.digest for sound in known]  # of a whole that the index has in parts
+    return Query(_vectors(encoder, [decoded], target), frozenset([decoded.digest, *hits]))
 
 
 def transposed(encoder: Encoder, target: Path_, segment: int | None = None) -> Query:

@@ -1,6 +1,7 @@
 """Similar sounds: a session over one library that starts without JAX and loads the model late."""
 
 import collections
+import contextlib
 import functools
 import math
 import os
@@ -112,8 +113,18 @@ def find(session: Session, target: Path_, choice: Choice = DEFAULT) -> list[Hit]
 def query(session: Session, target: Path_, choice: Choice, segment: int | None = None) -> Query:
     """What to look for where a file is given, or one hit of it; in any pitch if pitch weighs 0."""
     if choice.aspects.get("pitch") == 0.0:
-        return queries.transposed(session.encoder, target, segment)
-    return queries.of_file(session.encoder, session.report.folder, target, segment)
+        found = queries.transposed(session.encoder, target, segment)
+    else:
+        found = queries.of_file(session.encoder, session.report.folder, target, segment)
+    return found if _holds(session.rows, found, target) else found._replace(own=frozenset())
+
+
+def _holds(rows: indexrows.Rows, query: Query, target: Path_) -> bool:
+    """Whether the target is a file of the library; one outside that has a copy in it finds that."""
+    same = (path for path, own in zip(rows.paths, rows.digests, strict=True) if own in query.own)
+    with contextlib.suppress(OSError):
+        return any(os.path.samefile(path, target) for path in same)
+    return False
 
 
 def check(choice: Choice) -> None:

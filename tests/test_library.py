@@ -1,5 +1,6 @@
 """The index against a clean scan: whatever happened to the files, both must hold the same."""
 
+import errno
 import os
 import shutil
 import signal
@@ -390,3 +391,24 @@ def test_readers_beside_a_scan_always_see_whole_batches(folder):
     for reader in readers:
         reader.join()
     assert not failures
+
+
+@pytest.mark.parametrize(
+    ("error", "again"), [(errno.EIO, True), (errno.EACCES, True), (errno.EINVAL, False)]
+)
+def test_what_may_have_passed_is_tried_again(folder, monkeypatch, error, again):
+    from sst import decoding
+
+    broken = folder / "pack0/kick/kick0.wav"
+    whole = decoding.decode_many
+
+    def failing(paths, *arguments, **options):
+        detail = os.strerror(error).lower()
+        for sound in whole(paths, *arguments, **options):
+            bad = str(sound.path) == str(broken)
+            yield decoding.Skipped(sound.path, "unreadable", detail) if bad else sound
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "decode_many", failing)
+        assert scan(folder)[0].skipped == {"unreadable": 1}
+    assert scan(folder)[0].skipped == ({} if again else {"unreadable": 1})

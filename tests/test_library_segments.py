@@ -60,3 +60,17 @@ def test_a_one_shot_finds_itself_in_a_loop(tmp_path, monkeypatch):
     assert best.path.endswith("loop.wav") and abs(best.onset_s - 2.0) < 0.005
     assert abs(best.end_s - 2.0 - len(snare) / RATE) < 0.05
     assert session.encoder.audio == AUDIO
+
+
+def test_a_loop_as_a_whole_does_not_find_its_own_hits(tmp_path, monkeypatch):
+    monkeypatch.setenv("SST_CACHE_DIR", str(tmp_path / "cache"))
+    folder = synth.write_library(tmp_path / "sounds", per_kind=2, packs=1)
+    loop = folder / "loop.wav"
+    sf.write(loop, synth.sequence(TIMES, RATE), RATE)
+    session = similar.open_session(listener(SegmentConfig()).encoder, [folder], "exact", workers=1)
+    assert sum(path == str(loop) for path in session.rows.paths) == 4
+    assert not [hit for hit in similar.find(session, loop) if hit.path == str(loop)]
+    hit = similar.query(session, loop, similar.DEFAULT, segment=2)
+    own = {round(found.onset_s, 1) for found in similar.nearest(session, hit, similar.Choice(99))
+           if found.path == str(loop)}  # fmt: skip
+    assert own == {0.1, 1.1, 1.6}

@@ -84,6 +84,16 @@ def test_a_copy_by_ear_is_a_copy_and_a_similar_sound_is_not(folder, tmp_path):
     assert sum(hit.copies for hit in find(session, root / "pack2/snare/snare2.wav", 100)) == 3
 
 
+def test_a_target_outside_finds_its_copy_and_one_inside_does_not(session, folder, tmp_path):
+    inside = folder / "pack1/hat/hat2.wav"
+    outside = shutil.copyfile(inside, tmp_path / "mine.wav")
+    (hit,) = find(session, outside, 1)
+    assert (hit.path, hit.distance, hit.band) == (str(inside), 0.0, "same sound")
+    (tmp_path / "link.wav").symlink_to(inside)  # another name of a file that is inside
+    for name in (inside, tmp_path / "link.wav"):
+        assert find(session, name, 1)[0].path != str(inside)
+
+
 def test_at_most_so_many_of_a_folder(session, folder):
     hits = find(session, folder / "pack0/hat/hat0.wav", 40, per_folder=2)
     folders = [hit.path.rsplit("/", 1)[0] for hit in hits]
