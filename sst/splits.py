@@ -30,7 +30,7 @@ def assign(
     with its duplicates. Groups go to validation in the order of the sha256 of their first id,
     until about `1 - train_ratio` of the samples are there. The last group of a label stays in
     training, and each label with two groups or more has samples on both sides. From two groups on,
-    validation is never empty; a single group trains.
+    neither side is ever empty; a single group trains.
 
     Args:
         ids: `Sample.id`, unique.
@@ -130,7 +130,8 @@ def _validation_groups(
             left[label] -= 1
 
     def spared(group: int) -> bool:
-        return group not in chosen and all(left[label] > 1 for label in kinds[group])
+        last = len(chosen) + 1 == len(groups)  # something has to train
+        return group not in chosen and not last and all(left[label] > 1 for label in kinds[group])
 
     for label in sorted(left, key=lambda name: (left[name], name)):
         options = [g for g in sorted(spread[label]) if spared(g)]

@@ -123,3 +123,9 @@ def test_a_ratio_that_leaves_one_side_empty_is_refused(ratio):
 )
 def test_the_pack_is_the_folder_around_the_kinds(sample_id, pack):
     assert splits.pack_of(sample_id) == pack
+
+
+@pytest.mark.parametrize("ratio", [0.01, 0.25, 0.5, 0.99])
+def test_two_sounds_without_a_label_stand_on_both_sides(ratio):
+    split = splits.assign(["lib/a.wav", "lib/b.wav"], ["", ""], [0, 1], ratio)
+    assert sorted(split.names) == ["train", "validation"]
