@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Lint, types and tests, from nothing but Python. `--all` adds the slow tests; other arguments go to pytest.
+# Lint, types and tests, from nothing but Python; two files of tests at a time. `--all` adds the slow tests, among them
+# kills and deadlines, which want the machine for themselves: one at a time. Other arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-marks=()
+marks=(--numprocesses 2 --dist loadfile)
 if [ "${1:-}" = "--all" ]; then
   shift
   marks=(-m "slow or not slow")
