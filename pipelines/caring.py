@@ -4,14 +4,14 @@ import argparse
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipelines.narration import Progress, plural, put, say, shown
+from pipelines.places import below, free
 from pipelines.skips import lost, strict
-from sst.errors import ResourceError, SkippedFiles, UsageError
+from sst.errors import ResourceError, SkippedFiles
 from sst.files import to_text
 
 HEADS = {  # of the findings of one fault
@@ -69,8 +69,6 @@ def doctor(arguments: argparse.Namespace) -> None:
     from sst import doctor as doctors
     from sst import files
 
-    arguments.engine, arguments.library_segmentation = "auto", False
-    arguments.sensitivity = arguments.min_gap = None
     session = opened_session(arguments)
     samples = files.samples_or_raise(arguments.library_dir).samples
     progress = Progress("Examining")
@@ -115,7 +113,7 @@ def _groups(groups: Sequence[Any], roots: Sequence[str]) -> list[Any]:
             [
                 Entry(
                     copy.path,
-                    _short(copy.path, roots),
+                    below(copy.path, roots),
                     [
                         copy.what,
                         f"{copy.sample_rate / 1000:g} kHz",
@@ -141,7 +139,7 @@ def _faults(findings: Sequence[Any], roots: Sequence[str]) -> list[Any]:
     for fault, head in HEADS.items():
         own = by_fault.get(fault, [])
         if own:
-            entries = [Entry(one.path, _short(one.path, roots), [one.detail]) for one in own]
+            entries = [Entry(one.path, below(one.path, roots), [one.detail]) for one in own]
             advice = own[0].advice[0].upper() + own[0].advice[1:] + "."
             sections.append(Section(f"{head} ({len(own):,})", advice, ["what was found"], entries))
     return sections
@@ -179,13 +177,7 @@ def _place(arguments: argparse.Namespace) -> tuple[Path | None, str]:
     """Where the list goes, None for stdout, and its format."""
     if arguments.out is None:
         return None, arguments.format or "table"
-    out = Path(arguments.out).expanduser()
-    if not out.parent.is_dir():
-        raise UsageError(f"No folder {out.parent} to write {out.name} into.")
-    if out.is_dir():
-        raise UsageError(f"--out {out} is a folder; give a file.")
-    if out.exists() and not arguments.overwrite:
-        raise UsageError(f"{out} exists already; --overwrite replaces it.")
+    out = free(arguments.out, arguments.overwrite)
     by_suffix = {".json": "json", ".csv": "csv", ".html": "html", ".htm": "html"}
     return out, arguments.format or by_suffix.get(out.suffix.lower(), "table")
 
@@ -194,12 +186,11 @@ def _deliver(text: str, place: Path | None) -> None:
     if place is None:
         put(text)
         return
-    draft = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    from sst.recipe import write_text
+
     try:
-        draft.write_bytes(text.encode("utf-8", "surrogateescape"))
-        os.replace(draft, place)
+        write_text(place, text)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise ResourceError(f"Cannot write {place}: {error.strerror}.") from error
     say(f"wrote {place}")
 
@@ -209,11 +200,3 @@ def _bytes(size: int) -> str:
         if size >= one:
             return f"{size / one:.1f} {unit}"
     return f"{size} bytes"
-
-
-def _short(path: str, roots: Sequence[str]) -> str:
-    """Relative to the library where that is one folder."""
-    if len(roots) == 1:
-        root = os.path.join(os.path.abspath(os.path.expanduser(roots[0])), "")
-        return path.removeprefix(root)
-    return path

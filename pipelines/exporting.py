@@ -17,7 +17,6 @@ def export(arguments: argparse.Namespace) -> None:
     from sst import slices
 
     folder = _folder(arguments)
-    arguments.library_segmentation = True
     session = opened_session(arguments)
     found = session.rows
     per_file = collections.Counter(found.paths)

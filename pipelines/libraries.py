@@ -24,15 +24,15 @@ def library(arguments: argparse.Namespace) -> None:
 def scan(arguments: argparse.Namespace) -> None:
     """Builds the index or brings it up to date, and says what it holds."""
     session = opened_session(arguments, arguments.prune)
-    _put_facts(arguments, _status(arguments, session.report.folder))
+    facts = _status(arguments, session.report.folder, session.rows, session.searcher)
+    _put_facts(arguments, facts)
     strict(arguments, session.report.skipped)
 
 
 def status(arguments: argparse.Namespace) -> None:
     """Says what the index holds, and what has changed since; changes nothing."""
-    from sst import indexrows
+    from sst import indexrows, search
     from sst import library as libraries
-    from sst.search import DamagedIndex
 
     encoder = library_encoder(arguments)
     folder = libraries.place(arguments.library_dir, encoder)
@@ -47,8 +47,10 @@ def status(arguments: argparse.Namespace) -> None:
             return
         difference = libraries.pending(encoder, arguments.library_dir)
         pending = dict(zip(("new", "changed", "gone"), difference, strict=True))
-        facts = _status(arguments, folder) | {"since the last scan": pending}
-    except DamagedIndex as error:
+        rows = indexrows.rows(folder)
+        searcher = search.open_or_build(folder, rows.vectors, arguments.engine)
+        facts = _status(arguments, folder, rows, searcher) | {"since the last scan": pending}
+    except search.DamagedIndex as error:
         raise ModelError(
             f"The index is damaged ({error}); sst library scan builds it again."
         ) from None
@@ -108,11 +110,12 @@ def opened_session(arguments: argparse.Namespace, prune: bool = False) -> Any:
     return session
 
 
-def _status(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    from sst import indexrows, modelfile, search
+def _status(
+    arguments: argparse.Namespace, folder: Path, rows: Any, searcher: Any
+) -> dict[str, Any]:
+    from sst import indexrows, modelfile
 
-    rows, held = indexrows.rows(folder), indexrows.contents(folder)
-    searcher = search.open_or_build(folder, rows.vectors, arguments.engine)
+    held = indexrows.contents(folder)
     saved = modelfile.load_model(modelfile.find_model(arguments.model))
     return {
         "folders": [os.path.abspath(os.path.expanduser(d)) for d in arguments.library_dir],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.narration import Progress, plural, say
+from pipelines.places import free
 from pipelines.skips import lost, strict
 from sst.errors import NothingToDo, UsageError
 
@@ -65,14 +66,9 @@ def audio_paths(given: Sequence[str]) -> list[Path]:
 
 
 def _npz_place(arguments: argparse.Namespace) -> Path:
-    out = Path(arguments.out).expanduser()
-    if out.suffix != ".npz":
-        raise UsageError(f"--out {out} should end in .npz.")
-    if not out.parent.is_dir():
-        raise UsageError(f"No folder {out.parent} to write {out.name} into.")
-    if out.exists() and not arguments.overwrite:
-        raise UsageError(f"{out} exists already; --overwrite replaces it.")
-    return out
+    if Path(arguments.out).suffix != ".npz":
+        raise UsageError(f"--out {arguments.out} should end in .npz.")
+    return free(arguments.out, arguments.overwrite)
 
 
 def _write_npz(out: Path, **arrays: Any) -> None:

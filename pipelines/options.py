@@ -96,9 +96,8 @@ def _generate(commands: Any) -> None:
     add("--sample-rate", type=int, metavar="HZ", help="of the files (default: the model's)")
     add("--subtype", metavar="T", help=f"{', '.join(SUBTYPES)} (default: PCM_16)")
     add("--overwrite", action="store_true", help="replace files that exist")
-    # How the library of --library-dir is opened.
-    parser.set_defaults(engine="exact", workers=None)
-    parser.set_defaults(library_segmentation=False, sensitivity=None, min_gap=None)
+    parser.set_defaults(workers=None)
+    _whole_files(parser, "exact")
 
 
 def _similar(commands: Any) -> None:
@@ -151,7 +150,7 @@ def _segment(text: str) -> int | str:
     if text == "all":
         return text
     try:
-        return int(text)
+        return _at_least_one(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} should be a number or: all") from None
 
@@ -220,6 +219,7 @@ def _care(actions: Any) -> None:
         "Finds files that are broken, silent, clipped, cut off, with a DC offset or misnamed,"
         " sounds in the folder of another kind, and strays. Says what to do; changes nothing.",
     )
+    _whole_files(doctor, "auto")
     for parser in (duplicates, doctor):
         _add_library(parser)
         add = parser.add_argument
@@ -240,6 +240,7 @@ def _export(actions: Any) -> None:
     _add_library(parser)
     _add_cutting(parser)
     _add_engine(parser)
+    parser.set_defaults(library_segmentation=True)
     parser.add_argument("--slices", required=True, metavar="DIR", help="where the files go")
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
 
@@ -249,6 +250,11 @@ def _add_cutting(parser: Parser) -> None:
     add("--library-segmentation", action="store_true", help="each hit in a file is a sound")
     add("--sensitivity", type=float, metavar="S", help="0 to 1: how faint a hit counts (0.5)")
     add("--min-gap", type=float, metavar="S", help="seconds between two hits (0.05)")
+
+
+def _whole_files(parser: Parser, engine: str) -> None:
+    """How a library is opened where there is no option for it."""
+    parser.set_defaults(engine=engine, library_segmentation=False, sensitivity=None, min_gap=None)
 
 
 def _add_engine(parser: Parser) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipelines.narration import shown
+from pipelines.places import below
 from sst import slices
 from sst.errors import ResourceError, UsageError
 from sst.files import to_text
@@ -151,18 +152,10 @@ def _table(answers: Sequence[Answer], roots: Sequence[str]) -> str:
         for rank, hit in enumerate(answer.hits, 1):
             lines.append(
                 f"{rank:2d}  {hit.similarity:6.1f} %  {hit.distance:9.4f}  {hit.band:10}"
-                f" {hit.onset_s:6.2f}s  {shown(_short(hit.path, roots))}{_more(hit.copies)}"
+                f" {hit.onset_s:6.2f}s  {shown(below(hit.path, roots))}{_more(hit.copies)}"
             )
     return "\n".join(lines) + "\n"
 
 
 def _more(copies: int) -> str:
     return f"  (+{copies} {'copy' if copies == 1 else 'copies'})" if copies else ""
-
-
-def _short(path: str, roots: Sequence[str]) -> str:
-    """Relative to the library where that is one folder."""
-    if len(roots) == 1:
-        root = os.path.join(os.path.abspath(os.path.expanduser(roots[0])), "")
-        return path.removeprefix(root)
-    return path

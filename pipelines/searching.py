@@ -24,10 +24,8 @@ def similar(arguments: argparse.Namespace) -> None:
     choice = _choice(arguments)
     sounds.check(choice)
     session = opened_session(arguments)
-    answers = _between(session, arguments, choice) or [
-        results.Answer(name, sounds.nearest(session, query, choice))
-        for name, query in _queries(session, arguments, choice)
-    ]
+    answer = _between if arguments.between else _near
+    answers = answer(session, arguments, choice)
     _remark(answers, arguments)
     _remark_hits(session, arguments)
     format_ = arguments.format or ("table" if sys.stdout.isatty() else "paths")
@@ -84,19 +82,30 @@ def _queries(session: Any, arguments: argparse.Namespace, choice: Any) -> list[t
         return [(name, queries.blend(parts))]
     found = []
     for target in arguments.targets:
-        hits: list[int | None] = [arguments.segment]
         if arguments.segment == "all":
-            hits = list(range(1, queries.segments(encoder, folder, target) + 1))
-        for hit in hits:
-            name = target if hit is None else f"{target} #{hit}"
-            found.append((name, sounds.query(session, target, choice, hit)))
+            hits = enumerate(sounds.hits(session, target, choice), 1)
+            found += [(f"{target} #{number}", hit) for number, hit in hits]
+        else:
+            name = f"{target} #{arguments.segment}" if arguments.segment else target
+            found.append((name, sounds.query(session, target, choice, arguments.segment)))
     return found
+
+
+def _near(session: Any, arguments: argparse.Namespace, choice: Any) -> list[Any]:
+    """The sounds nearest to each query."""
+    from pipelines import results
+    from sst import similar as sounds
+
+    asked = _queries(session, arguments, choice)
+    spread = sounds.spread_of(session, choice)
+    return [
+        results.Answer(name, sounds.nearest(session, query, choice, spread))
+        for name, query in asked
+    ]
 
 
 def _between(session: Any, arguments: argparse.Namespace, choice: Any) -> list[Any]:
     """One answer, whose hits lead from one sound to the other."""
-    if not arguments.between:
-        return []
     from pipelines import results
     from sst import similar as sounds
 

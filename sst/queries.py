@@ -47,11 +47,21 @@ def of_file(encoder: Encoder, folder: Path, target: Path_, segment: int | None =
     return Query(_vectors(encoder, [decoded], target), frozenset([decoded.digest, *hits]))
 
 
+def of_hits(encoder: Encoder, folder: Path, target: Path_, any_pitch: bool = False) -> list[Query]:
+    """Every hit of a file, which is decoded once at most; arguments and errors as of `of_file`."""
+    known = [] if any_pitch else indexrows.known(folder, target)
+    if known:
+        return [Query(sound.vector[None], frozenset([sound.digest])) for sound in known]
+    hits = encoding.hits_or_raise(encoder, target)
+    if any_pitch:
+        return [_transposed(encoder, hit, target) for hit in hits]
+    vectors = _vectors(encoder, hits, target)
+    return [Query(v[None], frozenset([hit.digest])) for v, hit in zip(vectors, hits, strict=True)]
+
+
 def transposed(encoder: Encoder, target: Path_, segment: int | None = None) -> Query:
     """As `of_file`, but the sound at every semitone of two octaves: its pitch does not matter."""
-    decoded = _decoded(encoder, target, segment)
-    variants = [_at_pitch(decoded, semitones, encoder) for semitones in aspects.SEMITONES]
-    return Query(_vectors(encoder, variants, target), frozenset([decoded.digest]))
+    return _transposed(encoder, _decoded(encoder, target, segment), target)
 
 
 def segments(encoder: Encoder, folder: Path, target: Path_) -> int:
@@ -93,6 +103,11 @@ def way(a: Query, b: Query, steps: int) -> list[Query]:
     ends, own = np.concatenate([a.vectors, b.vectors]), a.own | b.own
     points = np.linspace(0.0, 1.0, steps)
     return [Query(aspects.between(ends, np.array([1 - t, t]))[None], own) for t in points]
+
+
+def _transposed(encoder: Encoder, sound: decoding.Decoded, target: Path_) -> Query:
+    variants = [_at_pitch(sound, semitones, encoder) for semitones in aspects.SEMITONES]
+    return Query(_vectors(encoder, variants, target), frozenset([sound.digest]))
 
 
 def _place(target: Path_, segment: int, there: int) -> int:

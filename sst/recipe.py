@@ -260,10 +260,10 @@ def taken(paths: Sequence[Path]) -> list[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file that is whole or not there at all."""
+    """Writes a file that is whole or not there at all; stray bytes of file names as they are."""
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".sst-", suffix=".tmp")
     try:
-        with open(handle, "w", encoding="utf-8") as file:
+        with open(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
         mask = os.umask(0)
         os.umask(mask)

@@ -112,19 +112,33 @@ def find(session: Session, target: Path_, choice: Choice = DEFAULT) -> list[Hit]
 
 def query(session: Session, target: Path_, choice: Choice, segment: int | None = None) -> Query:
     """What to look for where a file is given, or one hit of it; in any pitch if pitch weighs 0."""
-    if choice.aspects.get("pitch") == 0.0:
+    if _any_pitch(choice):
         found = queries.transposed(session.encoder, target, segment)
     else:
         found = queries.of_file(session.encoder, session.report.folder, target, segment)
-    return found if _holds(session.rows, found, target) else found._replace(own=frozenset())
+    return _from_outside(session, found, target)
 
 
-def _holds(rows: indexrows.Rows, query: Query, target: Path_) -> bool:
-    """Whether the target is a file of the library; one outside that has a copy in it finds that."""
+def hits(session: Session, target: Path_, choice: Choice) -> list[Query]:
+    """`query` for every hit of a file."""
+    folder, any_pitch = session.report.folder, _any_pitch(choice)
+    found = queries.of_hits(session.encoder, folder, target, any_pitch)
+    return [_from_outside(session, hit, target) for hit in found]
+
+
+def _any_pitch(choice: Choice) -> bool:
+    return choice.aspects.get("pitch") == 0.0
+
+
+def _from_outside(session: Session, query: Query, target: Path_) -> Query:
+    """The query without sounds of its own where the target is no file of the library: one outside
+    that has a copy in it finds that."""
+    rows = session.rows
     same = (path for path, own in zip(rows.paths, rows.digests, strict=True) if own in query.own)
     with contextlib.suppress(OSError):
-        return any(os.path.samefile(path, target) for path in same)
-    return False
+        if any(os.path.samefile(path, target) for path in same):
+            return query
+    return query._replace(own=frozenset())
 
 
 def check(choice: Choice) -> None:
@@ -136,8 +150,16 @@ def check(choice: Choice) -> None:
     aspects.factors(choice.aspects, aspects.SIZE + 1)
 
 
-def nearest(session: Session, query: Query, choice: Choice = DEFAULT) -> list[Hit]:
+def nearest(
+    session: Session, query: Query, choice: Choice = DEFAULT, spread: nearness.Spread | None = None
+) -> list[Hit]:
     """The sounds nearest to a query, one for all copies of it, nearest first.
+
+    Args:
+        session: the library.
+        query: what to look for.
+        choice: what counts, and what is shown.
+        spread: of the library by the weights of the choice, where it is known already.
 
     Raises:
         UsageError: a choice that cannot be made.
@@ -148,7 +170,7 @@ def nearest(session: Session, query: Query, choice: Choice = DEFAULT) -> list[Hi
         rows, distances = _candidates(session, query, choice, reach)
         chosen, copies = _chosen(session, rows, query, choice)
         if len(chosen) >= choice.num_similar or reach >= there:
-            spread = _spread(session.rows, choice)
+            spread = spread or spread_of(session, choice)
             bands = nearness.bands(distances[chosen], spread.nearest, _is_whole(choice))
             return _hits(session.rows, spread, bands, rows, distances, chosen, copies)
         reach *= 8
@@ -163,10 +185,12 @@ def way(session: Session, a: Path_, b: Path_, steps: int, choice: Choice = DEFAU
     """
     start, end = (queries.of_file(session.encoder, session.report.folder, x) for x in (a, b))
     points = queries.way(start, end, steps)
+    spread = spread_of(session, choice)
     found: dict[int, Hit] = {}
     taken: set[tuple[str, float]] = set()
     for step in (0, steps - 1, *range(1, steps - 1)):  # the ends choose first
-        near = nearest(session, points[step], choice._replace(num_similar=len(found) + 1))
+        enough = choice._replace(num_similar=len(found) + 1)
+        near = nearest(session, points[step], enough, spread)
         for hit in near:
             if (hit.path, hit.onset_s) not in taken:
                 found[step] = hit
@@ -250,8 +274,9 @@ def _clip(rows: indexrows.Rows, row: int, config: AudioConfig) -> Clip:
     return audio.canonical(wave[: math.ceil((end - onset) * rate)], rate, config)
 
 
-def _spread(rows: indexrows.Rows, choice: Choice) -> nearness.Spread:
+def spread_of(session: Session, choice: Choice) -> nearness.Spread:
     """The library's own distances by the weights of the choice."""
+    rows = session.rows
     if not choice.aspects:
         return rows.spread
     _, first = np.unique(rows.digests, return_index=True)
