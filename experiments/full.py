@@ -17,7 +17,13 @@ def get_config() -> Config:
     return Config(
         name="full",
         audio=AudioConfig.at_rate(44_100),
-        model=ModelConfig(latent_dim=512, width=512, encoder_blocks=3, decoder_blocks=6),
+        model=ModelConfig(
+            latent_dim=512,
+            width=512,
+            encoder_blocks=3,
+            decoder_blocks=6,
+            precision="bfloat16",  # in training; the model that comes out computes in float32
+        ),
         optim=OptimConfig(
             batch_size=256,
             learning_rate=1e-3,

@@ -25,6 +25,7 @@ PCA_CHUNK = 64
 AUX_SHARE = 0.01  # of the total variance, given to length and to level each
 ATTACK_SHARE = 0.05  # given to the attack envelope
 LOWEST_PEAK_DB = -60.0  # quieter counts as this
+FULL = "highest"  # precision of products: accelerators would round their inputs to 11 bits
 AUX_SIZE = 2 + ATTACK_POINTS
 # Brings octaves and dB to the size of the cells.
 AUX_UNITS = np.array([0.5, 0.1, *ATTACK_POINTS * [1 / 30]], np.float32)
@@ -105,7 +106,7 @@ def project(
     away = away_of(heard, stats)
     rows = jnp.concatenate([cells, away * stats["aux_scale"]], axis=-1)
     # As a contraction: XLA on CPU would copy the transposed basis at every call, 20 times the work.
-    codes = jnp.einsum("br,zr->bz", rows, stats["basis"])
+    codes = jnp.einsum("br,zr->bz", rows, stats["basis"], precision=FULL)
     return codes / stats["spread"], away * AUX_UNITS
 
 
@@ -113,7 +114,7 @@ def restore(
     z: Float[Array, "b z"], stats: Stats, audio: AudioConfig
 ) -> tuple[Float[Array, "b t m"], Float[Array, "b a"]]:
     """The clips at whitened components: cells in dB, and length, level and attack."""
-    linear = (z * stats["spread"]) @ stats["basis"]
+    linear = jnp.matmul(z * stats["spread"], stats["basis"], precision=FULL)
     of_cells, of_aux = jnp.split(linear, [stats["mean"].shape[0]], axis=-1)
     cells = (of_cells + stats["mean"]).reshape(len(z), audio.n_frames, audio.n_mels)
     return cells, of_aux / stats["aux_scale"] + stats["aux_mean"]

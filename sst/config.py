@@ -95,6 +95,9 @@ class SegmentConfig:
         _refuse_out_of_range("segments", self, rules)
 
 
+PRECISIONS = ("float32", "bfloat16")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """The variational autoencoder and its prior."""
@@ -108,6 +111,13 @@ class ModelConfig:
     search_dim: int = 64  # of the learned part of the search vector
     search_share: float = 0.8  # of the squared distance that is the learned part's
     neighbours: int = 16  # of a training sound, among which the prior draws
+    precision: str = "float32"  # of the networks in training; "bfloat16" for accelerators
+
+    def __post_init__(self) -> None:
+        """Refuses what the networks cannot compute in."""
+        if self.precision not in PRECISIONS:
+            choice = " or ".join(PRECISIONS)
+            raise UsageError(f"model.precision={self.precision!r} should be {choice}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from sst.types import Array
 
 TEMPERATURE = 0.1  # of the contrastive loss
+FULL = "highest"  # precision of products: accelerators would round their inputs to 11 bits
 
 
 def frame_weights(n_frames: Int[Array, " b"], total: int, tail: int) -> tuple[Array, Array]:
@@ -26,7 +27,8 @@ def weighted_l1(
     target: Float[Array, "b t m"], estimate: Float[Array, "b t m"], weights: Float[Array, "b t"]
 ) -> Float[Array, " b"]:
     """Mean absolute difference over bands and weighted frames, in the unit of the input."""
-    return jnp.einsum("btm,bt->b", jnp.abs(target - estimate), weights) / target.shape[-1]
+    error = jnp.abs(target - estimate)
+    return jnp.einsum("btm,bt->b", error, weights, precision=FULL) / target.shape[-1]
 
 
 def delta_l1(
@@ -36,7 +38,8 @@ def delta_l1(
     error = target - estimate
     along_time = jnp.abs(jnp.diff(error, axis=1, prepend=error[:, :1]))
     along_bands = jnp.abs(jnp.diff(error, axis=2, prepend=error[:, :, :1]))
-    return jnp.einsum("btm,bt->b", along_time + along_bands, weights) / (2 * target.shape[-1])
+    both = jnp.einsum("btm,bt->b", along_time + along_bands, weights, precision=FULL)
+    return both / (2 * target.shape[-1])
 
 
 def weighted_mean(values: Float[Array, "b n"], weights: Float[Array, "b n"]) -> Float[Array, " b"]:
@@ -61,7 +64,8 @@ def contrastive(
     clip, kind = jnp.tile(jnp.arange(label.shape[0]), len(views)), jnp.tile(label, len(views))
     others = ~jnp.eye(n, dtype=bool) & jnp.tile(mask, len(views))
     same = (clip[:, None] == clip) | ((kind[:, None] == kind) & (kind >= 0))
-    logits = jnp.where(others, rows @ rows.T / TEMPERATURE, -1e9)
+    cosines = jnp.matmul(rows, rows.T, precision=FULL)
+    logits = jnp.where(others, cosines / TEMPERATURE, -1e9)
     surprise = jax.nn.logsumexp(logits, axis=-1, keepdims=True) - logits
     each = weighted_mean(jnp.where(others, surprise, 0.0), (same & others).astype(jnp.float32))
     return jnp.where(mask, each.reshape(len(views), -1).mean(axis=0), 0.0)
@@ -71,7 +75,7 @@ def nearness(
     direction: Float[Array, "b e"], prototypes: Float[Array, "c e"]
 ) -> Float[Array, "b c"]:
     """Cosines of unit vectors as logits of the classes."""
-    return direction @ prototypes.T / TEMPERATURE
+    return jnp.matmul(direction, prototypes.T, precision=FULL) / TEMPERATURE
 
 
 def class_surprise(

@@ -6,7 +6,7 @@ linear map and can only be asked for more. All calls of Linen stay in this file.
 """
 
 import functools
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ SEARCH_FOLD, SEARCH_BLOCKS = 2, 3  # frames folded at first, and blocks with fol
 DROPOUT = 0.2  # of what the search direction is made from, in training
 SMOOTHING = 0.1  # of the labels
 LOG_STD_START = -1.5  # of the posterior, in units of the data's own spread
+NETWORKS = ("encoder", "decoder", "search")  # the parameters that are theirs
 
 
 data_stats = components.data_stats  # what training asks a model for first
@@ -59,7 +60,7 @@ class _Block(nn.Module):
 
 
 class _Encoder(nn.Module):
-    """Log-mel, frames inside, level and length -> a correction to the mean, and log-variances."""
+    """Log-mel, level, length and attack -> corrections to the mean and to the log-variances."""
 
     config: ModelConfig
 
@@ -77,7 +78,7 @@ class _Encoder(nn.Module):
         x = nn.gelu(nn.Dense(2 * cfg.width)(x))
         out = nn.Dense(2 * cfg.latent_dim, kernel_init=nn.initializers.zeros)(x)
         mean, logvar = jnp.split(out, 2, axis=-1)
-        return mean, jnp.clip(logvar + 2 * LOG_STD_START, -12.0, 2.0)
+        return mean, logvar
 
 
 class _Decoder(nn.Module):
@@ -127,7 +128,7 @@ class _Listener(nn.Module):
         if dropout is not None:
             kept = jax.random.bernoulli(dropout, 1.0 - DROPOUT, x.shape)
             x = jnp.where(kept, x / (1.0 - DROPOUT), 0.0)
-        return _unit(nn.Dense(self.config.search_dim)(x))
+        return nn.Dense(self.config.search_dim)(x)
 
 
 def init(key: Key, config: Config, stats: Stats, n_classes: int = 0) -> Params:
@@ -152,9 +153,8 @@ def encode(
     """Mean and log-variance of the posterior."""
     z, aux = components.project(heard, stats)
     cells = _whole_folds(_centred(heard.log_mel, config.audio), config.model.fold)
-    variables = {"params": params["encoder"]}
-    correction, logvar = cast(Any, _Encoder(config.model).apply(variables, cells, aux))
-    return z + correction, logvar
+    correction, logvar = _run(_Encoder(config.model), params["encoder"], cells, aux)
+    return z + correction, jnp.clip(logvar + 2 * LOG_STD_START, -12.0, 2.0)
 
 
 def decode(params: Params, stats: Stats, z: Float[Array, "b z"], config: Config) -> Decoded:
@@ -210,8 +210,8 @@ def _search_direction(
     """The learned part of `embed`; a key is one of the dropout."""
     aux = components.away_of(heard, stats) * components.AUX_UNITS
     cells = _whole_folds(_centred(heard.log_mel, config.audio), SEARCH_FOLD)
-    variables = {"params": params["search"]}
-    return cast(Array, _Listener(config.model).apply(variables, cells, _shape(aux), key))
+    network = _Listener(config.model)
+    return _unit(_run(network, params["search"], cells, _shape(aux), dropout=key))
 
 
 def _shape(aux: Array) -> Array:
@@ -230,8 +230,11 @@ def objective(
         batch: the clips.
         key: of the posterior's noise; None takes the mean.
         config: the run.
-        train: varies the clips first (`augment.vary`).
+        train: varies the clips first (`augment.vary`), and lets the networks compute in
+            `config.model.precision`. Without it, and everywhere else, they do so in float32.
     """
+    if train:
+        params = _lowered(params, config.model.precision)
     second = dropout = other_dropout = None
     if train and key is not None:
         first_key, second_key, copy_key, dropout, other_dropout, key = jax.random.split(key, 6)
@@ -295,10 +298,22 @@ def _class_term(params: Params, direction: Array, label: Array) -> Array:
 
 def _decode_raw(params: Params, stats: Stats, z: Array, config: Config) -> tuple[Array, Array]:
     cells, aux = components.restore(z, stats, config.audio)
-    variables = {"params": params["decoder"]}
     centred = _centred(cells, config.audio)
-    more_cells, more_aux = cast(Any, _Decoder(config.model).apply(variables, centred, z))
+    more_cells, more_aux = _run(_Decoder(config.model), params["decoder"], centred, z)
     return cells + _half_range(config.audio) * more_cells, aux + more_aux
+
+
+def _run(network: nn.Module, params: Params, *inputs: Array, **rest: Any) -> Any:
+    """Applies a network in the precision of its parameters; inputs and answers are float32."""
+    precision = jax.tree.leaves(params)[0].dtype
+    answer = network.apply({"params": params}, *(x.astype(precision) for x in inputs), **rest)
+    return jax.tree.map(lambda x: x.astype(jnp.float32), answer)
+
+
+def _lowered(params: Params, precision: str) -> Params:
+    """Parameters with which the networks compute in that precision; what is not theirs stays."""
+    of_networks = {name: params[name] for name in NETWORKS}
+    return params | jax.tree.map(lambda x: x.astype(precision), of_networks)
 
 
 def _attack_weights(attack: Array) -> Array:
