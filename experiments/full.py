@@ -34,5 +34,6 @@ def get_config() -> Config:
             factor=0.3,
             min_improvement=0.005,
             min_lr=5e-5,
+            steps_per_call=50,
         ),
     )

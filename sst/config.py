@@ -150,6 +150,7 @@ class OptimConfig:
     min_improvement: float = 0.005  # dB; less does not count as improvement
     min_lr: float = 2e-5  # below this the run is done
     max_steps: int = 1_000_000
+    steps_per_call: int = 1  # of the device, best a divisor of eval_every; Ctrl-C waits for a call
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -91,6 +91,7 @@ def check(config: Config) -> None:
         "min_improvement": optim.min_improvement > 0,
         "max_steps": optim.max_steps >= 1,
         "warmup_steps": optim.warmup_steps >= 0,
+        "steps_per_call": optim.steps_per_call >= 1,
     }
     for field, good in rules.items():
         if not good:

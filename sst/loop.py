@@ -19,7 +19,7 @@ from sst.errors import Interrupted, ModelError, UserError
 from sst.publish import Publisher, Source
 from sst.runlog import Row, RunLog, duration, evaluation_line
 
-LOOK_BEHIND = 2  # steps under way on a device while the host prepares the next one
+LOOK_BEHIND = 2  # single steps under way on a device while the host prepares the next one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,13 +52,15 @@ class Session:
         )
         source = Source(run.config, run.dataset, run.model, run.directory)
         self.publisher = Publisher(source, stats, run.log)
-        self.pending: list[
-            dict[str, jax.Array]
-        ] = []  # terms of the steps since the last evaluation
+        # Terms of the calls since the last evaluation: [] of a single step, [k] of several.
+        self.pending: list[dict[str, jax.Array]] = []
+        self.compiled: set[int] = set()  # steps in a call
+        optim = run.config.optim
+        self.at_once = min(optim.steps_per_call, optim.eval_every) if self.feed.resident else 1
         # Several virtual CPU devices share one pool of threads: steps that wait for each other's
         # collectives can fill it and never end, so there each one is waited for.
         shared = run.devices[0].platform == "cpu" and len(run.devices) > 1
-        self.behind = 0 if shared else LOOK_BEHIND
+        self.behind = 0 if shared or self.at_once > 1 else LOOK_BEHIND
         self.clock = _Clock(run, self.log.rows)
 
     def go(self) -> Row | None:
@@ -89,33 +91,47 @@ class Session:
         return None
 
     def _advance(self) -> None:
-        rows, clips = self.feed.batch(self.step)
-        if self.pending or self.clock.running:
-            self.state, terms = self.programs.step(self.state, self.stats, clips, rows)
+        count = self._count()
+        rows, clips = self.feed.batch(self.step, count)
+        program = self.programs.step if count == 1 else self.programs.steps
+        if count in self.compiled:
+            self.state, terms = program(self.state, self.stats, clips, rows)
         else:
-            terms = self._first_step(rows, clips)
-        self.step += 1
+            terms = self._first_call(program, count, clips, rows)
+        self.step += count
         self.pending.append(terms)
         if len(self.pending) > self.behind:
             self._check(len(self.pending) - 1 - self.behind)
 
-    def _first_step(self, rows: np.ndarray, clips: Any) -> dict[str, jax.Array]:
+    def _count(self) -> int:
+        """How many steps to make in one call: one, where those of a whole one lead too far."""
+        every = self.run.config.optim.eval_every
+        left = min(every - self.step % every, self.run.last_step - self.step)
+        return self.at_once if self.at_once <= left else 1
+
+    def _first_call(
+        self, program: Any, count: int, clips: Any, rows: np.ndarray
+    ) -> dict[str, jax.Array]:
         self.log.say("compiling ...")
         start = time.perf_counter()
         with workdir.killable():
             arguments = (self.state, self.stats, clips, rows)
-            cost = self.programs.step.lower(*arguments).cost_analysis()  # type: ignore[attr-defined]
-            self.state, terms = self.programs.step(*arguments)
+            cost = program.lower(*arguments).cost_analysis()  # of one step, also inside a loop
+            self.state, terms = program(*arguments)
             jax.block_until_ready(terms)
-        self.log.say(f"compiled in {duration(time.perf_counter() - start)}")
-        self.clock.start((cost or {}).get("flops", 0.0))
+        took = time.perf_counter() - start
+        self.log.say(f"compiled in {duration(took)}")
+        self.clock.leave_out(count, took, (cost or {}).get("flops", 0.0))
+        self.compiled.add(count)
         return terms
 
     def _check(self, index: int) -> None:
-        """Waits for a step of this interval and stops if it came to nothing finite."""
-        for name, value in self.pending[index].items():
-            if not math.isfinite(float(value)):
-                self._diverged(name, float(value), self.step - len(self.pending) + index + 1)
+        """Waits for a call of this interval and stops if a step came to nothing finite."""
+        begin = self.step - sum(call["loss"].size for call in self.pending[index:])
+        for name, values in jax.device_get(self.pending[index]).items():
+            wrong = np.flatnonzero(~np.isfinite(values))
+            if wrong.size:
+                self._diverged(name, np.ravel(values)[wrong[0]], begin + int(wrong[0]) + 1)
 
     def _check_all(self) -> None:
         for index in range(max(len(self.pending) - self.behind, 0), len(self.pending)):
@@ -132,9 +148,10 @@ class Session:
 
     def _evaluate(self, observe: bool) -> None:
         self._check_all()
-        terms, config = jax.device_get(self.pending), self.run.config
-        row = self.clock.row(self.step, len(terms))
-        row |= {f"train/{name}": _mean(terms, name) for name in ("loss", *terms[0])}
+        calls, config = jax.device_get(self.pending), self.run.config
+        terms = {name: np.hstack([call[name] for call in calls]) for name in calls[0]}
+        row = self.clock.row(self.step, terms["loss"].size)
+        row |= {f"train/{name}": float(np.mean(terms[name])) for name in ("loss", *terms)}
         with workdir.killable():  # the first one compiles
             valid = train.evaluate(
                 self.programs,
@@ -210,9 +227,14 @@ class _Feed:
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "batches")
         self._ahead: tuple[int, concurrent.futures.Future[Any]] | None = None
 
-    def batch(self, step: int) -> tuple[np.ndarray, train.Clips]:
-        """Rows int32 [devices, b] of a step, and the clips that the step function wants."""
+    def batch(self, step: int, count: int = 1) -> tuple[np.ndarray, train.Clips]:
+        """Rows int32 [devices, b] of a step, and the clips that the step function wants.
+
+        Of several steps, where the clips are resident: [devices, count, b].
+        """
         rows = self._rows(step)
+        if count > 1:
+            rows = np.stack([self._rows(step + i) for i in range(count)], axis=1)
         if self.resident:
             return rows, self._clips
         if self._ahead and self._ahead[0] == step:
@@ -239,15 +261,17 @@ class _Clock:
         self._begin = self._since = time.perf_counter()
         self._skip = 0  # steps of this interval that were not timed
         self._flops = self._peak = 0.0
-        self.running = False
 
-    def start(self, flops: float) -> None:
-        """After the first step: it compiled, and does not count."""
-        device = self._run.devices[0]
-        many = len(self._run.devices)
+    def leave_out(self, steps: int, seconds: float, flops: float) -> None:
+        """After a call that compiled: it does not count. The first one starts the clock."""
+        self._skip += steps
+        self._since += seconds
+        if self._peak:
+            return
+        device, many = self._run.devices[0], len(self._run.devices)
         self._flops = flops * many
-        self._peak = speed.peak_flops(device) * (1 if device.platform == "cpu" else many)
-        self.running, self._skip = True, 1
+        peak = speed.peak_flops(device, self._run.config.model.precision)
+        self._peak = peak * (1 if device.platform == "cpu" else many)
         self._since = time.perf_counter()
 
     def resume(self) -> None:
@@ -274,10 +298,6 @@ class _Clock:
 def _clips(dataset: Dataset, split: Split) -> train.Clips:
     labels = dataset.label_rows(split)
     return train.Clips(split.log_mel, split.n_frames, split.peak_db, split.attack, labels)
-
-
-def _mean(terms: Sequence[dict[str, Any]], name: str) -> float:
-    return float(np.mean([term[name] for term in terms]))
 
 
 def _exported_step(directory: Path) -> int | None:

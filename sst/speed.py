@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 
 
-def peak_flops(device: jax.Device) -> float:
-    """Float32 operations per second of a large matrix product, measured in well under a second."""
+def peak_flops(device: jax.Device, precision: str = "float32") -> float:
+    """Operations per second of a large matrix product, measured in well under a second."""
     size = 1024 if device.platform == "cpu" else 8192
-    one = jax.device_put(jnp.ones((size, size), jnp.float32), device)
+    one = jax.device_put(jnp.ones((size, size), precision), device)
     product = jax.jit(lambda x: (x @ x) * (1.0 / size))
     product(one).block_until_ready()
     best = float("inf")

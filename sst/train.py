@@ -1,5 +1,6 @@
 """The training step and the evaluation, on every device: the only pmap of the project."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -46,6 +47,7 @@ class Programs(NamedTuple):
     """The compiled functions; `clips` is what `place` returned, or the gathered batch itself."""
 
     step: Callable[..., tuple[TrainState, dict[str, jax.Array]]]
+    steps: Callable[..., tuple[TrainState, dict[str, jax.Array]]]  # several, with resident clips
     evaluate: Callable[..., dict[str, jax.Array]]
 
 
@@ -118,27 +120,25 @@ def make_programs(
     step(state, stats, clips, rows int32 [devices, b]) -> (state, {name: mean over the batch})
         donates the state. With `resident`, clips are replicated and rows select from them;
         otherwise clips are the batch itself, [devices, b, ...], and rows only its shape.
+    steps(state, stats, clips, rows int32 [devices, k, b]) -> (state, {name: [k]})
+        is k times `step`, but for what another fusion rounds. Each k is a program of its own.
     evaluate(params, stats, clips, rows, mask bool [devices, b], chunk) -> {name: sum over the mask}
         with noise that depends on `chunk` alone.
     """
     check_batch(config.optim.batch_size, len(devices))
     axes = None if resident else 0
-    step = jax.pmap(
-        _step_function(config, objective, resident),
-        axis_name=AXIS,
-        in_axes=(None, None, axes, 0),
-        out_axes=None,
-        devices=list(devices),
-        donate_argnums=0,
+    over_devices = functools.partial(jax.pmap, axis_name=AXIS, out_axes=None, devices=list(devices))
+    step = _step_function(config, objective, resident)
+    evaluate = _evaluate_function(config, objective, resident)
+
+    def steps(state: TrainState, stats: Any, clips: Clips, rows: jax.Array) -> Any:
+        return jax.lax.scan(lambda state, rows: step(state, stats, clips, rows), state, rows)
+
+    return Programs(
+        over_devices(step, in_axes=(None, None, axes, 0), donate_argnums=0),
+        over_devices(steps, in_axes=(None, None, None, 0), donate_argnums=0),
+        over_devices(evaluate, in_axes=(None, None, axes, 0, 0, None)),
     )
-    evaluate = jax.pmap(
-        _evaluate_function(config, objective, resident),
-        axis_name=AXIS,
-        in_axes=(None, None, axes, 0, 0, None),
-        out_axes=None,
-        devices=list(devices),
-    )
-    return Programs(step, evaluate)
 
 
 def _step_function(config: Config, objective: Objective, resident: bool) -> Callable[..., Any]:

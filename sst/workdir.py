@@ -24,6 +24,7 @@ CHANGEABLE = frozenset(
         "optim.patience",
         "optim.factor",
         "optim.min_improvement",
+        "optim.steps_per_call",
     }
 )
 

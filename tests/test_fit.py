@@ -156,6 +156,38 @@ def test_a_signal_between_evaluations_saves_that_step(dataset, tmp_path, monkeyp
     assert state_of(dataset, tmp_path / "a") == state_of(dataset, straight)
 
 
+# Of the four steps between two evaluations: three in one call, and one.
+CALLS = dataclasses.replace(CONFIG, optim=dataclasses.replace(CONFIG.optim, steps_per_call=3))
+
+
+def test_several_steps_in_one_call_make_the_same_run(dataset, tmp_path, straight):
+    run(dataset, tmp_path / "once", 20, config=CALLS)
+    for stop in (8, 13, 20):
+        run(dataset, tmp_path / "thrice", stop, config=CALLS)
+    once, thrice = (state_of(dataset, tmp_path / name) for name in ("once", "thrice"))
+    assert once == thrice == state_of(dataset, straight)
+    rows, wanted = read_rows(tmp_path / "once"), read_rows(straight)
+    assert [row["step"] for row in rows] == [row["step"] for row in wanted]
+    for name in ("train/loss", "train/gradient_norm", "valid/loss", "epoch", "lr"):
+        assert [row[name] for row in rows] == [row[name] for row in wanted]
+
+
+def test_a_signal_is_answered_at_the_end_of_a_call(dataset, tmp_path, monkeypatch, straight):
+    original = data.batch_rows
+
+    def at_step_nine(seed, step, n, size):
+        if step == 9:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(seed, step, n, size)
+
+    monkeypatch.setattr(data, "batch_rows", at_step_nine)
+    with pytest.raises(Interrupted, match="saved at step 11"):
+        run(dataset, tmp_path / "a", 20, config=CALLS)
+    monkeypatch.setattr(data, "batch_rows", original)
+    run(dataset, tmp_path / "a", 20, config=CALLS)
+    assert state_of(dataset, tmp_path / "a") == state_of(dataset, straight)
+
+
 def test_the_plateau_rule_ends_the_run_and_the_best_model_is_exported(dataset, tmp_path):
     told = Told()
     best = run(dataset, tmp_path, told=told)
@@ -191,8 +223,12 @@ def test_a_constant_negative_loss_ends_the_run_too(dataset, tmp_path):
     )
 
 
-@pytest.mark.parametrize("what", ["loss", "gradient"])
-def test_a_nan_in_training_names_the_step_and_keeps_the_last_good_state(dataset, tmp_path, what):
+@pytest.mark.parametrize(
+    "what, config", [("loss", CONFIG), ("gradient", CONFIG), ("gradient", CALLS)]
+)
+def test_a_nan_in_training_names_the_step_and_keeps_the_last_good_state(
+    dataset, tmp_path, what, config
+):
     # The state counts the steps in the warm-up schedule alone, so the clips carry the poison.
     def poisoned(params, stats, batch, key, config, train=False):
         loss, terms = linear_model.objective(params, stats, batch, key, config)
@@ -211,7 +247,7 @@ def test_a_nan_in_training_names_the_step_and_keeps_the_last_good_state(dataset,
     peak[only] = 7.0
     spoilt = dataset._replace(train=clean._replace(peak_db=peak))
     with pytest.raises(UserError, match=r"became nan at step 10; the state of step 8 is kept"):
-        run(spoilt, tmp_path, 30, model=with_objective(poisoned))
+        run(spoilt, tmp_path, 30, model=with_objective(poisoned), config=config)
     assert state_of(dataset, tmp_path) == before
     assert not (tmp_path / "checkpoints" / "step_12").exists()
 
@@ -286,7 +322,9 @@ def test_a_dataset_that_has_changed_is_refused(dataset, tmp_path):
         run(dataset._replace(fingerprint="f1"), tmp_path, 8)
 
 
-@pytest.mark.parametrize("field", ["patience", "factor", "eval_every", "min_improvement"])
+@pytest.mark.parametrize(
+    "field", ["patience", "factor", "eval_every", "min_improvement", "steps_per_call"]
+)
 def test_settings_without_a_good_end_are_refused(field):
     optim = dataclasses.replace(CONFIG.optim, **{field: 0})
     with pytest.raises(UsageError, match=f"config.optim.{field}=0"):

@@ -96,6 +96,28 @@ def test_clips_in_host_memory_give_the_same_bits_as_resident_ones():
     assert resident[2] == fed[2]
 
 
+@pytest.mark.parametrize("n_devices", [1, 2])
+def test_several_steps_in_one_call_are_as_many_single_ones(n_devices):
+    clips, devices = make_clips(13), jax.devices()[:n_devices]
+    programs = train.make_programs(CONFIG, linear_model.noisy_objective, devices, True)
+    rows = np.random.default_rng(0).integers(
+        13, size=(n_devices, 5, 8 // n_devices), dtype=np.int32
+    )
+    placed, (first, stats) = train.replicate(clips, devices), start(clips)
+    stats = train.replicate(stats, devices)
+    state, losses = train.replicate(train.to_host(first), devices), []
+    for step in range(5):
+        state, terms = programs.step(state, stats, placed, rows[:, step])
+        losses.append(terms["loss"])
+    again = train.replicate(first, devices)
+    of_one = programs.step.lower(again, stats, placed, rows[:, 0]).cost_analysis()["flops"]
+    of_all = programs.steps.lower(again, stats, placed, rows).cost_analysis()["flops"]
+    assert of_all == pytest.approx(of_one, rel=0.01)  # the speed of a run is counted in these
+    again, terms = programs.steps(again, stats, placed, rows)
+    np.testing.assert_array_equal(terms["loss"], losses)
+    assert_same(again, state, rtol=0)
+
+
 def test_step_and_evaluation_are_each_traced_once():
     traces = []
 
