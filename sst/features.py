@@ -18,6 +18,7 @@ from sst.types import Array, Clip, Features, LogMel, Wave
 
 ATTACK_POINTS = 64  # of the attack envelope: 93 ms at the default hop
 ATTACK_FLOOR_DB = -60.0
+MEL_GROUP = 16  # bands that are computed together
 
 
 def log_mel(wave: Wave, audio: AudioConfig) -> LogMel:
@@ -31,7 +32,13 @@ def log_mel(wave: Wave, audio: AudioConfig) -> LogMel:
         [audio.frames_of(n), n_mels] float32 in [floor_db, 0]; all `floor_db` for silence.
     """
     power = np.square(np.abs(scipy.fft.rfft(frames(wave, audio), axis=-1)))
-    return to_db(power @ mel_basis(audio).T, audio.floor_db)
+    return to_db(mel_power(power, audio), audio.floor_db)
+
+
+def mel_power(power: Float[np.ndarray, "t f"], audio: AudioConfig) -> Float[np.ndarray, "t m"]:
+    """The power in each band: `power @ mel_basis(audio).T`, without most of its zeros."""
+    parts = [power[:, bins] @ part for bins, part in _mel_parts(audio)]
+    return np.concatenate(parts, axis=1)
 
 
 def of_clips(
@@ -118,6 +125,17 @@ def mel_basis(audio: AudioConfig) -> Float[np.ndarray, "m f"]:
     basis = (bands * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
     basis.flags.writeable = False
     return basis
+
+
+@functools.lru_cache(maxsize=8)
+def _mel_parts(audio: AudioConfig) -> list[tuple[slice, Float[np.ndarray, "_f _m"]]]:
+    """The bands of `mel_basis` in groups: the frequencies of each, and its part of the basis."""
+    parts = []
+    for group in np.array_split(mel_basis(audio), -(-audio.n_mels // MEL_GROUP)):
+        used = np.flatnonzero(group.any(axis=0))
+        bins = slice(used[0], used[-1] + 1) if used.size else slice(0)
+        parts.append((bins, np.ascontiguousarray(group[:, bins].T)))
+    return parts
 
 
 def band_edges(audio: AudioConfig) -> Float[np.ndarray, " edges"]:

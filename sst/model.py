@@ -150,11 +150,12 @@ def init(key: Key, config: Config, stats: Stats, n_classes: int = 0) -> Params:
 def encode(
     params: Params, stats: Stats, heard: Features | Batch, config: Config
 ) -> tuple[Float[Array, "b z"], Float[Array, "b z"]]:
-    """Mean and log-variance of the posterior."""
+    """Mean and log-variance of the posterior: as many of both as `stats` has directions."""
     z, aux = components.project(heard, stats)
+    kept = slice(z.shape[1])
     cells = _whole_folds(_centred(heard.log_mel, config.audio), config.model.fold)
     correction, logvar = _run(_Encoder(config.model), params["encoder"], cells, aux)
-    return z + correction, jnp.clip(logvar + 2 * LOG_STD_START, -12.0, 2.0)
+    return z + correction[:, kept], jnp.clip(logvar[:, kept] + 2 * LOG_STD_START, -12.0, 2.0)
 
 
 def decode(params: Params, stats: Stats, z: Float[Array, "b z"], config: Config) -> Decoded:
@@ -184,9 +185,9 @@ def embed(
     """
     average = jnp.full(len(heard.log_mel), stats["aux_mean"][1])
     heard = heard._replace(peak_db=average)
-    z, _ = encode(params, stats, heard, config)
-    first = slice(config.model.search_dim)
-    plain = _unit(z[:, first] * jnp.sqrt(stats["spread"][first]))
+    first = {name: stats[name][: config.model.search_dim] for name in ("basis", "spread")}
+    z, _ = encode(params, stats | first, heard, config)
+    plain = _unit(z * jnp.sqrt(first["spread"]))
     learned = _search_direction(params, stats, heard, config)
     # Learned from variations alone, without labels, it tells kinds apart worse than the latent.
     share = config.model.search_share if "prototypes" in params else 0.0

@@ -18,6 +18,19 @@ def test_mel_basis_is_librosas(audio):
     np.testing.assert_allclose(features.mel_basis(audio), expected, atol=1e-7)
 
 
+NARROW = AudioConfig(n_fft=64, hop=32, n_mels=32)  # bands without a single frequency
+
+
+@pytest.mark.parametrize("audio", [*AUDIOS, NARROW], ids=lambda a: f"{a.sample_rate}-{a.n_fft}")
+def test_groups_of_bands_are_the_whole_basis(audio):
+    whole = np.zeros((audio.n_fft // 2 + 1, audio.n_mels), np.float32)
+    column = 0
+    for bins, part in features._mel_parts(audio):
+        whole[bins, column : column + part.shape[1]] = part
+        column += part.shape[1]
+    np.testing.assert_array_equal(whole.T, features.mel_basis(audio))
+
+
 @pytest.mark.parametrize("n", [1024, 1300, 3000, 44_100])
 def test_log_mel_is_librosas(n, rng):
     audio = AudioConfig()

@@ -104,6 +104,21 @@ def test_fewer_clips_than_latents(n):
     assert np.isfinite(loss).all()
 
 
+def test_search_vectors_are_the_start_of_the_whole_latent():
+    config = dataclasses.replace(
+        CONFIG, model=ModelConfig(latent_dim=8, width=16, encoder_blocks=1, search_dim=3)
+    )
+    stats = model.data_stats(small_model.clips(20), config)
+    params = jax.tree.map(lambda x: x + 0.02, small_model.init(jax.random.key(0), config, stats))
+    batch = small_model.batch(6)._replace(peak_db=jnp.full(6, stats["aux_mean"][1]))
+    z, logvar = small_model.encode(params, stats, batch, config)
+    assert z.shape == logvar.shape == (6, 8)
+    start = z[:, :3] * np.sqrt(stats["spread"][:3])
+    wanted = start / jnp.linalg.norm(start, axis=1, keepdims=True)
+    embed = jax.jit(model.embed, static_argnames="config")
+    np.testing.assert_allclose(embed(params, stats, batch, config)[:, 3:], wanted, atol=1e-5)
+
+
 def test_other_sizes_have_a_place():
     config = dataclasses.replace(
         CONFIG, model=ModelConfig(latent_dim=16, width=16, fold=3, encoder_blocks=1)

@@ -1,59 +1,90 @@
 """How fast a training step is: clips per second and per CPU-second, and share of the device's peak.
 
-python -m experiments.benchmarks.train_step [--config experiments/tiny.py] [--seconds 10]
+python -m experiments.benchmarks.train_step [--config experiments/tiny.py] [--seconds 10] \\
+    [--config.optim.batch-size 16 ...] [--only-compile]
 
-Compares, in turns within one run, clips that stay on the device with clips gathered on the host for
-every step, on random log-mels of the configuration's shape.
+Compares, in turns within one run, clips that stay on the device, several steps in one call where
+the configuration has that, and clips gathered on the host for every step, on random log-mels of the
+configuration's shape. The peak is what a large matrix product reaches in the precision in which the
+networks are trained. With `--only-compile` it says what one step needs, and makes none.
 
 On 2 busy cores (clips per CPU-second, resident / host): tiny 301 / 306, drums 119 / 120; compiling
 takes 25 s the first time.
 """
 
 import argparse
+import sys
 import time
+from typing import Any
 
 import jax
 import numpy as np
 
-from pipelines.train import read_config
-from sst import compilation, data, model, speed, train
+from pipelines.train import read_config, split_overrides
+from sst import compilation, config, data, model, speed, train
 from sst.config import Config
 from sst.features import ATTACK_POINTS
 
 CLIPS = 1024
+HEARD = 32  # of them, for the linear part: what it computes does not depend on its numbers
 
 
 def main() -> None:
-    """Prints a table."""
+    """Prints what a step needs, and a table of how fast it is."""
+    plain, overrides = split_overrides(sys.argv[1:])
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--config", default="experiments/tiny.py")
-    options.add_argument("--seconds", type=float, default=10.0, help="for each of the two")
-    arguments = options.parse_args()
+    options.add_argument("--seconds", type=float, default=10.0, help="for each way")
+    options.add_argument("--only-compile", action="store_true")
+    arguments = options.parse_args(plain)
     compilation.enable_cache()
-    config, devices = read_config(arguments.config), jax.local_devices()
-    clips = random_clips(config)
-    runners = {name: Runner(config, clips, name == "resident") for name in ("resident", "host")}
-    for _ in range(4):  # in turns: other load on the machine meets both
-        for runner in runners.values():
-            runner.run(arguments.seconds / 4)
-    peak = speed.peak_flops(devices[0])
+    run = read_config(arguments.config)
+    for name, value in overrides:
+        run = config.override(run, name, value)
+    clips, several = random_clips(run), run.optim.steps_per_call
+    ways = {"resident": (True, 1), "host": (False, 1)}
+    if several > 1:
+        ways[f"resident, {several} steps a call"] = (True, several)
+    chosen = list(ways)[:1] if arguments.only_compile else list(ways)
+    runners = {name: Runner(run, clips, *ways[name]) for name in chosen}
+    introduce(run, runners["resident"])
+    if not arguments.only_compile:
+        for _ in range(4):  # in turns: other load on the machine meets all
+            for runner in runners.values():
+                runner.run(arguments.seconds / 4)
+        compare(run, runners)
+
+
+def introduce(run: Config, runner: "Runner") -> None:
+    """Says what a step needs."""
+    devices, memory = jax.local_devices(), runner.program.memory_analysis()
+    held = memory.argument_size_in_bytes + memory.temp_size_in_bytes
     print(
-        f"{config.name}: batch {config.optim.batch_size}, {len(devices)} x {devices[0].device_kind}"
+        f"{run.name}: batch {run.optim.batch_size}, {run.model.precision}, {len(devices)} x "
+        f"{devices[0].device_kind}; a step has {runner.flops / 1e9:,.1f} GFLOP on each and needs "
+        f"{held / 1e6:,.0f} MB, {memory.temp_size_in_bytes / 1e6:,.0f} of it for itself; "
+        f"{400e12 / runner.flops:,.0f} steps a second at 400 TFLOP/s"
     )
-    print("| clips | clips/s | clips/CPU-s | step ms | compile s | of peak |")
-    print("|---|---|---|---|---|---|")
+
+
+def compare(run: Config, runners: dict[str, "Runner"]) -> None:
+    """Prints a line for each way."""
+    device = jax.local_devices()[0]
+    peak = max(speed.peak_flops(device, run.model.precision) for _ in range(8))
+    print(f"a large matrix product reaches {peak / 1e9:,.0f} GFLOP/s in {run.model.precision}")
+    print("| clips | clips/s | clips/CPU-s | step ms | GFLOP/s | of peak | compile s |")
+    print("|---|---|---|---|---|---|---|")
     for name, r in runners.items():
         rate = r.steps / r.wall
-        share = rate * r.flops * len(devices) / peak
         print(
-            f"| {name} | {rate * r.batch:.0f} | {r.steps * r.batch / r.cpu:.0f} | {1e3 / rate:.0f} "
-            f"| {r.compiled:.1f} | {share:.0%} |"
+            f"| {name} | {rate * r.batch:.0f} | {r.steps * r.batch / r.cpu:.1f} | {1e3 / rate:.1f} "
+            f"| {rate * r.flops / 1e9:,.1f} | {rate * r.flops / peak:.0%} | {r.compiled:.1f} |"
         )
 
 
-def random_clips(config: Config) -> train.Clips:
+def random_clips(run: Config) -> train.Clips:
     """Log-mels that decay, of all lengths."""
-    rng, audio = np.random.default_rng(0), config.audio
+    rng, audio = np.random.default_rng(0), run.audio
     frames = rng.integers(8, audio.n_frames + 1, CLIPS).astype(np.int32)
     shape = (CLIPS, audio.n_frames, audio.n_mels)
     log_mel = rng.normal(-30.0, 10.0, shape).clip(audio.floor_db, 0.0).astype(np.float16)
@@ -66,38 +97,41 @@ def random_clips(config: Config) -> train.Clips:
 class Runner:
     """One way of feeding the step, and what it took so far."""
 
-    def __init__(self, config: Config, clips: train.Clips, resident: bool) -> None:
+    def __init__(self, run: Config, clips: train.Clips, resident: bool, at_once: int) -> None:
         devices = jax.local_devices()
-        self.batch, self.shape = config.optim.batch_size, (len(devices), -1)
-        self.seed, self.resident = config.seed, resident
-        stats = model.data_stats(clips, config)
-        params = model.init(jax.random.key(0), config, stats)
-        self.state = train.replicate(train.init_state(config, params), devices)
+        self.batch, self.shape = run.optim.batch_size, (len(devices), -1)
+        self.seed, self.resident, self.at_once = run.seed, resident, at_once
+        stats = model.data_stats(train.Clips(*(field[:HEARD] for field in clips)), run)
+        params = model.init(jax.random.key(0), run, stats)
+        self.state = train.replicate(train.init_state(run, params), devices)
         self.stats = train.replicate(stats, devices)
         self.clips = train.replicate(clips, devices) if resident else clips
-        self.program = train.make_programs(config, model.objective, devices, resident).step
         self.steps = 0
         self.wall = self.cpu = 0.0
+        programs: Any = train.make_programs(run, model.objective, devices, resident)
         start = time.perf_counter()
-        self.flops = self.program.lower(*self._arguments(0)).cost_analysis().get("flops", 0.0)
-        self._step(0)
+        lowered = (programs.steps if at_once > 1 else programs.step).lower(*self._arguments(0))
+        self.flops = lowered.cost_analysis().get("flops", 0.0)  # of one step, also inside a loop
+        self.program = lowered.compile()
         self.compiled = time.perf_counter() - start
 
     def _arguments(self, step: int) -> tuple:
-        rows = data.batch_rows(self.seed, step, CLIPS, self.batch).reshape(self.shape)
+        rows = self._rows(step)
+        if self.at_once > 1:
+            rows = np.stack([self._rows(step + i) for i in range(self.at_once)], axis=1)
         part = self.clips if self.resident else train.gather(self.clips, rows)
         return self.state, self.stats, part, rows
 
-    def _step(self, step: int) -> None:
-        self.state, terms = self.program(*self._arguments(step))
-        jax.block_until_ready(terms)
+    def _rows(self, step: int) -> np.ndarray:
+        return data.batch_rows(self.seed, step, CLIPS, self.batch).reshape(self.shape)
 
     def run(self, seconds: float) -> None:
         """Steps for about that long."""
         wall, cpu = time.perf_counter(), time.process_time()
         while time.perf_counter() - wall < seconds:
-            self.steps += 1
-            self._step(self.steps)
+            self.state, terms = self.program(*self._arguments(self.steps))
+            jax.block_until_ready(terms)
+            self.steps += self.at_once
         self.wall += time.perf_counter() - wall
         self.cpu += time.process_time() - cpu
 
