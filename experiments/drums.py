@@ -28,5 +28,6 @@ def get_config() -> Config:
             factor=0.3,
             min_improvement=0.005,
             min_lr=5e-5,
+            steps_per_call=4,  # on a CPU too: memory for a step is asked for once in a call
         ),
     )

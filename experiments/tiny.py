@@ -27,5 +27,6 @@ def get_config() -> Config:
             factor=0.3,
             min_improvement=0.01,
             min_lr=1e-4,
+            steps_per_call=10,  # on a CPU too: memory for a step is asked for once in a call
         ),
     )

@@ -76,7 +76,7 @@ def _project(heard: Any, stats: Any) -> Any:
 @functools.partial(jax.jit, static_argnames="config")
 def _after_all(params: Any, stats: Any, heard: Any, config: Any) -> Any:
     z, _ = network.encode(params, stats, heard, config)
-    return z[:, :1], network.embed(params, stats, heard, config)
+    return z, network._search_direction(params, stats, heard, config)
 
 
 if __name__ == "__main__":
