@@ -1,7 +1,8 @@
 """Principal components of a data set: the linear map that the network starts from.
 
-A row of it is a clip's cells (the padded log-mel) and what these do not say: length in octaves of
-frames, level in dB, and the attack envelope, each scaled to its share of the total variance.
+A row of it is a clip's cells (the padded log-mel, companded) and what these do not say: length in
+octaves of frames, level in dB, and the attack envelope, each scaled to its share of the total
+variance.
 """
 
 from collections.abc import Iterator
@@ -12,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from sst import augment
-from sst.config import AudioConfig, Config
+from sst import augment, companding
+from sst.config import Config
 from sst.features import ATTACK_POINTS
 from sst.types import Array, Batch, Features
 
@@ -43,14 +44,14 @@ def data_stats(clips: Any, config: Config) -> Stats:
     chosen = np.random.default_rng(config.seed).permutation(len(clips.log_mel))[:PCA_CLIPS]
     fields = ("log_mel", "n_frames", "peak_db", "attack")
     heard = Features(*(getattr(clips, name)[chosen].astype(np.float32) for name in fields))
-    rows, aux_scale = _rows(heard)
+    rows, aux_scale = _rows(heard, config)
     mean, n = rows.mean(axis=0), len(rows)
     # Variations of the sounds: directions that serve sounds which are not among them, too.
     views = min(PCA_VIEWS, PCA_CLIPS // n - 1)
     every = np.empty((n * (1 + views), len(mean)), np.float32)
     np.subtract(rows, mean, out=every[:n])
     for first, varied in _variations(heard, views, config):
-        every[first : first + len(varied.log_mel)] = _rows(varied, aux_scale)[0] - mean
+        every[first : first + len(varied.log_mel)] = _rows(varied, config, aux_scale)[0] - mean
     rank = min(config.model.latent_dim, len(every) - 1, len(mean)) if n > 1 else 0
     basis = np.zeros((config.model.latent_dim, len(mean)), np.float32)
     spread = np.ones(config.model.latent_dim, np.float32)
@@ -69,9 +70,9 @@ def data_stats(clips: Any, config: Config) -> Stats:
     }
 
 
-def _rows(heard: Features, aux_scale: Any = None) -> tuple[np.ndarray, np.ndarray]:
+def _rows(heard: Features, config: Config, aux_scale: Any = None) -> tuple[np.ndarray, np.ndarray]:
     """What the components are fitted to, [n, cells + aux], and the scale of the aux columns."""
-    cells = heard.log_mel.reshape(len(heard.log_mel), -1)
+    cells = np.asarray(cells_of(heard, config))
     aux = np.asarray(aux_of(heard), np.float32)
     if aux_scale is None:
         energy = max(float(cells.var(axis=0).sum()), 1.0)
@@ -99,10 +100,10 @@ def _variations(heard: Features, views: int, config: Config) -> Iterator[tuple[i
 
 
 def project(
-    heard: Features | Batch, stats: Stats
+    heard: Features | Batch, stats: Stats, config: Config
 ) -> tuple[Float[Array, "b z"], Float[Array, "b a"]]:
     """The whitened components of clips, and length, level and attack in small numbers."""
-    cells = heard.log_mel.reshape(len(heard.log_mel), -1) - stats["mean"]
+    cells = cells_of(heard, config) - stats["mean"]
     away = away_of(heard, stats)
     rows = jnp.concatenate([cells, away * stats["aux_scale"]], axis=-1)
     # As a contraction: XLA on CPU would copy the transposed basis at every call, 20 times the work.
@@ -111,13 +112,18 @@ def project(
 
 
 def restore(
-    z: Float[Array, "b z"], stats: Stats, audio: AudioConfig
+    z: Float[Array, "b z"], stats: Stats, config: Config
 ) -> tuple[Float[Array, "b t m"], Float[Array, "b a"]]:
-    """The clips at whitened components: cells in dB, and length, level and attack."""
+    """The clips at whitened components: cells, companded, and length, level and attack."""
     linear = jnp.matmul(z * stats["spread"], stats["basis"], precision=FULL)
     of_cells, of_aux = jnp.split(linear, [stats["mean"].shape[0]], axis=-1)
-    cells = (of_cells + stats["mean"]).reshape(len(z), audio.n_frames, audio.n_mels)
+    cells = (of_cells + stats["mean"]).reshape(len(z), config.audio.n_frames, config.audio.n_mels)
     return cells, of_aux / stats["aux_scale"] + stats["aux_mean"]
+
+
+def cells_of(heard: Features | Batch, config: Config) -> Float[Array, "b c"]:
+    """The companded spectrograms as rows."""
+    return companding.compand(heard.log_mel, config).reshape(len(heard.log_mel), -1)
 
 
 def away_of(heard: Features | Batch, stats: Stats) -> Float[Array, "b a"]:

@@ -106,6 +106,8 @@ class ModelConfig:
     width: int = 192  # channels of the encoder and decoder blocks
     encoder_blocks: int = 3
     decoder_blocks: int = 4
+    quiet_slope: float = 0.2  # what 1 dB at the floor counts, against 1 dB at the loudest cell
+    bass_weight: float = 3.0  # of the bands below 300 Hz
     fold: int = 4  # frames folded into one position: 173 frames become 44
     search_width: int = 128  # channels of the network that hears for the search
     search_dim: int = 64  # of the learned part of the search vector
@@ -114,7 +116,9 @@ class ModelConfig:
     precision: str = "float32"  # of the networks in training; "bfloat16" for accelerators
 
     def __post_init__(self) -> None:
-        """Refuses what the networks cannot compute in."""
+        """Refuses scales without an inverse, and what the networks cannot compute in."""
+        scale = {"quiet_slope": 0.0 < self.quiet_slope <= 1.0, "bass_weight": self.bass_weight > 0}
+        _refuse_out_of_range("model", self, scale)
         if self.precision not in PRECISIONS:
             choice = " or ".join(PRECISIONS)
             raise UsageError(f"model.precision={self.precision!r} should be {choice}")

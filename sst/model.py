@@ -5,7 +5,6 @@ are that linear map plus networks that begin at zero, so training starts at the 
 linear map and can only be asked for more. All calls of Linen stay in this file.
 """
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -14,9 +13,9 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Float, Int
 
-from sst import augment, components, losses
+from sst import augment, companding, components, losses
 from sst.components import Stats
-from sst.config import AudioConfig, Config, LossConfig, ModelConfig
+from sst.config import Config, LossConfig, ModelConfig
 from sst.features import ATTACK_FLOOR_DB
 from sst.types import Array, Batch, Features, Key
 
@@ -150,10 +149,10 @@ def init(key: Key, config: Config, stats: Stats, n_classes: int = 0) -> Params:
 def encode(
     params: Params, stats: Stats, heard: Features | Batch, config: Config
 ) -> tuple[Float[Array, "b z"], Float[Array, "b z"]]:
-    """Mean and log-variance of the posterior: as many of both as `stats` has directions."""
-    z, aux = components.project(heard, stats)
-    kept = slice(z.shape[1])
-    cells = _whole_folds(_centred(heard.log_mel, config.audio), config.model.fold)
+    z, aux = components.project(heard, stats, config)
+    cells = _cells(heard, config, config.model.fold)
+    correction, logvar = _run(_Encoder(config.model), params["encoder"], cells, aux)
+    return z + correction, jnp.clip(logvar + 2 * LOG_STD_START, -12.0, 2.0)
     correction, logvar = _run(_Encoder(config.model), params["encoder"], cells, aux)
     return z + correction[:, kept], jnp.clip(logvar[:, kept] + 2 * LOG_STD_START, -12.0, 2.0)
 
@@ -164,8 +163,7 @@ def decode(params: Params, stats: Stats, z: Float[Array, "b z"], config: Config)
     total = config.audio.n_frames
     n_frames = jnp.clip(jnp.round(jnp.exp2(aux[:, 0])), 1, total).astype(jnp.int32)
     inside = (jnp.arange(total) < n_frames[:, None])[..., None]
-    floor = config.audio.floor_db
-    log_mel = jnp.where(inside, jnp.clip(cells, floor, 0.0), floor)
+    log_mel = jnp.where(inside, companding.expand(cells, config), config.audio.floor_db)
     attack = jnp.clip(aux[:, 2:], ATTACK_FLOOR_DB, 0.0)
     return Decoded(log_mel, n_frames, jnp.minimum(aux[:, 1], 0.0), attack)
 
@@ -210,8 +208,7 @@ def _search_direction(
 ) -> Array:
     """The learned part of `embed`; a key is one of the dropout."""
     aux = components.away_of(heard, stats) * components.AUX_UNITS
-    cells = _whole_folds(_centred(heard.log_mel, config.audio), SEARCH_FOLD)
-    network = _Listener(config.model)
+    cells, network = _cells(heard, config, SEARCH_FOLD), _Listener(config.model)
     return _unit(_run(network, params["search"], cells, _shape(aux), dropout=key))
 
 
@@ -277,13 +274,15 @@ def _reconstruction_terms(
 ) -> dict[str, Array]:
     """How far the sound decoded at `z` is from the batch, term by term, each [b]."""
     cells, aux = _decode_raw(params, stats, z, config)
-    cells = _clip(cells, config.audio.floor_db)
+    depth = -companding.lowest(config)
+    cells = _clip(cells / depth) * depth
+    target = companding.compand(batch.log_mel, config)
     inside, after = losses.frame_weights(batch.n_frames, cells.shape[1], TAIL_FRAMES)
     off = jnp.abs(aux - components.aux_of(batch))
     return {
-        "recon_db": losses.weighted_l1(batch.log_mel, cells, inside),
-        "delta_db": losses.delta_l1(batch.log_mel, cells, inside),
-        "tail_db": losses.weighted_l1(batch.log_mel, cells, after),
+        "recon_db": losses.weighted_l1(target, cells, inside),
+        "delta_db": losses.delta_l1(target, cells, inside),
+        "tail_db": losses.weighted_l1(target, cells, after),
         "length_octaves": off[:, 0],
         "level_db": off[:, 1],
         "attack_db": losses.weighted_mean(off[:, 2:], _attack_weights(batch.attack)),
@@ -298,10 +297,10 @@ def _class_term(params: Params, direction: Array, label: Array) -> Array:
 
 
 def _decode_raw(params: Params, stats: Stats, z: Array, config: Config) -> tuple[Array, Array]:
-    cells, aux = components.restore(z, stats, config.audio)
-    centred = _centred(cells, config.audio)
+    cells, aux = components.restore(z, stats, config)
+    centred = _centred(cells, config)
     more_cells, more_aux = _run(_Decoder(config.model), params["decoder"], centred, z)
-    return cells + _half_range(config.audio) * more_cells, aux + more_aux
+    return cells - 0.5 * companding.lowest(config) * more_cells, aux + more_aux
 
 
 def _run(network: nn.Module, params: Params, *inputs: Array, **rest: Any) -> Any:
@@ -328,34 +327,36 @@ def _unit(x: Array) -> Array:
     return x / jnp.maximum(jnp.linalg.norm(x, axis=-1, keepdims=True), 1e-9)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _clip(cells: Array, floor_db: float) -> Array:
-    """Values cut to [floor_db, 0]; gradients pass where they lead inside, and only there.
+@jax.custom_vjp
+def _clip(cells: Array) -> Array:
+    """Values cut to [-1, 0]; gradients pass where they lead inside, and only there.
 
     Without the gradient a value outside would never come back; with all of it the differences
     along time and frequency would push values outside ever farther, at no cost.
     """
-    return jnp.clip(cells, floor_db, 0.0)
+    return jnp.clip(cells, -1.0, 0.0)
 
 
-def _clip_forward(cells: Array, floor_db: float) -> tuple[Array, Array]:
-    return _clip(cells, floor_db), cells
+def _clip_forward(cells: Array) -> tuple[Array, Array]:
+    return _clip(cells), cells
 
 
-def _clip_backward(floor_db: float, cells: Array, gradient: Array) -> tuple[Array]:
-    outwards = ((cells < floor_db) & (gradient > 0.0)) | ((cells > 0.0) & (gradient < 0.0))
+def _clip_backward(cells: Array, gradient: Array) -> tuple[Array]:
+    outwards = ((cells < -1.0) & (gradient > 0.0)) | ((cells > 0.0) & (gradient < 0.0))
     return (jnp.where(outwards, 0.0, gradient),)
 
 
 _clip.defvjp(_clip_forward, _clip_backward)
 
 
-def _centred(log_mel: Array, audio: AudioConfig) -> Array:
-    return log_mel / _half_range(audio) + 1.0
+def _cells(heard: Features | Batch, config: Config, fold: int) -> Array:
+    """What a network hears of spectrograms, in [-1, 1]; zeros up to a multiple of `fold` frames."""
+    return _whole_folds(_centred(companding.compand(heard.log_mel, config), config), fold)
 
 
-def _half_range(audio: AudioConfig) -> float:
-    return -0.5 * audio.floor_db
+def _centred(cells: Array, config: Config) -> Array:
+    """Companded cells brought to [-1, 1]."""
+    return 1.0 - 2.0 * cells / companding.lowest(config)
 
 
 def _whole_folds(cells: Array, size: int) -> Array:

@@ -18,7 +18,7 @@ from sst import config as configs
 from sst.errors import ModelError, ResourceError
 
 T = TypeVar("T")
-FORMAT = 3
+FORMAT = 4
 KNOWN = "known.npz"  # optional
 SHIPPED = Path(__file__).parent / "models"
 MAX_BYTES = 4 << 30  # an exported model larger than this is not one of ours

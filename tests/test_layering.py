@@ -39,6 +39,7 @@ LAYERS = [
         "aspects",
         "audio",
         "augment",
+        "companding",
         "data",
         "duplicates",
         "indexfile",

@@ -10,7 +10,7 @@ import optax
 import pytest
 import small_model
 
-from sst import augment, model
+from sst import augment, companding, model
 from sst.config import ModelConfig
 
 CONFIG = small_model.CONFIG
@@ -29,12 +29,12 @@ def test_training_starts_at_the_principal_components(fresh):
     np.testing.assert_allclose(np.mean(np.asarray(mean), 0), 0.0, atol=1e-3)
     np.testing.assert_allclose(np.std(np.asarray(mean), 0), 1.0, rtol=1e-2)
     cells = np.asarray(model._decode_raw(params, stats, mean, CONFIG)[0]).reshape(60, -1)
-    rows = batch.log_mel.reshape(60, -1)
+    rows = np.asarray(companding.compand(batch.log_mel, CONFIG)).reshape(60, -1)
     u, s, vt = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
     best = (u[:, :8] * s[:8]) @ vt[:8] + rows.mean(0)
     # Level, length and attack take a share of the same components, variations another.
     left = np.square(cells - rows).sum() / np.square(rows - rows.mean(0)).sum()
-    assert left < 0.01 + np.square(best - rows).sum() / np.square(rows - rows.mean(0)).sum()
+    assert left < 0.02 + np.square(best - rows).sum() / np.square(rows - rows.mean(0)).sum()
 
 
 def test_decoded_sounds_end_where_they_should(fresh):
@@ -168,10 +168,10 @@ def test_no_variation_is_the_identity():
 
 
 def test_the_slope_of_the_clip_leads_inside_and_never_outside():
-    cells = jnp.array([-100.0, -100.0, -40.0, 5.0, 5.0])
+    cells = jnp.array([-1.25, -1.25, -0.5, 0.5, 0.5])
     slope = jnp.array([1.0, -1.0, 1.0, 1.0, -1.0])
-    clipped, back = jax.vjp(lambda x: model._clip(x, -80.0), cells)
-    np.testing.assert_array_equal(clipped, [-80.0, -80.0, -40.0, 0.0, 0.0])
+    clipped, back = jax.vjp(model._clip, cells)
+    np.testing.assert_array_equal(clipped, [-1.0, -1.0, -0.5, 0.0, 0.0])
     # Descent goes against the gradient: below the floor only a negative one leads back.
     np.testing.assert_array_equal(back(slope)[0], [0.0, -1.0, 1.0, 1.0, 0.0])
 

@@ -48,8 +48,9 @@ def main() -> None:
     for name in arguments.only:
         augment.vary = same if name == "no-variations" else vary
         augment.degrade = same if name == "no-copies" else degrade
-        own = model.data_stats(dataset.train, config) if name == "no-variations" else stats
-        trained = trained_model(VARIANTS[name](config), own, dataset, name, arguments.steps)
+        varied = VARIANTS[name](config)
+        own = model.data_stats(dataset.train, varied) if name in OWN_COMPONENTS else stats
+        trained = trained_model(varied, own, dataset, name, arguments.steps)
         print(f"{name:18s} {row(trained, held_out)}", flush=True)
 
 
@@ -77,8 +78,14 @@ VARIANTS = {
     "no-variations": lambda config: config,
     "no-copies": lambda config: config,
     "no-attack": lambda config: with_parts(config, loss={"attack": 0.0}),
+    "no-companding": lambda config: with_parts(
+        config, model={"quiet_slope": 1.0, "bass_weight": 1.0}
+    ),
     "no-deltas": lambda config: with_parts(config, loss={"delta": 0.0}),
 }
+
+
+OWN_COMPONENTS = ("no-variations", "no-companding")
 
 
 def trained_model(

@@ -141,8 +141,9 @@ def principal_components(train: Sounds, config: Config, seed: int) -> dict[str, 
 
 
 def linear_model(train: Sounds, config: Config, size: int, seed: int) -> Model:
-    """A model whose networks are as they begin, at zero, and whose prior is one Gaussian."""
-    network_config = dataclasses.replace(config.model, latent_dim=size, width=16, search_share=0.0)
+    """Components of cells in plain dB, with networks at zero and one Gaussian as the prior."""
+    plain = dataclasses.replace(config.model, quiet_slope=1.0, bass_weight=1.0)
+    network_config = dataclasses.replace(plain, latent_dim=size, width=16, search_share=0.0)
     config = dataclasses.replace(config, seed=seed, model=network_config)
     stats = network.data_stats(train.features, config)
     params = network.init(jax.random.key(seed), config, stats)
