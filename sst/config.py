@@ -106,7 +106,7 @@ class ModelConfig:
     width: int = 192  # channels of the encoder and decoder blocks
     encoder_blocks: int = 3
     decoder_blocks: int = 4
-    quiet_slope: float = 0.2  # what 1 dB at the floor counts, against 1 dB at the loudest cell
+    quiet_slope: float = 0.15  # what 1 dB at the floor counts, against 1 dB at the loudest cell
     bass_weight: float = 3.0  # of the bands below 300 Hz
     fold: int = 4  # frames folded into one position: 173 frames become 44
     search_width: int = 128  # channels of the network that hears for the search
