@@ -149,10 +149,10 @@ def init(key: Key, config: Config, stats: Stats, n_classes: int = 0) -> Params:
 def encode(
     params: Params, stats: Stats, heard: Features | Batch, config: Config
 ) -> tuple[Float[Array, "b z"], Float[Array, "b z"]]:
+    """Mean and log-variance of the posterior: as many of both as `stats` has directions."""
     z, aux = components.project(heard, stats, config)
+    kept = slice(z.shape[1])
     cells = _cells(heard, config, config.model.fold)
-    correction, logvar = _run(_Encoder(config.model), params["encoder"], cells, aux)
-    return z + correction, jnp.clip(logvar + 2 * LOG_STD_START, -12.0, 2.0)
     correction, logvar = _run(_Encoder(config.model), params["encoder"], cells, aux)
     return z + correction[:, kept], jnp.clip(logvar[:, kept] + 2 * LOG_STD_START, -12.0, 2.0)
 

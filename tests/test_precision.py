@@ -82,8 +82,8 @@ def test_the_linear_part_is_not_rounded_on_accelerators_either(begun):
     _, stats = begun
     heard, z = small_model.batch(2), jnp.zeros((2, LOW.model.latent_dim))
     for text in (
-        program(lambda heard: components.project(heard, stats), heard),
-        program(lambda z: components.restore(z, stats, LOW.audio), z),
+        program(lambda heard: components.project(heard, stats, LOW), heard),
+        program(lambda z: components.restore(z, stats, LOW), z),
     ):
         assert "Precision.HIGHEST" in text and text.count("dot_general[") == 1
 
