@@ -5,6 +5,7 @@ are that linear map plus networks that begin at zero, so training starts at the 
 linear map and can only be asked for more. All calls of Linen stay in this file.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -23,7 +24,10 @@ Params = dict[str, Any]
 
 AFTER_ATTACK = 0.1  # weight of the envelope after its peak, where the spectrogram says enough
 TAIL_FRAMES = 8  # trained on after the end of a sound: it has to stop
-SEARCH_FOLD, SEARCH_BLOCKS = 2, 3  # frames folded at first, and blocks with folds between them
+SPANS = 32  # of time that the search hears, a frame each at the onset and longer and longer after
+# Of the search: channels, frames and bands that each convolution sees, and its steps along both.
+CONVOLUTIONS = ((16, (3, 9), (1, 4)), (32, (3, 3), (2, 2)), (48, (3, 3), (2, 2)))
+SEARCH_BLOCKS = 2  # after them
 DROPOUT = 0.2  # of what the search direction is made from, in training
 SMOOTHING = 0.1  # of the labels
 LOG_STD_START = -1.5  # of the posterior, in units of the data's own spread
@@ -103,10 +107,11 @@ class _Decoder(nn.Module):
 
 
 class _Listener(nn.Module):
-    """Log-mel, length and attack -> directions in which sounds of one kind lie together.
+    """Log-mel of spans, length and attack -> directions in which sounds of one kind lie together.
 
     It hears the clip and not the latent: what tells kinds apart is finer in time than what the
-    encoder folds together, and may be lost in the latent without being missed in the sound.
+    encoder folds together, and may be lost in the latent without being missed in the sound. What
+    it learns at one pitch it knows at the others: convolutions go along the bands, too.
     """
 
     config: ModelConfig
@@ -114,13 +119,14 @@ class _Listener(nn.Module):
     @nn.compact
     def __call__(self, cells: Array, shape: Array, dropout: Key | None = None) -> Array:
         width = self.config.search_width
-        x = _fold(cells, SEARCH_FOLD)
+        x = cells[..., None]
+        for channels, window, steps in CONVOLUTIONS:
+            x = nn.gelu(nn.Conv(channels, window, steps)(x))
+        x = x.reshape(*x.shape[:2], -1)
         place = self.param("place", nn.initializers.normal(0.1), (x.shape[1], width))
         x = nn.Dense(width)(x) + nn.Dense(width)(shape)[:, None] + place
-        for i in range(SEARCH_BLOCKS):
+        for _ in range(SEARCH_BLOCKS):
             x = _Block()(x)
-            if i + 1 < SEARCH_BLOCKS:
-                x = nn.Dense(width)(_fold(x, 2))
         x = nn.LayerNorm()(x)
         x = jnp.concatenate([x.mean(axis=1), _largest(x), x[:, 0], shape], axis=-1)
         x = nn.gelu(nn.Dense(2 * width)(x))
@@ -134,11 +140,12 @@ def init(key: Key, config: Config, stats: Stats, n_classes: int = 0) -> Params:
     """Fresh parameters; `prototypes` are the directions of the classes that labels name."""
     encoder_key, decoder_key, search_key, class_key = jax.random.split(key, 4)
     cells = jnp.zeros((1, config.audio.n_frames, config.audio.n_mels))
+    spans = jnp.matmul(_spans(config.audio.n_frames), cells)
     z, aux = jnp.zeros((1, config.model.latent_dim)), jnp.zeros((1, components.AUX_SIZE))
     params = {
         "encoder": _Encoder(config.model).init(encoder_key, cells, aux)["params"],
         "decoder": _Decoder(config.model).init(decoder_key, cells, z)["params"],
-        "search": _Listener(config.model).init(search_key, cells, _shape(aux))["params"],
+        "search": _Listener(config.model).init(search_key, spans, _shape(aux))["params"],
     }
     if n_classes:
         shape = (n_classes, config.model.search_dim)
@@ -152,7 +159,7 @@ def encode(
     """Mean and log-variance of the posterior: as many of both as `stats` has directions."""
     z, aux = components.project(heard, stats, config)
     kept = slice(z.shape[1])
-    cells = _cells(heard, config, config.model.fold)
+    cells = _whole_folds(_heard(heard, config), config.model.fold)
     correction, logvar = _run(_Encoder(config.model), params["encoder"], cells, aux)
     return z + correction[:, kept], jnp.clip(logvar[:, kept] + 2 * LOG_STD_START, -12.0, 2.0)
 
@@ -208,7 +215,8 @@ def _search_direction(
 ) -> Array:
     """The learned part of `embed`; a key is one of the dropout."""
     aux = components.away_of(heard, stats) * components.AUX_UNITS
-    cells, network = _cells(heard, config, SEARCH_FOLD), _Listener(config.model)
+    cells, network = _heard(heard, config), _Listener(config.model)
+    cells = jnp.matmul(_spans(cells.shape[1]), cells)
     return _unit(_run(network, params["search"], cells, _shape(aux), dropout=key))
 
 
@@ -349,9 +357,9 @@ def _clip_backward(cells: Array, gradient: Array) -> tuple[Array]:
 _clip.defvjp(_clip_forward, _clip_backward)
 
 
-def _cells(heard: Features | Batch, config: Config, fold: int) -> Array:
-    """What a network hears of spectrograms, in [-1, 1]; zeros up to a multiple of `fold` frames."""
-    return _whole_folds(_centred(companding.compand(heard.log_mel, config), config), fold)
+def _heard(heard: Features | Batch, config: Config) -> Array:
+    """What the networks hear of spectrograms, in [-1, 1]."""
+    return _centred(companding.compand(heard.log_mel, config), config)
 
 
 def _centred(cells: Array, config: Config) -> Array:
@@ -369,6 +377,17 @@ def _whole_folds(cells: Array, size: int) -> Array:
     t = cells.shape[1]
     frames = np.arange(t + -t % size)
     return jnp.where((frames < t)[:, None], cells[:, np.minimum(frames, t - 1)], 0.0)
+
+
+@functools.cache
+def _spans(n_frames: int) -> Float[np.ndarray, "s t"]:
+    """Weights that average the frames of each span: what happens at the onset matters most."""
+    n = min(SPANS, n_frames)
+    part = np.arange(n + 1) / n
+    edges = n * part + (n_frames - n) * part**4
+    frames = np.arange(n_frames)
+    shared = np.minimum(edges[1:, None], frames + 1.0) - np.maximum(edges[:-1, None], frames)
+    return (np.maximum(shared, 0.0) / np.diff(edges)[:, None]).astype(np.float32)
 
 
 def _largest(x: Array) -> Array:

@@ -11,7 +11,7 @@ import pytest
 import small_model
 
 from sst import augment, companding, model
-from sst.config import ModelConfig
+from sst.config import AudioConfig, ModelConfig
 
 CONFIG = small_model.CONFIG
 
@@ -130,6 +130,30 @@ def test_other_sizes_have_a_place():
     assert small_model.decode(params, stats, z, config).log_mel.shape == shape
 
 
+def test_the_search_hears_the_onset_frame_by_frame_and_the_rest_in_longer_spans():
+    spans = model._spans(173)
+    np.testing.assert_allclose(spans.sum(axis=1), 1.0, rtol=1e-5)
+    steps = np.diff(spans @ np.arange(173.0))  # between the middles of the spans
+    np.testing.assert_allclose(steps[:3], 1.0, atol=0.05)
+    assert (steps > 0.99).all() and 15.0 < steps[-1] == steps.max()
+    # Every frame counts once: weighted by their lengths the spans are the whole.
+    edges = np.arange(33) + 141 * (np.arange(33) / 32) ** 4
+    np.testing.assert_allclose(np.diff(edges) @ spans, 1.0, rtol=1e-4)
+    np.testing.assert_allclose(model._spans(20), np.eye(20), atol=1e-5)
+
+
+def test_the_search_hears_clips_of_any_size():
+    short = AudioConfig(sample_rate=8_000, clip_seconds=0.05, n_fft=64, hop=32, n_mels=8)
+    config = dataclasses.replace(CONFIG, audio=short)
+    shape = (20, short.n_frames, short.n_mels)
+    cells = np.random.default_rng(0).uniform(short.floor_db, 0.0, shape).astype(np.float32)
+    batch = small_model.batch(20)._replace(log_mel=cells, n_frames=np.full(20, short.n_frames))
+    stats = model.data_stats(batch, config)
+    params = small_model.init(jax.random.key(0), config, stats)
+    direction = model._search_direction(params, stats, batch, config)
+    np.testing.assert_allclose(jnp.linalg.norm(direction, axis=-1), 1.0, rtol=1e-5)
+
+
 def test_variations_keep_the_meaning_of_levels():
     batch = small_model.batch(24)
     varied = augment.vary(batch, jax.random.key(0), CONFIG.audio)
@@ -205,3 +229,6 @@ def test_encoding_reads_nothing_beyond_its_input(fresh):
     mean, _ = small_model.encode(params, stats, guarded, CONFIG)  # a wrong load ends the process
     expected, _ = small_model.encode(params, stats, batch, CONFIG)
     np.testing.assert_allclose(mean, expected, atol=1e-5)
+    embed = jax.jit(model.embed, static_argnames="config")
+    vectors = (embed(params, stats, heard, CONFIG) for heard in (guarded, batch))
+    np.testing.assert_allclose(*vectors, atol=1e-5)

@@ -74,7 +74,7 @@ def test_every_product_of_the_networks_is_rounded(begun):
         name: sum("kernel" in str(path) for path, _ in jax.tree.leaves_with_path(params[name]))
         for name in model.NETWORKS
     }
-    rounded = len(re.findall(r":bf16\[[\d,]*\] = dot_general", text))
+    rounded = len(re.findall(r":bf16\[[\d,]*\] = (?:dot_general|conv_general_dilated)", text))
     assert rounded == layers["encoder"] + layers["decoder"] + 2 * layers["search"]
 
 
