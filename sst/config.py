@@ -126,10 +126,10 @@ class ModelConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Weights of the training objective; the reconstruction itself is in dB and has weight 1."""
+    """Weights of the training objective; the reconstruction itself, companded, has weight 1."""
 
-    delta: float = 0.5  # first differences along time and frequency, dB
-    tail: float = 0.1  # frames after the end of the sound, dB
+    delta: float = 0.5  # first differences along time and frequency, companded
+    tail: float = 0.1  # frames after the end of the sound, companded
     level: float = 0.05  # peak level, dB
     length: float = 1.0  # duration, octaves
     attack: float = 0.1  # envelope of the first tenth of a second, dB

@@ -267,9 +267,9 @@ def objective(
 
 def _term_weights(loss: LossConfig) -> dict[str, float]:
     return {
-        "recon_db": 1.0,
-        "delta_db": loss.delta,
-        "tail_db": loss.tail,
+        "recon": 1.0,
+        "delta": loss.delta,
+        "tail": loss.tail,
         "length_octaves": loss.length,
         "level_db": loss.level,
         "attack_db": loss.attack,
@@ -288,9 +288,11 @@ def _reconstruction_terms(
     inside, after = losses.frame_weights(batch.n_frames, cells.shape[1], TAIL_FRAMES)
     off = jnp.abs(aux - components.aux_of(batch))
     return {
-        "recon_db": losses.weighted_l1(target, cells, inside),
-        "delta_db": losses.delta_l1(target, cells, inside),
-        "tail_db": losses.weighted_l1(target, cells, after),
+        "recon": losses.weighted_l1(target, cells, inside),
+        "delta": losses.delta_l1(target, cells, inside),
+        "tail": losses.weighted_l1(target, cells, after),
+        # Not a part of the loss: what a person can compare.
+        "recon_db": losses.weighted_l1(batch.log_mel, companding.expand(cells, config), inside),
         "length_octaves": off[:, 0],
         "level_db": off[:, 1],
         "attack_db": losses.weighted_mean(off[:, 2:], _attack_weights(batch.attack)),
