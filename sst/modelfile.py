@@ -84,22 +84,6 @@ def save_model(
     _write(target, files, manifest)
 
 
-def complete_model(directory: str | os.PathLike[str], temperature: float, known: Known) -> None:
-    """Gives an exported model another temperature and other known sounds; all else stays.
-
-    Raises:
-        ModelError: there is no such model, or it is damaged.
-        ResourceError: if the disk is full or not writable; the model stays as it was.
-    """
-    target = Path(directory)
-    load_model(target)
-    files = {entry.name: entry.read_bytes() for entry in target.iterdir() if entry.is_file()}
-    manifest = json.loads(files.pop("manifest.json"))
-    files[KNOWN] = _known_bytes(known)
-    manifest["sha256"] |= _checksums({KNOWN: files[KNOWN]})
-    _write(target, files, manifest | {"temperature": float(temperature)})
-
-
 def _known_bytes(known: Known) -> bytes:
     """Half precision: it moves a distance by a thousandth."""
     buffer = io.BytesIO()

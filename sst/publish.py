@@ -11,10 +11,9 @@ import jax
 import numpy as np
 
 import sst
-from sst import calibration, checkpoints, data, modelfile, novelty, plots, prior, train
+from sst import calibration, checkpoints, data, novelty, plots, prior, train
 from sst.config import Config
 from sst.data import Dataset, Split
-from sst.errors import ModelError
 from sst.modelfile import Known
 from sst.runlog import Row, RunLog
 
@@ -108,22 +107,6 @@ def export(source: Source, params: Any, stats: Any, row: Row) -> None:
         class_temperature(source, params, stats),
         known_sounds(source, params, stats),
     )
-
-
-def complete(directory: Path, dataset: Dataset, model: ModuleType) -> None:
-    """Adds to a model exported by an older version what `export` stores now, besides parameters.
-
-    Raises:
-        ModelError: there is no such model, or it was trained on another dataset.
-        ResourceError: if the disk is full.
-    """
-    saved = checkpoints.load_model(directory)
-    if saved.facts.get("fingerprint") != dataset.fingerprint:
-        raise ModelError(f"The model in {directory} was not trained on what {dataset.name} holds.")
-    source = Source(saved.config, dataset, model, directory)
-    temperature = class_temperature(source, saved.params, saved.stats)
-    known = known_sounds(source, saved.params, saved.stats)
-    modelfile.complete_model(directory, temperature, known)
 
 
 def class_temperature(source: Source, params: Any, stats: Any) -> float:

@@ -226,24 +226,10 @@ def test_known_sounds_come_back_in_half_precision_and_older_models_have_none(tmp
         modelfile.load_known(tmp_path / "absent")
 
 
-def test_a_completed_model_keeps_its_parameters_to_the_byte(tmp_path):
-    save(tmp_path / "model")
-    (tmp_path / "model" / "README.md").write_text("a card")
-    before = modelfile.load_model(tmp_path / "model")
-    stored = (tmp_path / "model" / "params.npz").read_bytes()
-    for known in (KNOWN, KNOWN._replace(spacing=np.zeros(0))):  # again is no harm
-        modelfile.complete_model(tmp_path / "model", 1.5, known)
-        after = modelfile.load_model(tmp_path / "model")
-        assert (after.digest, after.temperature) == (before.digest, 1.5)
-        assert modelfile.load_known(tmp_path / "model").spacing.size == known.spacing.size
-    assert (tmp_path / "model" / "params.npz").read_bytes() == stored
-    assert (tmp_path / "model" / "README.md").read_text() == "a card"
-    assert after.facts == before.facts and after.class_names == before.class_names
-
-
 def test_damaged_known_sounds_are_a_sentence_and_leave_the_model_usable(tmp_path):
-    save(tmp_path / "model")
-    modelfile.complete_model(tmp_path / "model", 1.0, KNOWN)
+    modelfile.save_model(
+        tmp_path / "model", Config(name="x"), PARAMS, STATS, PRIOR, ["kick"], {}, known=KNOWN
+    )
     path = tmp_path / "model" / "known.npz"
     good = path.read_bytes()
     for bad in (good[:-7], good.replace(b"kick", b"kack"), b""):
