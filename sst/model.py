@@ -62,6 +62,34 @@ class _Block(nn.Module):
         )
 
 
+class _Convolution(nn.Module):
+    """What `nn.Conv` is, as one matrix product of all patches.
+
+    XLA on CPU (jax 0.10) computes a convolution inside a loop, such as that over several steps of
+    training, 20 times as slowly as outside.
+    """
+
+    channels: int
+    window: tuple[int, int]
+    steps: tuple[int, int]
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        *_, high, wide, deep = x.shape
+        shape = (*self.window, deep, self.channels)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        pads = [_same(*sizes) for sizes in zip((high, wide), self.window, self.steps, strict=True)]
+        padded = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+        (down, along), (rows, columns) = self.steps, self.window
+        patches = [
+            padded[:, i::down, j::along][:, : -(-high // down), : -(-wide // along)]
+            for i in range(rows)
+            for j in range(columns)
+        ]
+        return jnp.concatenate(patches, axis=-1) @ kernel.reshape(-1, self.channels) + bias
+
+
 class _Encoder(nn.Module):
     """Log-mel, level, length and attack -> corrections to the mean and to the log-variances."""
 
@@ -120,8 +148,8 @@ class _Listener(nn.Module):
     def __call__(self, cells: Array, shape: Array, dropout: Key | None = None) -> Array:
         width = self.config.search_width
         x = cells[..., None]
-        for channels, window, steps in CONVOLUTIONS:
-            x = nn.gelu(nn.Conv(channels, window, steps)(x))
+        for i, (channels, window, steps) in enumerate(CONVOLUTIONS):
+            x = nn.gelu(_Convolution(channels, window, steps, name=f"Conv_{i}")(x))
         x = x.reshape(*x.shape[:2], -1)
         place = self.param("place", nn.initializers.normal(0.1), (x.shape[1], width))
         x = nn.Dense(width)(x) + nn.Dense(width)(shape)[:, None] + place
@@ -390,6 +418,12 @@ def _spans(n_frames: int) -> Float[np.ndarray, "s t"]:
     frames = np.arange(n_frames)
     shared = np.minimum(edges[1:, None], frames + 1.0) - np.maximum(edges[:-1, None], frames)
     return (np.maximum(shared, 0.0) / np.diff(edges)[:, None]).astype(np.float32)
+
+
+def _same(size: int, window: int, step: int) -> tuple[int, int]:
+    """The padding with which every step of a window has a place."""
+    needed = max((-(-size // step) - 1) * step + window - size, 0)
+    return needed // 2, needed - needed // 2
 
 
 def _largest(x: Array) -> Array:

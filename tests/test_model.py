@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 import small_model
+from flax import linen as nn
 
 from sst import augment, companding, model
 from sst.config import AudioConfig, ModelConfig
@@ -232,3 +233,16 @@ def test_encoding_reads_nothing_beyond_its_input(fresh):
     embed = jax.jit(model.embed, static_argnames="config")
     vectors = (embed(params, stats, heard, CONFIG) for heard in (guarded, batch))
     np.testing.assert_allclose(*vectors, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(32, 160), (32, 40), (7, 9), (1, 1)])
+@pytest.mark.parametrize("window, steps", [((3, 9), (1, 4)), ((3, 3), (2, 2)), ((2, 5), (3, 1))])
+def test_convolutions_are_those_of_linen(size, window, steps):
+    x = jax.random.normal(jax.random.key(0), (2, *size, 3))
+    theirs = nn.Conv(5, window, steps)
+    variables = theirs.init(jax.random.key(1), x)
+    ours = model._Convolution(5, window, steps)
+    np.testing.assert_allclose(ours.apply(variables, x), theirs.apply(variables, x), atol=1e-5)
+    assert jax.tree.map(jnp.shape, ours.init(jax.random.key(1), x)) == jax.tree.map(
+        jnp.shape, variables
+    )
