@@ -81,7 +81,19 @@ def test_a_library_becomes_records_that_equal_the_query_path(build, tmp_path):
         got = row["onset_s"], row["duration_s"], row["peak_db"]
         np.testing.assert_allclose(got, (clip.onset_s, clip.duration_s, clip.peak_db), rtol=1e-6)
     assert "split by folder" in said
-    assert "tensorflow" not in sys.modules
+
+
+def test_building_and_reading_do_without_tensorflow(tmp_path):
+    lib = synth.write_library(tmp_path / "lib", packs=2, per_kind=1)
+    script = (
+        "import sys; sys.path.insert(0, 'tfds_builders')\n"
+        "from sample_library.sample_library_dataset_builder import Builder, SampleLibraryConfig\n"
+        f"config = SampleLibraryConfig(name='lib', sample_dirs=[{str(lib)!r}])\n"
+        f"builder = Builder(data_dir={str(tmp_path / 'data')!r}, config=config)\n"
+        "builder.download_and_prepare()\n"
+        "assert len(builder.as_data_source('train')) and 'tensorflow' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
 
 
 def test_metadata_says_what_was_done(build, tmp_path):
