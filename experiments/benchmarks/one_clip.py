@@ -57,7 +57,7 @@ def stages(model: inference.Model) -> dict[str, Callable[[], Any]]:
         "... of it the mel bands": lambda: features.mel_power(power, config),
         "... by the whole basis at once": lambda: power @ mel_basis(config).T,
         "latents of these": lambda: np.asarray(inference._encode(*trees, model.config)),
-        "... of it the projection": lambda: np.asarray(_project(heard, model.stats)),
+        "... of it the projection": lambda: np.asarray(_project(*trees[1:], model.config)),
         "search vector of these": lambda: np.asarray(inference._embed(*trees, model.config)),
         "... after all of the latents": lambda: jax.device_get(_after_all(*trees, model.config)),
     }
@@ -68,9 +68,9 @@ def _decaying_noise(n: int, rate: int) -> np.ndarray:
     return (noise * np.exp(-3.0 * np.arange(n) / rate)).astype(np.float32)
 
 
-@jax.jit
-def _project(heard: Any, stats: Any) -> Any:
-    return components.project(heard, stats)[0]
+@functools.partial(jax.jit, static_argnames="config")
+def _project(stats: Any, heard: Any, config: Any) -> Any:
+    return components.project(heard, stats, config)[0]
 
 
 @functools.partial(jax.jit, static_argnames="config")
