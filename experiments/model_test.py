@@ -9,7 +9,7 @@ python -m pipelines.train --config experiments/model_test.py --workdir runs/mode
     --dataset sample_library/public
 """
 
-from sst.config import Config, LossConfig, ModelConfig, OptimConfig
+from sst.config import Config, ModelConfig, OptimConfig
 
 
 def get_config() -> Config:
@@ -19,8 +19,6 @@ def get_config() -> Config:
         model=ModelConfig(
             latent_dim=256, width=192, encoder_blocks=3, decoder_blocks=3, search_width=64
         ),
-        # Few packs are soon known by heart, and then search gets worse: the classes end the run.
-        loss=LossConfig(search=0.5),
         optim=OptimConfig(
             batch_size=64,
             learning_rate=1e-3,
@@ -30,5 +28,6 @@ def get_config() -> Config:
             factor=0.3,
             min_improvement=0.01,
             min_lr=5e-5,
+            steps_per_call=10,
         ),
     )
