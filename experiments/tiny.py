@@ -4,7 +4,8 @@ tfds build tfds_builders/sample_library
 python -m pipelines.train --config experiments/tiny.py --workdir runs/demo \\
     --dataset sample_library/demo
 
-On the demo's 165 sounds: 84 seconds on 2 cores (AMD EPYC, 2026-11-22), best at step 350.
+On the demo's 165 sounds: 3 minutes on 2 cores that did other work, too (AMD EPYC, 2026-11-23), best
+at step 800.
 """
 
 from sst.config import Config, LossConfig, ModelConfig, OptimConfig
