@@ -16,6 +16,7 @@ from jaxtyping import Float
 from sst import augment, companding
 from sst.config import Config
 from sst.features import ATTACK_POINTS
+from sst.losses import FULL
 from sst.types import Array, Batch, Features
 
 Stats = dict[str, Any]  # mean, aux_mean, aux_scale, basis [z, cells + aux], spread [z]
@@ -26,7 +27,6 @@ PCA_CHUNK = 64
 AUX_SHARE = 0.01  # of the total variance, given to length and to level each
 ATTACK_SHARE = 0.05  # given to the attack envelope
 LOWEST_PEAK_DB = -60.0  # quieter counts as this
-FULL = "highest"  # precision of products: accelerators would round their inputs to 11 bits
 AUX_SIZE = 2 + ATTACK_POINTS
 # Brings octaves and dB to the size of the cells.
 AUX_UNITS = np.array([0.5, 0.1, *ATTACK_POINTS * [1 / 30]], np.float32)

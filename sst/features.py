@@ -127,15 +127,27 @@ def mel_basis(audio: AudioConfig) -> Float[np.ndarray, "m f"]:
     return basis
 
 
+def band_groups(
+    basis: Float[np.ndarray, "m f"], size: int
+) -> list[tuple[slice, slice, Float[np.ndarray, "_m _f"]]]:
+    """The bands in groups of `size`: which they are, their frequencies, their part of the basis.
+
+    Outside these frequencies the basis is zero, which a product need not multiply by.
+    """
+    groups = []
+    for first in range(0, len(basis), size):
+        bands = slice(first, first + size)
+        used = np.flatnonzero(basis[bands].any(axis=0))
+        bins = slice(used[0], used[-1] + 1) if used.size else slice(0)
+        groups.append((bands, bins, basis[bands, bins]))
+    return groups
+
+
 @functools.lru_cache(maxsize=8)
 def _mel_parts(audio: AudioConfig) -> list[tuple[slice, Float[np.ndarray, "_f _m"]]]:
-    """The bands of `mel_basis` in groups: the frequencies of each, and its part of the basis."""
-    parts = []
-    for group in np.array_split(mel_basis(audio), -(-audio.n_mels // MEL_GROUP)):
-        used = np.flatnonzero(group.any(axis=0))
-        bins = slice(used[0], used[-1] + 1) if used.size else slice(0)
-        parts.append((bins, np.ascontiguousarray(group[:, bins].T)))
-    return parts
+    """The frequencies of each group of bands, and what they are multiplied by."""
+    groups = band_groups(mel_basis(audio), MEL_GROUP)
+    return [(bins, np.ascontiguousarray(part.T)) for _, bins, part in groups]
 
 
 def band_edges(audio: AudioConfig) -> Float[np.ndarray, " edges"]:

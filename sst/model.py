@@ -79,7 +79,7 @@ class _Convolution(nn.Module):
         shape = (*self.window, deep, self.channels)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.channels,))
-        pads = [_same(*sizes) for sizes in zip((high, wide), self.window, self.steps, strict=True)]
+        pads = jax.lax.padtype_to_pads((high, wide), self.window, self.steps, "SAME")
         padded = jnp.pad(x, ((0, 0), *pads, (0, 0)))
         (down, along), (rows, columns) = self.steps, self.window
         patches = [
@@ -418,12 +418,6 @@ def _spans(n_frames: int) -> Float[np.ndarray, "s t"]:
     frames = np.arange(n_frames)
     shared = np.minimum(edges[1:, None], frames + 1.0) - np.maximum(edges[:-1, None], frames)
     return (np.maximum(shared, 0.0) / np.diff(edges)[:, None]).astype(np.float32)
-
-
-def _same(size: int, window: int, step: int) -> tuple[int, int]:
-    """The padding with which every step of a window has a place."""
-    needed = max((-(-size // step) - 1) * step + window - size, 0)
-    return needed // 2, needed - needed // 2
 
 
 def _largest(x: Array) -> Array:

@@ -79,13 +79,7 @@ def _spread_over_bins(mel: Any, audio: AudioConfig) -> Any:
 
 def _multiplicative_updates(power: Any, mel: Any, basis: np.ndarray, steps: int) -> Any:
     gain = 1.0 / np.maximum(basis.sum(axis=0), 1e-9)
-
-    blocks = []
-    for first in range(0, len(basis), BLOCK):
-        bands = slice(first, first + BLOCK)
-        used = np.flatnonzero(basis[bands].any(axis=0))
-        bins = slice(used[0], used[-1] + 1)
-        blocks.append((bands, bins, basis[bands, bins]))
+    blocks = features.band_groups(basis, BLOCK)
 
     def update(_: Any, power: Any) -> Any:
         correction = jnp.zeros_like(power)

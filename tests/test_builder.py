@@ -58,6 +58,17 @@ def rows_of(builder):
     }
 
 
+def building(lib, data_dir):
+    """A program that builds a data set."""
+    return (
+        "import sys; sys.path.insert(0, 'tfds_builders')\n"
+        "from sample_library.sample_library_dataset_builder import Builder, SampleLibraryConfig\n"
+        f"config = SampleLibraryConfig(name='lib', sample_dirs=[{str(lib)!r}])\n"
+        f"builder = Builder(data_dir={str(data_dir)!r}, config=config)\n"
+        "builder.download_and_prepare()\n"
+    )
+
+
 def test_a_library_becomes_records_that_equal_the_query_path(build, tmp_path):
     synth.write_library(tmp_path / "lib", packs=12, per_kind=2)
     sf.write(tmp_path / "lib" / "pack0" / "hat" / "wide.flac", 0.3 * np.ones((9000, 2)), 48_000)
@@ -85,12 +96,7 @@ def test_a_library_becomes_records_that_equal_the_query_path(build, tmp_path):
 
 def test_building_and_reading_do_without_tensorflow(tmp_path):
     lib = synth.write_library(tmp_path / "lib", packs=2, per_kind=1)
-    script = (
-        "import sys; sys.path.insert(0, 'tfds_builders')\n"
-        "from sample_library.sample_library_dataset_builder import Builder, SampleLibraryConfig\n"
-        f"config = SampleLibraryConfig(name='lib', sample_dirs=[{str(lib)!r}])\n"
-        f"builder = Builder(data_dir={str(tmp_path / 'data')!r}, config=config)\n"
-        "builder.download_and_prepare()\n"
+    script = building(lib, tmp_path / "data") + (
         "assert len(builder.as_data_source('train')) and 'tensorflow' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
@@ -405,12 +411,7 @@ def test_an_interrupt_is_one_line_and_leaves_nothing(tmp_path):
 @pytest.mark.slow
 def test_a_killed_command_is_made_good_by_the_next(tmp_path, build):
     lib = synth.write_library(tmp_path / "lib", packs=4, per_kind=100)
-    script = (
-        "import sys; sys.path.insert(0, 'tfds_builders')\n"
-        "from sample_library.sample_library_dataset_builder import Builder, SampleLibraryConfig\n"
-        f"config = SampleLibraryConfig(name='lib', sample_dirs=[{str(lib)!r}])\n"
-        f"Builder(data_dir={str(tmp_path / 'data')!r}, config=config).download_and_prepare()\n"
-    )
+    script = building(lib, tmp_path / "data")
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.DEVNULL)
     folder = tmp_path / "data/sample_library/lib"
     deadline = time.monotonic() + 60

@@ -140,24 +140,27 @@ def test_a_signal_saves_and_the_same_command_goes_on(dataset, tmp_path, number, 
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_signal_between_evaluations_saves_that_step(dataset, tmp_path, monkeypatch, straight):
+# Of the four steps between two evaluations: three in one call, and one.
+CALLS = dataclasses.replace(CONFIG, optim=dataclasses.replace(CONFIG.optim, steps_per_call=3))
+
+
+@pytest.mark.parametrize("config, at, saved", [(CONFIG, 6, 7), (CALLS, 9, 11)])
+def test_a_signal_between_evaluations_saves_the_end_of_that_call(
+    dataset, tmp_path, monkeypatch, straight, config, at, saved
+):
     original = data.batch_rows
 
-    def at_step_six(seed, step, n, size):
-        if step == 6:
+    def signalled(seed, step, n, size):
+        if step == at:
             os.kill(os.getpid(), signal.SIGINT)
         return original(seed, step, n, size)
 
-    monkeypatch.setattr(data, "batch_rows", at_step_six)
-    with pytest.raises(Interrupted, match="saved at step 7"):
-        run(dataset, tmp_path / "a", 20)
+    monkeypatch.setattr(data, "batch_rows", signalled)
+    with pytest.raises(Interrupted, match=f"saved at step {saved}"):
+        run(dataset, tmp_path / "a", 20, config=config)
     monkeypatch.setattr(data, "batch_rows", original)
-    run(dataset, tmp_path / "a", 20)
+    run(dataset, tmp_path / "a", 20, config=config)
     assert state_of(dataset, tmp_path / "a") == state_of(dataset, straight)
-
-
-# Of the four steps between two evaluations: three in one call, and one.
-CALLS = dataclasses.replace(CONFIG, optim=dataclasses.replace(CONFIG.optim, steps_per_call=3))
 
 
 def test_several_steps_in_one_call_make_the_same_run(dataset, tmp_path, straight):
@@ -170,22 +173,6 @@ def test_several_steps_in_one_call_make_the_same_run(dataset, tmp_path, straight
     assert [row["step"] for row in rows] == [row["step"] for row in wanted]
     for name in ("train/loss", "train/gradient_norm", "valid/loss", "epoch", "lr"):
         assert [row[name] for row in rows] == [row[name] for row in wanted]
-
-
-def test_a_signal_is_answered_at_the_end_of_a_call(dataset, tmp_path, monkeypatch, straight):
-    original = data.batch_rows
-
-    def at_step_nine(seed, step, n, size):
-        if step == 9:
-            os.kill(os.getpid(), signal.SIGINT)
-        return original(seed, step, n, size)
-
-    monkeypatch.setattr(data, "batch_rows", at_step_nine)
-    with pytest.raises(Interrupted, match="saved at step 11"):
-        run(dataset, tmp_path / "a", 20, config=CALLS)
-    monkeypatch.setattr(data, "batch_rows", original)
-    run(dataset, tmp_path / "a", 20, config=CALLS)
-    assert state_of(dataset, tmp_path / "a") == state_of(dataset, straight)
 
 
 def test_the_plateau_rule_ends_the_run_and_the_best_model_is_exported(dataset, tmp_path):
