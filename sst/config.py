@@ -206,7 +206,8 @@ def override(config: Config, dotted: str, text: str) -> Config:
 
 def digest(config: Any) -> str:
     """Twelve hexadecimal digits that two configurations share only when they are equal."""
-    text = json.dumps(to_dict(config), sort_keys=True)
+    plain = to_dict(config) if dataclasses.is_dataclass(config) else config
+    text = json.dumps(plain, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -233,6 +234,10 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise UsageError(f"{where}: {value!r} should be a group of keys")
         return from_dict(hint, value, where)  # type: ignore[arg-type]
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple):
+            raise UsageError(f"{where}: {value!r} should be a list")
+        return tuple(_coerce(typing.get_args(hint)[0], each, where) for each in value)
     try:
         if isinstance(value, bool) or value is None:
             raise ValueError

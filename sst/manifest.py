@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sst import files, splits
-from sst.config import AudioConfig, from_dict, to_dict
+from sst.config import AudioConfig, digest, from_dict, to_dict
 from sst.errors import UsageError
 from sst.files import Sample, Survey
 from sst.records import Reject
@@ -23,6 +23,7 @@ class Options:
     """How a library becomes a data set, besides its folders."""
 
     train_ratio: float = 0.9  # about this share of the sounds trains
+    validation_packs: tuple[str, ...] = ()  # these packs validate, whatever the ratio says
     labels: str = "folder"  # "folder": the kind of sound is the folder's name; "none"
     sample_rate: int = 22_050  # Hz, of the clips
     clip_seconds: float = 2.0  # a longer sound is cut here
@@ -60,6 +61,9 @@ def request(sample_dirs: Sequence[str], options: Options, found: Survey, demo: b
     The demo's folder comes with the code, so neither its place nor its file times matter.
     """
     kept = {k: v for k, v in to_dict(options).items() if k != "timeout_s"}
+    kept["validation_packs"] = sorted(options.validation_packs)
+    if not options.validation_packs:  # a data set of before there was a choice is up to date
+        del kept["validation_packs"]
     return {
         "format": FORMAT,
         "sample_dirs": [] if demo else [files.to_text(files.absolute(d)) for d in sample_dirs],
@@ -68,11 +72,23 @@ def request(sample_dirs: Sequence[str], options: Options, found: Survey, demo: b
     }
 
 
+def fingerprint(request: Mapping[str, Any], version: Any) -> str:
+    """What two data sets share if they have the same sounds on the same sides, wherever they are.
+
+    Args:
+        request: of `request`.
+        version: of the builder, which may divide sounds otherwise than another one.
+    """
+    sides = {k: v for k, v in request.items() if k not in ("sample_dirs", "fingerprint")}
+    return f"{request['fingerprint']}-{digest(sides)}-{version}"
+
+
 def difference(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path, found: Survey) -> str:
     """What has changed since the data set in `folder` was built, as a phrase; "" for nothing."""
-    for key, value in new.items():
-        if key != "fingerprint" and old.get(key) != value:
-            return f"it was built with {key}={json.dumps(old.get(key))}, not {json.dumps(value)}"
+    for key in [*new, *old]:
+        if key != "fingerprint" and old.get(key) != new.get(key):
+            was, now = (json.dumps(request.get(key)) for request in (old, new))
+            return f"it was built with {key}={was}, not {now}"
     if old.get("fingerprint") == new["fingerprint"]:
         return ""
     before = {row[0]: tuple(row[1:]) for row in _read_csv(folder / "files.csv")}

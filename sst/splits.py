@@ -1,6 +1,7 @@
 """Which samples train and which validate: whole packs and whole duplicate clusters on one side."""
 
 import collections
+import difflib
 import hashlib
 from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
@@ -19,7 +20,11 @@ class Split(NamedTuple):
 
 
 def assign(
-    ids: Sequence[str], labels: Sequence[str], duplicates: Sequence[Hashable], train_ratio: float
+    ids: Sequence[str],
+    labels: Sequence[str],
+    duplicates: Sequence[Hashable],
+    train_ratio: float,
+    validation_packs: Sequence[str] = (),
 ) -> Split:
     """Divides samples by group; no group is divided, and the order given does not matter.
 
@@ -37,11 +42,16 @@ def assign(
         labels: the kind of sound, "" for none.
         duplicates: what only samples of the same sound share.
         train_ratio: about this share trains, between 0 and 1.
+        validation_packs: if there are any, these packs validate and all others train. A pack goes
+            by the end of its path: `909` or `Machines/909`.
 
     Raises:
-        UsageError: for a ratio that is not between 0 and 1.
+        UsageError: for a ratio that is not between 0 and 1; for a named pack that is none, or that
+            shares a sound with one that is not named; if no sound is left to train.
     """
     check_ratio(train_ratio)
+    if validation_packs:
+        return Split(_by_name(ids, duplicates, validation_packs), "folder")
     groups, split_by = _groups([pack_of(i) for i in ids], ids, duplicates), "folder"
     if not _worth_dividing(groups, labels):
         groups, split_by = _groups(ids, ids, duplicates), "file"
@@ -62,6 +72,34 @@ def pack_of(sample_id: str) -> str:
     """The folder of a sample's pack: the one around its own folder, as far as there is one."""
     root, *folders = sample_id.split("/")[:-1]
     return "/".join([root, *(folders[:-1] or folders)])
+
+
+def _by_name(
+    ids: Sequence[str], duplicates: Sequence[Hashable], validation_packs: Sequence[str]
+) -> list[str]:
+    """The side of each sample where the packs that validate are named."""
+    packs = [pack_of(i) for i in ids]
+    wanted = {pack for name in validation_packs for pack in _named(name, set(packs))}
+    if wanted == set(packs):
+        raise UsageError("validation_packs names every pack; some have to train.")
+    for rows in _groups(packs, ids, duplicates):
+        there = {packs[row] for row in rows}
+        if there & wanted and there - wanted:
+            raise UsageError(
+                f"validation_packs names {min(there & wanted)!r}, which shares sounds with "
+                f"{min(there - wanted)!r}: name both or neither."
+            )
+    return [VALIDATION if pack in wanted else TRAIN for pack in packs]
+
+
+def _named(name: str, packs: set[str]) -> list[str]:
+    """The packs whose path ends with `name`."""
+    found = [pack for pack in packs if f"/{pack}".endswith(f"/{name.strip('/')}")]
+    if not found:
+        near = difflib.get_close_matches(name, [pack.split("/")[-1] for pack in packs], n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise UsageError(f"validation_packs: there is no pack {name!r}{hint}")
+    return found
 
 
 def _groups(

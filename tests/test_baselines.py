@@ -168,6 +168,17 @@ def test_names_that_mean_nothing_are_not_held_out_well_nor_believed(judged):
     assert classifier.probabilities(fitted, rows + 0.01).max(axis=1).mean() < 0.8
 
 
+def test_a_kind_that_one_pack_alone_has_is_still_known(judged):
+    _, rows, names, packs = judged
+    lonely = ["clap" if pack == "pack0" else name for name, pack in zip(names, packs, strict=True)]
+    moved = np.where(np.array(lonely)[:, None] == "clap", rows + 5.0, rows)
+    fitted = classifier.fit(moved, lonely, packs, steps=60)  # a fold learns without it
+    found = classifier.probabilities(fitted, moved)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-5)
+    guessed = np.array(fitted.class_names)[found.argmax(axis=1)]
+    assert (guessed == np.array(lonely)).all()
+
+
 def test_one_kind_is_refused(judged):
     with pytest.raises(ValueError, match="two or more"):
         classifier.fit(judged[1], ["kick"] * 48)

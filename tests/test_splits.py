@@ -129,3 +129,36 @@ def test_the_pack_is_the_folder_around_the_kinds(sample_id, pack):
 def test_two_sounds_without_a_label_stand_on_both_sides(ratio):
     split = splits.assign(["lib/a.wav", "lib/b.wav"], ["", ""], [0, 1], ratio)
     assert sorted(split.names) == ["train", "validation"]
+
+
+def test_named_packs_validate_and_all_others_train():
+    ids, labels, sounds = library()
+    split = splits.assign(ids, labels, sounds, 0.9, ["pack03", "lib/pack07"])
+    assert split.split_by == "folder"
+    validated = {i.split("/")[1] for i, n in zip(ids, split.names, strict=True) if n != "train"}
+    assert validated == {"pack03", "pack07"}
+
+
+def test_a_name_is_a_whole_folder():
+    ids = ["lib/x/909/kick/a.wav", "lib/y/909/kick/b.wav", "lib/1909/kick/c.wav"]
+    split = splits.assign(ids, ["kick"] * 3, "abc", 0.9, ["909"])
+    assert split.names == ["validation", "validation", "train"]
+    split = splits.assign(ids, ["kick"] * 3, "abc", 0.9, ["y/909/"])
+    assert split.names == ["train", "validation", "train"]
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (["pack3"], r"no pack 'pack3'; did you mean 'pack"),
+        (["nothing"], r"no pack 'nothing'\.$"),
+        ([f"pack{p:02d}" for p in range(20)], "names every pack"),
+        (["pack01"], "'lib/pack01', which shares sounds with 'lib/pack02': name both"),
+    ],
+)
+def test_packs_that_cannot_be_told_apart_so_are_refused(names, text):
+    ids, labels, sounds = library()
+    sounds[ids.index("lib/pack01/kick/0.wav")] = sounds[ids.index("lib/pack02/kick/0.wav")]
+    with pytest.raises(UsageError, match=text):
+        splits.assign(ids, labels, sounds, 0.9, names)
+    assert "validation" in splits.assign(ids, labels, sounds, 0.9, ["pack01", "pack02"]).names

@@ -1,8 +1,9 @@
 """A judge of kinds of sound that has heard real sounds only, and never the features of the model.
 
 Log-mel energies pooled over time and frequency, cepstral statistics and the length; a few small
-networks whose probabilities are averaged, with a temperature (Guo et al., 2017) chosen on packs
-that the networks behind it did not see.
+networks and extremely randomised trees (Geurts et al., 2006) whose probabilities are averaged, with
+a temperature (Guo et al., 2017) chosen on packs that those behind it did not see. On such packs
+both together are sure more often than either of them, and then wrong less often.
 """
 
 import functools
@@ -28,16 +29,20 @@ BATCH = 128
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 3e-2
 KEEP = 0.7  # of the inputs and hidden units that dropout leaves
+TREES = 400
+LEAF = 2  # sounds in a leaf, at least
+SEEN = 0.2  # of the features, at each branch
 TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 61))
 
 
 class Classifier(NamedTuple):
-    """Trained networks and what is known about them."""
+    """Trained networks and trees, and what is known about them."""
 
     class_names: tuple[str, ...]  # sorted; the columns of `probabilities`
     mean: Float[np.ndarray, " f"]
     spread: Float[np.ndarray, " f"]
-    params: Any  # of all members, stacked
+    params: Any  # of all networks, stacked
+    trees: Any
     temperature: float
     held_out_f1: float  # macro F1 on packs not trained on, over the classes; nan for one pack
     held_out_rows: Int[np.ndarray, " n"]  # predicted class of each training row, by its fold
@@ -76,8 +81,8 @@ def fit(
         rows: from `features`.
         labels: the kind of each sound, of at least two kinds.
         groups: the pack of each sound; each sound is its own where there are none.
-        seed: of folds, weights, batches and dropout.
-        steps: of training; the networks are trained once per fold and once on all.
+        seed: of folds, weights, batches, dropout and trees.
+        steps: of training the networks; they and the trees learn once per fold and once from all.
 
     Raises:
         ValueError: fewer than two kinds.
@@ -89,22 +94,24 @@ def fit(
     mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-3
     white = (rows - mean) / spread
     folds = _folds(np.asarray(groups if groups is not None else np.arange(len(rows))), seed)
-    logits = np.zeros((len(rows), MEMBERS, len(names)), np.float32)
+    raw = np.zeros((len(rows), len(names)), np.float32)
     for fold in np.unique(folds):
         out = folds == fold
         params = _train(white, targets, ~out, len(names), seed, steps)
-        logits[out] = _forward(params, white[out])[0]
-    temperature = min(TEMPERATURES, key=lambda t: _surprise(_mean_softmax(logits, t), targets))
-    predicted = _mean_softmax(logits, temperature).argmax(axis=1)
+        raw[out] = _averaged(params, _grow(white[~out], targets[~out], seed), white[out])
+    temperature = min(TEMPERATURES, key=lambda t: _surprise(_tempered(raw, t), targets))
     params = _train(white, targets, np.ones(len(rows), bool), len(names), seed, steps)
+    trees = _grow(white, targets, seed)
+    predicted = raw.argmax(axis=1)
     score = macro_f1(targets, predicted)
-    return Classifier(names, mean, spread, params, float(temperature), score, predicted)
+    return Classifier(names, mean, spread, params, trees, float(temperature), score, predicted)
 
 
 def probabilities(classifier: Classifier, rows: Float[np.ndarray, "n f"]) -> np.ndarray:
     """Calibrated probabilities [n, c] of the kinds, in the order of `class_names`."""
-    logits, _ = _forward(classifier.params, (rows - classifier.mean) / classifier.spread)
-    return _mean_softmax(logits, classifier.temperature)
+    white = (rows - classifier.mean) / classifier.spread
+    raw = _averaged(classifier.params, classifier.trees, white)
+    return _tempered(raw, classifier.temperature)
 
 
 def hidden(classifier: Classifier, rows: Float[np.ndarray, "n f"]) -> np.ndarray:
@@ -137,14 +144,36 @@ def _surprise(probability: np.ndarray, targets: np.ndarray) -> float:
     return float(-np.log(probability[np.arange(len(targets)), targets] + 1e-12).mean())
 
 
-def _mean_softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
-    scaled = logits / temperature
-    raised = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return (raised / raised.sum(axis=-1, keepdims=True)).mean(axis=1)
+def _tempered(raw: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities made less sure by a temperature above 1, and surer by one below."""
+    raised = raw ** (1.0 / temperature)
+    return raised / raised.sum(axis=-1, keepdims=True)
+
+
+def _averaged(params: Any, trees: Any, white: np.ndarray) -> np.ndarray:
+    """The probabilities of the networks and of the trees, half and half."""
+    logits = _forward(params, white)[0]
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    found = 0.5 * (raised / raised.sum(axis=-1, keepdims=True)).mean(axis=1)
+    found[:, trees.classes_] += 0.5 * trees.predict_proba(white)  # a fold may lack a kind
+    return found
+
+
+def _grow(white: np.ndarray, targets: np.ndarray, seed: int) -> Any:
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    trees = ExtraTreesClassifier(
+        TREES,
+        min_samples_leaf=LEAF,
+        max_features=SEEN,
+        class_weight="balanced",
+        random_state=seed,
+    )
+    return trees.fit(white, targets)
 
 
 def _forward(params: Any, white: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Logits [n, members, c] and last hidden layers [n, members, h]."""
+    """The networks' logits [n, members, c] and last hidden layers [n, members, h]."""
     x = np.einsum("nf,kfh->nkh", white, params["w1"]) + params["b1"]
     x = np.maximum(x, 0.0)
     return np.einsum("nkh,khc->nkc", x, params["w2"]) + params["b2"], x

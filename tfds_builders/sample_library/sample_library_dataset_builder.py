@@ -205,6 +205,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             [row.label for _, row in rows],
             records.clusters(rows, self._spool, options.audio),
             options.train_ratio,
+            options.validation_packs,
         )
         chosen: dict[str, dict[int, list[int]]] = {
             name: collections.defaultdict(list) for name in (splits.TRAIN, splits.VALIDATION)
@@ -222,7 +223,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return {
             "audio": to_dict(options.audio),
             # A run goes on only with the split that it began with.
-            "fingerprint": f"{self._request['fingerprint']}-{self.VERSION}",
+            "fingerprint": manifest.fingerprint(self._request, self.VERSION),
             "sample_dirs": [
                 files.to_text(files.absolute(d)) for d in self.builder_config.sample_dirs
             ],
