@@ -18,7 +18,7 @@ def get_config() -> Config:
     return Config(
         name="drums",
         audio=AudioConfig.at_rate(44_100),
-        model=ModelConfig(latent_dim=512, width=256, encoder_blocks=3, decoder_blocks=4),
+        model=ModelConfig(latent_dim=1024, width=256, encoder_blocks=3, decoder_blocks=4),
         optim=OptimConfig(
             batch_size=64,
             learning_rate=1e-3,

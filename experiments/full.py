@@ -7,8 +7,8 @@ python -m pipelines.train --config experiments/full.py --workdir runs/full \\
 
 The size for ten thousand sounds and more. No accelerator was at hand: what follows was measured on
 a CPU, 2026-11-23, by experiments/benchmarks/train_step.py, which says on a GPU how much of it a run
-reaches. A step of 256 clips has 698 GFLOP, 1.7 ms at 400 TFLOP/s; compiled for a CPU it needs 3.8
-GB, 3.4 of it for values between its operations (`--only-compile`). With 16 clips
+reaches. A step of 256 clips has 727 GFLOP, 1.8 ms at 400 TFLOP/s; compiled for a CPU it needs 4.0
+GB, 3.5 of it for values between its operations (`--only-compile`). With 16 clips
 (`--config.optim.batch-size 16`) a step takes one core of an AMD EPYC 0.48 s in float32 and 0.75 s
 in bfloat16, which CPUs emulate: so 8 s for 256. Use experiments/drums.py there, or
 `--config.model.precision float32`.
@@ -23,7 +23,7 @@ def get_config() -> Config:
         name="full",
         audio=AudioConfig.at_rate(44_100),
         model=ModelConfig(
-            latent_dim=512,
+            latent_dim=1024,
             width=512,
             encoder_blocks=3,
             decoder_blocks=6,

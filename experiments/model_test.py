@@ -4,7 +4,8 @@ The sounds are those that the demo is a selection of; its SOURCES.md names them 
 
 python experiments/arrange_public_sounds.py public sonic-pi public-domain-drum-machines cc0
 tfds build tfds_builders/sample_library --config \\
-    '{"name": "public", "sample_dirs": ["public/train"]}'
+    '{"name": "public", "sample_dirs": ["public/train"], "validation_packs": ["808-mini", "MFB-512",
+      "Micro-Rhythmer-12", "Yamaha-MR10"]}'
 python -m pipelines.train --config experiments/model_test.py --workdir runs/model_test \\
     --dataset sample_library/public
 """
@@ -13,11 +14,16 @@ from sst.config import Config, ModelConfig, OptimConfig
 
 
 def get_config() -> Config:
-    """Half the bandwidth, so that it is small and quick."""
+    """Half the bandwidth, so that it is small and quick; as many latents as fit into 25 MB."""
     return Config(
         name="model_test",
         model=ModelConfig(
-            latent_dim=256, width=192, encoder_blocks=3, decoder_blocks=3, search_width=64
+            latent_dim=704,
+            width=192,
+            encoder_blocks=3,
+            decoder_blocks=3,
+            search_width=64,
+            neighbours=24,  # some drums are there at 25 velocities: with fewer, draws repeat them
         ),
         optim=OptimConfig(
             batch_size=64,

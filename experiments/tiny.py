@@ -5,7 +5,7 @@ python -m pipelines.train --config experiments/tiny.py --workdir runs/demo \\
     --dataset sample_library/demo
 
 On the demo's 165 sounds: 3 minutes on 2 cores that did other work, too (AMD EPYC, 2026-11-23), best
-at step 800.
+at step 1,000.
 """
 
 from sst.config import Config, LossConfig, ModelConfig, OptimConfig
@@ -16,7 +16,7 @@ def get_config() -> Config:
     return Config(
         name="tiny",
         model=ModelConfig(
-            latent_dim=128, width=128, encoder_blocks=3, decoder_blocks=2, search_width=64
+            latent_dim=512, width=128, encoder_blocks=3, decoder_blocks=2, search_width=64
         ),
         loss=LossConfig(search=0.1),  # of a few sounds of each kind more is only learned by heart
         optim=OptimConfig(

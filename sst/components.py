@@ -56,10 +56,10 @@ def data_stats(clips: Any, config: Config) -> Stats:
     basis = np.zeros((config.model.latent_dim, len(mean)), np.float32)
     spread = np.ones(config.model.latent_dim, np.float32)
     if rank > 0:
-        basis[:rank] = randomized_svd(every, rank, random_state=config.seed)[2]
-        spread[:rank] = np.maximum((every[:n] @ basis[:rank].T).std(axis=0), 1e-3)
-        order = np.argsort(-spread[:rank])
-        basis[:rank], spread[:rank] = basis[:rank][order], spread[:rank][order]
+        _, singular, basis[:rank] = randomized_svd(every, rank, random_state=config.seed)
+        # Of the variations, too: the sounds alone, if they are few, have no spread in directions
+        # that other sounds will have.
+        spread[:rank] = np.maximum(singular / np.sqrt(len(every)), 1e-3)
     cells = len(mean) - AUX_SIZE
     return {
         "mean": mean[:cells],

@@ -165,7 +165,7 @@ def mix(
 
 
 def perturb(key: Key, z: Latent, variance: float) -> Latent:
-    """`z` plus Gaussian noise; `variance` 1 is the spread of all training sounds.
+    """`z` plus Gaussian noise; `variance` 1 is the spread of the training sounds, variations too.
 
     Raises:
         UsageError: if the variance is negative or not finite.

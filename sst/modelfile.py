@@ -15,11 +15,13 @@ import numpy as np
 from jaxtyping import Float
 
 from sst import config as configs
+from sst import quantized
 from sst.errors import ModelError, ResourceError
 
 T = TypeVar("T")
-FORMAT = 4
+FORMAT = 5
 KNOWN = "known.npz"  # optional
+EIGHT_BITS = "int8_"  # before the names of the parts of a quantized array
 SHIPPED = Path(__file__).parent / "models"
 MAX_BYTES = 4 << 30  # an exported model larger than this is not one of ours
 
@@ -60,8 +62,8 @@ def save_model(
 
     The training sounds, if given, go into known.npz.
 
-    Arrays of float16 stay so in the file and are read as float32; other floating-point arrays
-    become float32. The same arrays give the same bytes.
+    Arrays of float16 and `Quantized` ones stay so in the file and are read as float32; other
+    floating-point arrays become float32. The same arrays give the same bytes.
 
     Raises:
         ResourceError: if the disk is full or not writable; an older model there stays as it was.
@@ -244,7 +246,9 @@ def _read_small(path: Path) -> bytes:
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
     flat: dict[str, np.ndarray] = {}
     for key, value in sorted(tree.items()):
-        if isinstance(value, Mapping):
+        if isinstance(value, quantized.Quantized):
+            flat |= _flatten(value._asdict(), f"{prefix}{key}/{EIGHT_BITS}")
+        elif isinstance(value, Mapping):
             flat |= _flatten(value, f"{prefix}{key}/")
         else:
             array = np.asarray(value)
@@ -261,7 +265,15 @@ def _unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
         for key in path:
             node = node.setdefault(key, {})
         node[last] = array.astype(np.float32) if array.dtype == np.float16 else array
-    return tree
+    return _restored(tree)
+
+
+def _restored(tree: dict[str, Any]) -> Any:
+    """The tree with its quantized arrays in single precision."""
+    if f"{EIGHT_BITS}values" in tree:
+        parts = (tree[EIGHT_BITS + field] for field in quantized.Quantized._fields)
+        return quantized.restore(quantized.Quantized(*parts))
+    return {k: _restored(v) if isinstance(v, dict) else v for k, v in tree.items()}
 
 
 def _previous(target: Path) -> Path:

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 import sst
-from sst import calibration, checkpoints, data, novelty, plots, prior, train
+from sst import calibration, checkpoints, data, novelty, plots, prior, quantized, train
 from sst.config import Config
 from sst.data import Dataset, Split
 from sst.modelfile import Known
@@ -94,19 +94,29 @@ def export(source: Source, params: Any, stats: Any, row: Row) -> None:
         "validation_clips": dataset.validation.size,
         "sst": sst.__version__,
     }
-    if "basis" in stats:  # the larger part of the file; rounding changes it by 0.01 dB
-        stats = {**stats, "basis": np.asarray(stats["basis"], np.float16)}
+    fitted = prior.fit(
+        means, dataset.label_rows(dataset.train)[rows], scale, config.model.neighbours
+    )
+    temperature = class_temperature(source, params, stats)
+    known = known_sounds(source, params, stats)
+    if "basis" in stats:  # the larger part of the file
+        stats = {**stats, "basis": quantized.quantize(stats["basis"], config.audio.n_mels)}
     checkpoints.save_model(
         source.directory / "model",
         config,
-        params,
+        _halved(params),
         stats,
-        prior.fit(means, dataset.label_rows(dataset.train)[rows], scale, config.model.neighbours),
+        _halved(fitted),
         dataset.class_names,
         facts,
-        class_temperature(source, params, stats),
-        known_sounds(source, params, stats),
+        temperature,
+        known,
     )
+
+
+def _halved(tree: Any) -> Any:
+    """The tree with its arrays of floating-point numbers in half precision."""
+    return jax.tree.map(lambda x: x.astype(np.float16) if x.dtype.kind == "f" else x, tree)
 
 
 def class_temperature(source: Source, params: Any, stats: Any) -> float:

@@ -25,6 +25,7 @@ LAYERS = [
         "plateau",
         "plots",
         "prior",
+        "quantized",
         "retrieval",
         "runlog",
         "search",

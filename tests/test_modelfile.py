@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from sst import modelfile
+from sst import modelfile, quantized
 from sst.config import Config
 from sst.errors import ModelError, ResourceError
 
@@ -61,6 +61,20 @@ def test_half_precision_saves_half_the_bytes_and_is_read_as_single(tmp_path):
     found = modelfile.load_model(tmp_path / "half").params["net"]
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, noise.astype(np.float16))
+
+
+def test_eight_bits_take_a_quarter_and_are_read_as_single(tmp_path):
+    noise = np.random.default_rng(0).standard_normal((100, 1000)).astype(np.float32)
+    coarse = quantized.quantize(noise, 100)
+    for name, net in (("eight", coarse), ("single", noise)):
+        save(tmp_path / name, params={"net": {"kernel": net, "bias": np.ones(3)}})
+    eight, single = (
+        (tmp_path / name / "params.npz").stat().st_size for name in ("eight", "single")
+    )
+    assert 0.25 * single < eight < 0.27 * single
+    found = modelfile.load_model(tmp_path / "eight").params["net"]
+    assert found["kernel"].dtype == np.float32 and sorted(found) == ["bias", "kernel"]
+    np.testing.assert_array_equal(found["kernel"], quantized.restore(coarse))
 
 
 def test_the_digest_depends_on_the_arrays_alone(tmp_path):

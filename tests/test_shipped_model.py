@@ -11,7 +11,7 @@ import pytest
 import synth
 from test_vocoder import strongest_hz
 
-from sst import audio, inference, metrics, modelfile, receipt
+from sst import audio, files, inference, metrics, modelfile, receipt
 
 DEMO = Path(__file__).parent.parent / "tfds_builders/sample_library/demo"
 
@@ -38,13 +38,13 @@ TONES = [55.0, 82.4, 110.0, 165.0, 220.0, 440.0, 880.0, 1760.0, 3520.0]
 
 
 @pytest.mark.parametrize("hz", TONES)
-def test_decaying_tones_come_back_within_a_semitone_and_half_of_one_above_the_bass(model, hz):
+def test_decaying_tones_come_back_within_half_a_semitone_and_a_quarter_above_the_bass(model, hz):
     rate = model.config.audio.sample_rate
     wave = synth.tone(hz, rate, 0.5)
     wave *= np.exp(-6 * np.arange(len(wave)) / rate).astype(np.float32)
     back = inference.decode(model, inference.encode(model, wave, rate))
     cents = abs(1200 * np.log2(strongest_hz(back, rate) / hz))
-    assert cents < (100 if hz < 200 else 50)
+    assert cents < (50 if hz < 160 else 25)
 
 
 def test_a_kick_comes_back_as_short_as_loud_and_as_sudden(model, rng):
@@ -99,7 +99,7 @@ def test_search_finds_the_variation_of_a_sound_before_other_sounds(model, rng):
 
 def test_it_names_a_sound_that_it_was_trained_on_and_calls_it_a_copy(model, rng):
     training = receipt.of_training("model_test")
-    assert len(training[0].known.ids) == 813
+    assert len(training[0].known.ids) == 841
     for demo, name in (
         ("tr808/clap/cp.ogg", "train/TR-808/clap/clap-cp.ogg"),
         ("sonic_pi/kick/bd_haus.flac", "train/sonic-pi/kick/bd_haus.flac"),
@@ -107,8 +107,18 @@ def test_it_names_a_sound_that_it_was_trained_on_and_calls_it_a_copy(model, rng)
         wave, rate, _ = audio.read_wave(DEMO / demo)
         (found,) = receipt.nearest(model, training, wave, rate)
         assert (found.name, found.novelty) == (name, 0.0)
-        back = inference.decode(model, inference.encode(model, wave, rate))
-        (found,) = receipt.nearest(model, training, back, model.config.audio.sample_rate)
-        assert found.name == name and found.novelty < 25.0  # what the decoder blurs counts too
     noise = rng.standard_normal(20_000).astype(np.float32)
     assert receipt.nearest(model, training, noise, 22_050)[0].novelty > 50.0
+
+
+def test_a_sound_encoded_and_decoded_is_still_known(model):
+    training, novelties = receipt.of_training("model_test"), []
+    for sample in files.find_samples([DEMO])[::6]:
+        wave, rate, _ = audio.read_wave(sample.path)
+        (own,) = receipt.nearest(model, training, wave, rate)
+        if own.novelty == 0.0:  # it was trained on
+            back = inference.decode(model, inference.encode(model, wave, rate))
+            (found,) = receipt.nearest(model, training, back, model.config.audio.sample_rate)
+            assert found.name == own.name
+            novelties.append(found.novelty)
+    assert len(novelties) >= 12 and np.median(novelties) < 5.0  # what the decoder blurs counts too

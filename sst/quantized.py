@@ -1,0 +1,51 @@
+"""Matrices in eight bits, for files: whole numbers, and a step size for each block of a row.
+
+A step for every block (Dettmers et al., "8-bit optimizers via block-wise quantization", 2022), so
+that a few large numbers in one place do not make those elsewhere coarse.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int8
+
+LARGEST = 127
+
+
+class Quantized(NamedTuple):
+    """A matrix as a model file holds it."""
+
+    values: Int8[np.ndarray, "n d"]
+    steps: Float[np.ndarray, "n blocks"]  # a block is as wide as the others, but for the last one
+    block: int
+
+
+def quantize(matrix: Float[np.ndarray, "n d"], block: int) -> Quantized:
+    """The nearest whole numbers of steps; the largest of each block is LARGEST steps, exactly.
+
+    Args:
+        matrix: d >= 1 columns.
+        block: columns that share a step.
+    """
+    matrix = np.asarray(matrix, np.float32)
+    starts = np.arange(0, matrix.shape[1], block)
+    steps = np.maximum.reduceat(np.abs(matrix), starts, axis=1) / LARGEST
+    sizes = _columns(np.where(steps > 0.0, steps, 1.0), block, matrix.shape[1])
+    return Quantized(np.round(matrix / sizes).astype(np.int8), steps, block)
+
+
+def restore(coarse: Quantized) -> Float[np.ndarray, "n d"]:
+    """The matrix in float32, each number within half a step of what it was.
+
+    Raises:
+        ValueError: the steps are not as many as the blocks.
+    """
+    (n, d), block = coarse.values.shape, int(coarse.block)
+    if block < 1 or coarse.steps.shape != (n, -(-d // block)):
+        raise ValueError(f"{coarse.steps.shape} steps for {(n, d)} numbers in blocks of {block}")
+    return coarse.values * _columns(coarse.steps, coarse.block, coarse.values.shape[1])
+
+
+def _columns(steps: np.ndarray, block: int, columns: int) -> np.ndarray:
+    """The step of every number."""
+    return np.repeat(np.asarray(steps, np.float32), block, axis=1)[:, :columns]
