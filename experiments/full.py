@@ -9,9 +9,9 @@ The size for ten thousand sounds and more. No accelerator was at hand: what foll
 a CPU, 2026-11-23, by experiments/benchmarks/train_step.py, which says on a GPU how much of it a run
 reaches. A step of 256 clips has 727 GFLOP, 1.8 ms at 400 TFLOP/s; compiled for a CPU it needs 4.0
 GB, 3.5 of it for values between its operations (`--only-compile`). With 16 clips
-(`--config.optim.batch-size 16`) a step takes one core of an AMD EPYC 0.48 s in float32 and 0.75 s
-in bfloat16, which CPUs emulate: so 8 s for 256. Use experiments/drums.py there, or
-`--config.model.precision float32`.
+(`--config.optim.batch-size 16`) a step takes one core of an AMD EPYC 0.46 s in float32; in
+bfloat16, which CPUs emulate, it was half as long again: so 8 s and more for 256. Use
+experiments/drums.py there, or `--config.model.precision float32`.
 """
 
 from sst.config import AudioConfig, Config, ModelConfig, OptimConfig

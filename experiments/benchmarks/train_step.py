@@ -7,9 +7,6 @@ Compares, in turns within one run, clips that stay on the device, several steps 
 the configuration has that, and clips gathered on the host for every step, on random log-mels of the
 configuration's shape. The peak is what a large matrix product reaches in the precision in which the
 networks are trained. With `--only-compile` it says what one step needs, and makes none.
-
-On one busy core (clips per CPU-second, single steps / from the host / several in a call): tiny
-218 / 216 / 341, drums 84 / 80 / 114.
 """
 
 import argparse
