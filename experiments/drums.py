@@ -6,8 +6,8 @@ python -m pipelines.train --config experiments/drums.py --workdir runs/drums \\
     --dataset sample_library/drums
 
 FOLDER holds a folder per machine, with folders of kinds inside. On 1,290 sounds of 47 machines: 24
-minutes on two shared cores of an AMD EPYC, 2026-11-23, best at step 2,000. 2.7 dB, 21 cents and P@1
-0.83 on twelve other machines; all figures in docs/drums.md.
+minutes on two shared cores of an AMD EPYC, 2026-11-23, best at step 2,600. 2.3 dB, 13 cents and P@1
+0.82 on twelve other machines; all figures in docs/drums.md.
 """
 
 from sst.config import AudioConfig, Config, ModelConfig, OptimConfig

@@ -61,9 +61,9 @@ def request(sample_dirs: Sequence[str], options: Options, found: Survey, demo: b
     The demo's folder comes with the code, so neither its place nor its file times matter.
     """
     kept = {k: v for k, v in to_dict(options).items() if k != "timeout_s"}
-    kept["validation_packs"] = sorted(options.validation_packs)
-    if not options.validation_packs:  # a data set of before there was a choice is up to date
-        del kept["validation_packs"]
+    packs = sorted(kept.pop("validation_packs"))
+    if packs:  # without any, a data set of before they could be named is up to date
+        kept["validation_packs"] = packs
     return {
         "format": FORMAT,
         "sample_dirs": [] if demo else [files.to_text(files.absolute(d)) for d in sample_dirs],

@@ -79,8 +79,9 @@ def _by_name(
 ) -> list[str]:
     """The side of each sample where the packs that validate are named."""
     packs = [pack_of(i) for i in ids]
-    wanted = {pack for name in validation_packs for pack in _named(name, set(packs))}
-    if wanted == set(packs):
+    every = set(packs)
+    wanted = {pack for name in validation_packs for pack in _named(name, every)}
+    if wanted == every:
         raise UsageError("validation_packs names every pack; some have to train.")
     for rows in _groups(packs, ids, duplicates):
         there = {packs[row] for row in rows}

@@ -7,7 +7,7 @@ import numpy as np
 import synth
 import tiny_model
 
-from sst import audio, features, inference, model, prior
+from sst import audio, components, features, inference, model, prior
 from sst.config import AudioConfig, Config, ModelConfig, OptimConfig
 from sst.types import Batch, Features
 
@@ -17,6 +17,8 @@ CONFIG = Config(
     model=ModelConfig(latent_dim=8, width=32, encoder_blocks=2, decoder_blocks=1),
     optim=OptimConfig(batch_size=8, warmup_steps=10, eval_every=20),
 )
+
+VIEWS = components.PCA_VIEWS  # there is room for all of them
 
 encode = jax.jit(model.encode, static_argnames="config")
 decode = jax.jit(model.decode, static_argnames="config")
@@ -29,6 +31,13 @@ def clips(n: int, seed: int = 0) -> Features:
     rng, cfg = np.random.default_rng(seed), CONFIG.audio
     waves = [list(synth.KINDS.values())[i % 3](cfg.sample_rate, rng) for i in range(n)]
     return features.of_clips([audio.canonical(wave, cfg.sample_rate, cfg) for wave in waves], cfg)
+
+
+def with_variations(heard: Features) -> list[Features]:
+    """The clips and the variations of them that the components of CONFIG are fitted to."""
+    order = np.random.default_rng(CONFIG.seed).permutation(len(heard.log_mel))
+    heard = Features(*(field[order] for field in heard))
+    return [heard, *(part for _, part in components._variations(heard, VIEWS, CONFIG))]
 
 
 def batch(n: int, seed: int = 0) -> Batch:

@@ -334,9 +334,12 @@ def test_active_units_and_capacity_of_a_model_whose_posterior_is_known():
     np.testing.assert_allclose(nats, wanted, rtol=1e-3)
 
 
-def test_draws_of_a_linear_model_have_the_covariance_of_the_codes():
+def test_a_linear_model_is_white_and_its_draws_have_the_covariance_of_the_codes():
     train = made(60, audio=small_model.CONFIG.audio)
     linear = systems.linear_model(train, small_model.CONFIG, 5, 0)
+    every = small_model.with_variations(train.features)  # it is fitted to
+    means = [inference.encode_features(linear, each) for each in every]
+    np.testing.assert_allclose(np.sqrt(np.mean(np.square(means), (0, 1))), 1.0, rtol=0.02)
     codes = np.asarray(inference.encode_features(linear, train.features))
     draws = np.asarray(inference.sample_prior(linear, jax.random.key(0), 100_000))
     np.testing.assert_allclose(draws.mean(axis=0), codes.mean(axis=0), atol=0.03)

@@ -2,8 +2,7 @@
 
 Log-mel energies pooled over time and frequency, cepstral statistics and the length; a few small
 networks and extremely randomised trees (Geurts et al., 2006) whose probabilities are averaged, with
-a temperature (Guo et al., 2017) chosen on packs that those behind it did not see. On such packs
-both together are sure more often than either of them, and then wrong less often.
+a temperature (Guo et al., 2017) chosen on packs that those behind it did not see.
 """
 
 import functools
