@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from pipelines.endings import guarded
+from pipelines.console.endings import guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.endings import guarded
-from pipelines.narration import say
+from pipelines.console.endings import guarded
+from pipelines.console.narration import say
 from sst.errors import UsageError
 
 

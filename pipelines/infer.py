@@ -11,7 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pipelines import classifying, generating, libraries, listening, options, searching
+from pipelines import options
+from pipelines.commands import classifying, generating, libraries, listening, searching
 
 # Everything that takes time to import is imported in the command that needs it.
 COMMANDS = {
@@ -32,6 +33,6 @@ def run(argv: Sequence[str], prog: str = "python -m pipelines.infer") -> int:
 
 
 if __name__ == "__main__":
-    from pipelines.endings import guarded
+    from pipelines.console.endings import guarded
 
     sys.exit(guarded(run))

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.endings import guarded
-from pipelines.narration import say
+from pipelines.console.endings import guarded
+from pipelines.console.narration import say
 from sst import config as configs
-from sst import workdir as workdirs
 from sst.config import Config
 from sst.errors import UsageError
+from sst.training import workdir as workdirs
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = choose_dataset(arguments.dataset, arguments.data_dir, directory)
 
     with workdirs.locked(directory):
-        from sst import compilation, data, fit  # Imported here: JAX takes seconds
+        from sst import compilation
+        from sst.data import data
+        from sst.training import fit  # Imported here: JAX takes seconds
 
         compilation.enable_cache()
         dataset = data.load(source["dataset"], config.audio, source["data_dir"], say)

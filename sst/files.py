@@ -16,6 +16,7 @@ from sst.errors import NothingToDo, UsageError
 
 AUDIO_SUFFIXES = (".wav", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".mp3")  # in any case
 OTHER_AUDIO = {".m4a", ".aac", ".wma", ".opus", ".caf", ".ape", ".wv", ".mp4"}  # not readable here
+FEWEST_PACKS = 10  # with fewer, whole packs say too little: a validation set would be one or two
 _PATH_ESCAPE = re.compile(r"%(?=[0-9A-Fa-f]{2})")
 
 
@@ -136,6 +137,12 @@ def from_text(text: str) -> str:
     """The path that `to_text` was given."""
     raw = re.sub(rb"%([0-9A-Fa-f]{2})", lambda hit: bytes([int(hit[1], 16)]), text.encode("utf-8"))
     return raw.decode("utf-8", "surrogateescape")
+
+
+def pack_of(sample_id: str) -> str:
+    """The folder of a sample's pack: the one around its own folder, as far as there is one."""
+    root, *folders = sample_id.split("/")[:-1]
+    return "/".join([root, *(folders[:-1] or folders)])
 
 
 def absolute(path: str | os.PathLike[str]) -> str:

@@ -10,11 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from sst import audio, calibration, compilation, features, modelfile, prior, vocoder
-from sst import model as network
-from sst.components import LOWEST_PEAK_DB
+from sst import compilation
+from sst.audio import audio
 from sst.config import AudioConfig, Config
+from sst.dsp import features, vocoder
 from sst.errors import ModelError, UsageError
+from sst.model import calibration, modelfile, prior
+from sst.model import model as network
+from sst.model.components import LOWEST_PEAK_DB
 from sst.types import Array, Features, Key, Latent, Wave
 
 MANY = 64  # clips encoded at once; a single one has its own program

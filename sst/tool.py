@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from sst import search, similar
 from sst.config import SegmentConfig
 from sst.errors import UsageError
 from sst.files import to_text
-from sst.similar import Hit
+from sst.library import similar
+from sst.library.similar import Hit
+from sst.search import search
 
 Path_ = str | os.PathLike[str]
 
@@ -24,7 +25,7 @@ class Generated(NamedTuple):
 
     wave: Float[np.ndarray, " n"]  # peak at -1 dBFS
     sample_rate: int  # Hz
-    recipe: Any  # sst.recipe.Recipe: how to get it again
+    recipe: Any  # sst.generation.recipe.Recipe: how to get it again
     path: Path | None  # where it was written
 
 
@@ -69,7 +70,7 @@ class SoundSampleTool:
 
     @functools.cached_property
     def _training(self) -> list[Any]:
-        from sst import receipt
+        from sst.generation import receipt
 
         return receipt.of_training(self._name)
 
@@ -97,7 +98,7 @@ class SoundSampleTool:
         """A random sound, or a mix of files; written to `out_file` if that is given.
 
         `recipe.nearest` names the training sound that is nearest to it. Where that is nearer than
-        `min_novelty`, 0 to 100 per cent, other draws are tried (`sst.receipt`).
+        `min_novelty`, 0 to 100 per cent, other draws are tried (`sst.generation.receipt`).
 
         Raises:
             UsageError: weights that do not fit, a negative variance, a class that the model does
@@ -105,8 +106,8 @@ class SoundSampleTool:
             NothingToDo: an audio file that cannot be read, or is silent.
             ModelError: `min_novelty` of a model that does not hold its training sounds.
         """
-        from sst import receipt
-        from sst import recipe as recipes
+        from sst.generation import receipt
+        from sst.generation import recipe as recipes
 
         seed = secrets.randbelow(recipes.LARGEST_SEED) if seed is None else seed
         path = None if out_file is None else recipes.free_path(out_file, overwrite)
@@ -147,7 +148,8 @@ class SoundSampleTool:
     ) -> list[Hit]:
         """The sounds of the library nearest to a file, which need not be in it.
 
-        `aspects` are weights other than the default ones (`sst.aspects`), such as {"pitch": 0}.
+        `aspects` are weights other than the default ones, such as {"pitch": 0}: see
+        `sst.search.aspects`.
 
         Raises:
             UsageError: no library was given, there is no such file, or no such aspect.
@@ -179,7 +181,8 @@ class SoundSampleTool:
             UsageError: there is no such file, or the offset is negative.
             NothingToDo: the file cannot be read, is silent, or ends before the offset.
         """
-        from sst import encoding, inference
+        from sst import inference
+        from sst.library import encoding
 
         inference.check_classes(self.model)
         config = self.model.config.audio

@@ -1,11 +1,11 @@
-"""A linear autoencoder with the interface of sst.model: compiles in a moment."""
+"""A linear autoencoder with the interface of sst.model.model: compiles in a moment."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sst.features import ATTACK_POINTS
-from sst.model import Decoded
+from sst.dsp.features import ATTACK_POINTS
+from sst.model.model import Decoded
 
 
 def data_stats(clips, config):

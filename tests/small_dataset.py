@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sst import features as spectra
 from sst.config import AudioConfig, to_dict
-from sst.features import ATTACK_POINTS
+from sst.dsp import features as spectra
+from sst.dsp.features import ATTACK_POINTS
 from tests import synth
 
 AUDIO = AudioConfig(sample_rate=8_000, clip_seconds=0.5, n_fft=256, hop=128, n_mels=16)

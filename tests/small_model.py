@@ -7,8 +7,11 @@ import numpy as np
 import synth
 import tiny_model
 
-from sst import audio, components, features, inference, model, prior
+from sst import inference
+from sst.audio import audio
 from sst.config import AudioConfig, Config, ModelConfig, OptimConfig
+from sst.dsp import features
+from sst.model import components, model, prior
 from sst.types import Batch, Features
 
 CONFIG = Config(

@@ -5,8 +5,8 @@ import small_model
 import synth
 
 from sst import inference
-from sst import model as network
 from sst.errors import ModelError, UsageError
+from sst.model import model as network
 
 RATE = small_model.CONFIG.audio.sample_rate
 

@@ -7,8 +7,8 @@ import synth
 import tiny_model
 
 import sst
-from sst import recipe
 from sst.errors import ModelError, NothingToDo, UsageError
+from sst.generation import recipe
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,11 @@ import jax
 import numpy as np
 import synth
 
-from sst import audio, features, model, modelfile, novelty, prior
+from sst.audio import audio
 from sst.config import AudioConfig, Config, ModelConfig
+from sst.dsp import features
+from sst.model import model, modelfile, prior
+from sst.search import novelty
 from sst.types import Features
 
 CONFIG = Config(
@@ -57,7 +60,7 @@ def export(
     if with_known:
         vectors = np.asarray(model.embed(params, stats, heard, config))
         packs = novelty.groups(list(sounds), by_pack=True)
-        known = modelfile.Known(list(sounds), vectors, novelty.spacing(vectors, packs))
+        known = novelty.Known(list(sounds), vectors, novelty.spacing(vectors, packs))
     modelfile.save_model(folder, config, params, stats, fitted, class_names, {}, known=known)
     return folder
 

@@ -16,9 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from pipelines.train import read_config
-from sst import augment, compilation, data, inference, losses, model, retrieval, train, types
+from sst import compilation, inference, types
 from sst.config import AudioConfig, Config
+from sst.data import data
+from sst.evaluation import retrieval
 from sst.evaluation import sounds as sources
+from sst.model import augment, losses, model
+from sst.training import train
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from sst import similar
+from sst.library import similar
 
 SEMITONES = (-7, -5, 3, 7)
 

@@ -14,13 +14,15 @@ import argparse
 import jax
 import numpy as np
 
-from sst import audio, calibration, inference
-from sst import model as network
+from sst import inference
+from sst.audio import audio
+from sst.dsp.features import of_clips
 from sst.evaluation import kinds, systems
 from sst.evaluation import sounds as sources
 from sst.evaluation.material import Request, gather
 from sst.evaluation.sounds import Sounds
-from sst.features import of_clips
+from sst.model import calibration
+from sst.model import model as network
 
 
 def main() -> None:

@@ -23,8 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tfds_builders"))
 
 from sample_library.sample_library_dataset_builder import Builder, SampleLibraryConfig  # noqa: E402
 
-from sst import audio, decoding, features, files  # noqa: E402
+from sst import files  # noqa: E402
+from sst.audio import audio, decoding
 from sst.config import AudioConfig  # noqa: E402
+from sst.dsp import features
 
 
 def cpu_s() -> float:

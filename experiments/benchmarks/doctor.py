@@ -17,7 +17,9 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from sst import audio, doctor, files, similar
+from sst import files
+from sst.audio import audio
+from sst.library import doctor, similar
 
 Wave = np.ndarray  # [n, channels], peak 1
 STRAYS = 3  # more would be a kind of their own

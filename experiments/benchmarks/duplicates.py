@@ -21,7 +21,10 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from sst import audio, copies, decoding, duplicates, files
+from sst import files
+from sst.audio import audio, decoding
+from sst.library import copies
+from sst.search import duplicates
 
 Wave = np.ndarray  # [n, channels]
 Copy = tuple[Wave, int, str, str]  # samples, Hz, suffix, subtype

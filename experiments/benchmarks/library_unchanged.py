@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from sst import library, search
+from sst.audio.decoding import Decoded
 from sst.config import AudioConfig
-from sst.decoding import Decoded
-from sst.encoding import Encoder
+from sst.library import library
+from sst.library.encoding import Encoder
+from sst.search import search
 from sst.types import Clip
 
 WIDTH = 160

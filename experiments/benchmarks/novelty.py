@@ -12,8 +12,10 @@ import argparse
 
 import numpy as np
 
-from sst import data, inference, receipt, recipe
+from sst import inference
+from sst.data import data
 from sst.evaluation import sounds as sources
+from sst.generation import receipt, recipe
 
 
 def main() -> None:

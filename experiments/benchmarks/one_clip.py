@@ -16,9 +16,12 @@ import jax
 import numpy as np
 import scipy.fft
 
-from sst import audio, components, features, inference
-from sst import model as network
-from sst.features import frames, mel_basis
+from sst import inference
+from sst.audio import audio
+from sst.dsp import features
+from sst.dsp.features import frames, mel_basis
+from sst.model import components
+from sst.model import model as network
 
 
 def main() -> None:

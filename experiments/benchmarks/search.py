@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from sst import scannindex, search
+from sst.search import scannindex, search
 
 QUERIES = 200
 
@@ -66,7 +66,7 @@ def recall(searcher: search.Searcher, queries: np.ndarray, truth: np.ndarray) ->
 def memory(place: Path, rows: Path) -> float:
     """Bytes per vector that a process grows by when it opens an index."""
     code = (
-        "import sys, pathlib, numpy as np\nfrom sst import search, scannindex\n"
+        "import sys, pathlib, numpy as np\nfrom sst.search import search, scannindex\n"
         "import threadpoolctl; threadpoolctl.threadpool_limits(1)\n"
         "def resident(): return 4096 * int(open('/proc/self/statm').read().split()[1])\n"
         "rows = np.load(sys.argv[2]); rows.sum(); tiny = scannindex.made(rows[:500],"

@@ -19,7 +19,7 @@ import numpy as np
 from search import like_sounds
 from threadpoolctl import threadpool_limits
 
-from sst import search
+from sst.search import search
 
 TARGET = 0.95
 LINKS, EFFORT_TO_MAKE = 16, 100  # of the graphs
@@ -56,7 +56,7 @@ def jax(rows: np.ndarray) -> Engine:
 
 def scann(rows: np.ndarray) -> Engine:
     """Ours with ScaNN, which measures its own effort."""
-    from sst import scannindex
+    from sst.search import scannindex
 
     searcher = search.build(rows, "scann")
     assert searcher.index is not None

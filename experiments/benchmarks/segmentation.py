@@ -23,8 +23,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from sst import audio, features, segments
+from sst.audio import audio, segments
 from sst.config import AudioConfig, SegmentConfig
+from sst.dsp import features
 from sst.types import Clip, Wave
 
 DEMO = Path(__file__).parents[2] / "tfds_builders/sample_library/demo"
@@ -190,7 +191,7 @@ def vectors(model: Any, waves: list[Wave]) -> Float[np.ndarray, "n e"]:
 
 def own_first(model: Any, shots: list[Shot], sequences: list[Sequence], how: str) -> float:
     """Share of all hits whose nearest one-shot is their own."""
-    from sst import search
+    from sst.search import search
 
     found = [(i, one.wave[a:b]) for one in sequences for i, a, b in cuts(one, how)]
     gallery = search.build(vectors(model, [shot.wave for shot in shots]), "exact")

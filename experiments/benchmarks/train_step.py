@@ -18,9 +18,12 @@ import jax
 import numpy as np
 
 from pipelines.train import read_config, split_overrides
-from sst import compilation, config, data, model, speed, train
+from sst import compilation, config
 from sst.config import Config
-from sst.features import ATTACK_POINTS
+from sst.data import data
+from sst.dsp.features import ATTACK_POINTS
+from sst.model import model
+from sst.training import speed, train
 
 CLIPS = 1024
 HEARD = 32  # of them, for the linear part: what it computes does not depend on its numbers

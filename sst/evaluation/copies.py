@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from sst import audio, features
+from sst.audio import audio
 from sst.config import AudioConfig
+from sst.dsp import features
 from sst.evaluation import figures
 from sst.evaluation.sounds import Sounds, at_level
 from sst.evaluation.systems import System

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sst import intervals
+from sst.evaluation import intervals
 
 Figure = dict[str, Any]  # value, low, high: float or None; n: int; reason: str where value is None
 LOST = "lost in most files"

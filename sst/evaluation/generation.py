@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sst import distributions
-from sst.evaluation import figures
+from sst.evaluation import distributions, figures
 from sst.evaluation.figures import Figure
 from sst.evaluation.spaces import SURE, Verdict
 

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from sst import calibration, intervals
-from sst.baselines import mfcc
-from sst.evaluation import figures
+from sst.evaluation import figures, intervals
+from sst.evaluation.baselines import mfcc
 from sst.evaluation.material import Material
 from sst.evaluation.sounds import Sounds, class_of
 from sst.evaluation.systems import System
+from sst.model import calibration
 
 OURS = "model"
 NEIGHBOURS = (1, 3, 5, 9, 15)

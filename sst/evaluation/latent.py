@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sst import inference, losses
-from sst import model as network
+from sst import inference
 from sst.evaluation import figures
 from sst.evaluation.sounds import Sounds
 from sst.inference import MANY, Model
+from sst.model import losses
+from sst.model import model as network
 
 ACTIVE = 0.01  # variance of a posterior mean from which a unit counts (Burda et al., 2016)
 REPEATS = 10  # of what is timed

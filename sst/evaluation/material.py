@@ -2,14 +2,15 @@
 
 from typing import NamedTuple
 
-from sst import data as datasets
-from sst import modelfile, workdir
-from sst.baselines import samplevae
-from sst.data import Dataset
+from sst.data import data as datasets
+from sst.data.data import Dataset
 from sst.errors import ModelError, UsageError
 from sst.evaluation import sounds as sources
+from sst.evaluation.baselines import samplevae
 from sst.evaluation.sounds import Progress, Sounds
 from sst.inference import Model
+from sst.model import modelfile
+from sst.training import workdir
 
 MOST_TRAIN = 4096  # training sounds that the others learn from, at random
 

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sst import metrics
-from sst.evaluation import figures, systems
+from sst.evaluation import figures, metrics, systems
 from sst.evaluation.sounds import Sounds
 from sst.evaluation.systems import System
 from sst.types import Wave

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sst import metrics
-from sst.evaluation import figures
+from sst.evaluation import figures, metrics
 from sst.evaluation.sounds import Sounds
 from sst.types import Wave
 

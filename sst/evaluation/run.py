@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sst import inference, modelfile
+from sst import inference
 from sst.config import AudioConfig, to_dict
 from sst.evaluation import definitions, examples, kinds, latent, spaces, systems
 from sst.evaluation import sounds as sources
@@ -17,6 +17,7 @@ from sst.evaluation.sounds import Progress, Sounds
 from sst.evaluation.systems import System
 from sst.evaluation.waves import make_waves
 from sst.inference import Model
+from sst.model import modelfile
 from sst.report.media import Exhibit
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sst import intervals, retrieval
-from sst.evaluation import figures
+from sst.evaluation import figures, intervals, retrieval
 from sst.evaluation.sounds import Sounds
 from sst.evaluation.systems import System
 

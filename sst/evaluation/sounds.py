@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sst import data as datasets
-from sst import decoding, features, files, splits
+from sst import files
+from sst.audio import decoding
 from sst.config import AudioConfig
-from sst.data import Dataset
+from sst.data import data as datasets
+from sst.data.data import Dataset
+from sst.dsp import features
 from sst.errors import NothingToDo, UsageError
 from sst.types import Features, Wave
 
@@ -91,7 +93,7 @@ def class_of(label: str, classes: dict[str, str] | None) -> str:
 
 
 def packs_of(ids: Sequence[str]) -> list[str]:
-    """The pack of each sound: `splits.pack_of`, or the given folder where these are the packs.
+    """The pack of each sound: `files.pack_of`, or the given folder where these are the packs.
 
     Of several folders given side by side, one that holds nothing but folders of files is taken for
     one pack with its kinds, not for a library of packs: `TR808/bd/x.wav` is of `TR808`.
@@ -99,9 +101,9 @@ def packs_of(ids: Sequence[str]) -> list[str]:
     roots = {name.split("/")[0] for name in ids}
     deep = {name.split("/")[0] for name in ids if name.count("/") > 2}
     if len(roots) == 1:
-        return [splits.pack_of(name) for name in ids]
+        return [files.pack_of(name) for name in ids]
     return [
-        splits.pack_of(name) if name.split("/")[0] in deep else name.split("/")[0] for name in ids
+        files.pack_of(name) if name.split("/")[0] in deep else name.split("/")[0] for name in ids
     ]
 
 

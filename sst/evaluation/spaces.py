@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sst.baselines import classifier
+from sst.evaluation.baselines import classifier
 from sst.evaluation.sounds import Sounds
 from sst.types import Wave
 

@@ -9,13 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from sst import aspects, inference, prior
-from sst import model as network
-from sst.baselines import griffinlim, mfcc, samplevae
+from sst import inference
 from sst.config import AudioConfig, Config
+from sst.evaluation.baselines import griffinlim, mfcc, samplevae
 from sst.evaluation.sounds import Sounds, at_level
 from sst.inference import Model
-from sst.model import Decoded
+from sst.model import model as network
+from sst.model import prior
+from sst.model.model import Decoded
+from sst.search import aspects
 from sst.types import Clip, Wave
 
 COMPONENTS = 64  # of the principal components

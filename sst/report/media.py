@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from sst import features
 from sst.config import AudioConfig
+from sst.dsp import features
 from sst.types import Wave
 
 PEAK = 0.7  # of every sound in the page, so that they are heard at one level

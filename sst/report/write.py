@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sst import workdir
 from sst.config import AudioConfig
 from sst.errors import ResourceError, UsageError
 from sst.report.media import Exhibit
 from sst.report.page import page
+from sst.training import workdir
 
 
 def check_place(directory: str | os.PathLike[str]) -> None:

@@ -18,10 +18,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from sst import files, manifest, records, splits
+from sst import files
 from sst.config import to_dict
+from sst.data import manifest, records, splits
+from sst.dsp.features import ATTACK_POINTS
 from sst.errors import Interrupted, ModelError, NothingToDo, ResourceError, UsageError, UserError
-from sst.features import ATTACK_POINTS
 
 DEMO = Path(__file__).resolve().parent / "demo"
 CHUNK = 512  # files per step of a build through Beam
@@ -48,7 +49,7 @@ def _say(text: str) -> None:
 
 
 class SampleLibraryConfig(tfds.core.BuilderConfig):
-    """One library: a name, the folders, and `sst.manifest.Options` by name."""
+    """One library: a name, the folders, and `sst.data.manifest.Options` by name."""
 
     def __init__(self, *, name: str = "", sample_dirs: str | Sequence[str] = (), **options: Any):
         with _told():

@@ -1,0 +1,1 @@
+"""One module per command: it checks the options, calls `sst`, and prints."""

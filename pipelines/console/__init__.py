@@ -1,0 +1,1 @@
+"""What every command shares: messages, progress, exit codes, paths that a person names."""

@@ -1,0 +1,183 @@
+"""Which samples train and which validate: whole packs and whole duplicate clusters on one side."""
+
+import collections
+import difflib
+import hashlib
+from collections.abc import Hashable, Iterable, Sequence
+from typing import NamedTuple
+
+from sst import files
+from sst.errors import UsageError
+from sst.files import FEWEST_PACKS
+
+TRAIN, VALIDATION = "train", "validation"
+
+
+class Split(NamedTuple):
+    """The result of `assign`."""
+
+    names: list[str]  # "train" or "validation" per sample, in the order given
+    split_by: str  # "folder": whole packs; "file": single sounds with their duplicates
+
+
+def assign(
+    ids: Sequence[str],
+    labels: Sequence[str],
+    duplicates: Sequence[Hashable],
+    train_ratio: float,
+    validation_packs: Sequence[str] = (),
+) -> Split:
+    """Divides samples by group; no group is divided, and the order given does not matter.
+
+    A group is a pack with every pack that shares a sound with it. A pack is the folder around the
+    labelled folders (`Machine/machine-kick/x.wav`: `Machine`), or the only folder there is. Where
+    this leaves fewer than `FEWEST_PACKS` groups, one group holds most of the samples, or most
+    samples belong to a label that only one group has, the groups are the sounds themselves, each
+    with its duplicates. Groups go to validation in the order of the sha256 of their first id,
+    until about `1 - train_ratio` of the samples are there. The last group of a label stays in
+    training, and each label with two groups or more has samples on both sides. From two groups on,
+    neither side is ever empty; a single group trains.
+
+    Args:
+        ids: `Sample.id`, unique.
+        labels: the kind of sound, "" for none.
+        duplicates: what only samples of the same sound share.
+        train_ratio: about this share trains, between 0 and 1.
+        validation_packs: if there are any, these packs validate and all others train. A pack goes
+            by the end of its path: `909` or `Machines/909`.
+
+    Raises:
+        UsageError: for a ratio that is not between 0 and 1; for a named pack that is none, or that
+            shares a sound with one that is not named; if no sound is left to train.
+    """
+    check_ratio(train_ratio)
+    if validation_packs:
+        return Split(_by_name(ids, duplicates, validation_packs), "folder")
+    groups, split_by = _groups([files.pack_of(i) for i in ids], ids, duplicates), "folder"
+    if not _worth_dividing(groups, labels):
+        groups, split_by = _groups(ids, ids, duplicates), "file"
+    names = [TRAIN] * len(ids)
+    for group in _validation_groups(groups, ids, labels, train_ratio):
+        for row in groups[group]:
+            names[row] = VALIDATION
+    return Split(names, split_by)
+
+
+def check_ratio(train_ratio: float) -> None:
+    """Raises UsageError for a share that leaves one side empty."""
+    if not 0.0 < train_ratio < 1.0:
+        raise UsageError(f"train_ratio={train_ratio!r} should be between 0 and 1, such as 0.9.")
+
+
+def _by_name(
+    ids: Sequence[str], duplicates: Sequence[Hashable], validation_packs: Sequence[str]
+) -> list[str]:
+    """The side of each sample where the packs that validate are named."""
+    packs = [files.pack_of(i) for i in ids]
+    every = set(packs)
+    wanted = {pack for name in validation_packs for pack in _named(name, every)}
+    if wanted == every:
+        raise UsageError("validation_packs names every pack; some have to train.")
+    for rows in _groups(packs, ids, duplicates):
+        there = {packs[row] for row in rows}
+        if there & wanted and there - wanted:
+            raise UsageError(
+                f"validation_packs names {min(there & wanted)!r}, which shares sounds with "
+                f"{min(there - wanted)!r}: name both or neither."
+            )
+    return [VALIDATION if pack in wanted else TRAIN for pack in packs]
+
+
+def _named(name: str, packs: set[str]) -> list[str]:
+    """The packs whose path ends with `name`."""
+    found = [pack for pack in packs if f"/{pack}".endswith(f"/{name.strip('/')}")]
+    if not found:
+        near = difflib.get_close_matches(name, [pack.split("/")[-1] for pack in packs], n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise UsageError(f"validation_packs: there is no pack {name!r}{hint}")
+    return found
+
+
+def _groups(
+    keys: Sequence[str], ids: Sequence[str], duplicates: Sequence[Hashable]
+) -> list[list[int]]:
+    """Rows joined by a shared key or a shared sound, ordered by the sha256 of the first id."""
+    parent = list(range(len(keys)))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
+    first: dict[Hashable, int] = {}
+    for row, pair in enumerate(zip(keys, duplicates, strict=True)):
+        for kind, value in enumerate(pair):
+            other = first.setdefault((kind, value), row)
+            parent[root(row)] = root(other)
+    members: dict[int, list[int]] = collections.defaultdict(list)
+    for row in range(len(keys)):
+        members[root(row)].append(row)
+    return sorted(members.values(), key=lambda rows: _rank(min(ids[row] for row in rows)))
+
+
+def _rank(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()
+
+
+def _worth_dividing(groups: Sequence[Sequence[int]], labels: Sequence[str]) -> bool:
+    if len(groups) < FEWEST_PACKS or 2 * max(map(len, groups)) > len(labels):
+        return False
+    spread = _label_groups(groups, labels)
+    alone = sum(1 for label in labels if label and len(spread[label]) == 1)
+    return 2 * alone <= len(labels)
+
+
+def _label_groups(groups: Iterable[Sequence[int]], labels: Sequence[str]) -> dict[str, set[int]]:
+    spread: dict[str, set[int]] = collections.defaultdict(set)
+    for group, rows in enumerate(groups):
+        for row in rows:
+            spread[labels[row]].add(group)
+    return spread
+
+
+def _validation_groups(
+    groups: Sequence[Sequence[int]], ids: Sequence[str], labels: Sequence[str], train_ratio: float
+) -> list[int]:
+    """First what covers the labels, rarest label first, then by rank up to the wanted size."""
+    if len(groups) < 2:
+        return []
+    target = max(1.0, len(ids) * (1.0 - train_ratio))
+    spread = _label_groups(groups, labels)
+    left = {label: len(found) for label, found in spread.items() if label}
+    kinds = [{labels[row] for row in rows} - {""} for rows in groups]
+    chosen: dict[int, None] = {}
+    covered: set[str] = set()
+    size = 0
+
+    def take(group: int) -> None:
+        nonlocal size
+        chosen[group] = None
+        covered.update(kinds[group])
+        size += len(groups[group])
+        for label in kinds[group]:
+            left[label] -= 1
+
+    def spared(group: int) -> bool:
+        last = len(chosen) + 1 == len(groups)  # something has to train
+        return group not in chosen and not last and all(left[label] > 1 for label in kinds[group])
+
+    for label in sorted(left, key=lambda name: (left[name], name)):
+        options = [g for g in sorted(spread[label]) if spared(g)]
+        if label not in covered and options:
+            small = [g for g in options if size + len(groups[g]) <= target]
+            if small:
+                take(max(small, key=lambda g: (len(kinds[g] - covered), -g)))
+            else:
+                take(min(options, key=lambda g: (len(groups[g]), g)))
+    for group in range(len(groups)):
+        if size + len(groups[group]) / 2 <= target and spared(group):
+            take(group)
+    if not chosen:
+        take(min(range(len(groups)), key=lambda g: (len(groups[g]), g)))
+    return list(chosen)

@@ -1,0 +1,150 @@
+"""What is looked for, as vectors: a file, a hit in it, likes and dislikes, a way between two."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from sst.audio import audio, decoding
+from sst.dsp import features
+from sst.errors import NothingToDo, UsageError
+from sst.files import to_text
+from sst.library import encoding, indexrows
+from sst.library.encoding import Encoder
+from sst.search import aspects
+
+Path_ = str | os.PathLike[str]
+
+
+class Query(NamedTuple):
+    """What is near to any of these vectors is looked for."""
+
+    vectors: Float[np.ndarray, "q e"]
+    own: frozenset[str]  # digests of the sounds that it was made of
+
+
+def of_file(encoder: Encoder, folder: Path, target: Path_, segment: int | None = None) -> Query:
+    """A file, or one hit of it, which may or may not be in the library.
+
+    Args:
+        encoder: the model.
+        folder: of the library's index: what it holds is not decoded again.
+        target: the file.
+        segment: the number of a hit, from 1; the whole file by default.
+
+    Raises:
+        UsageError: there is no such file, or no such hit in it.
+        NothingToDo: the file cannot be read, or is silent.
+    """
+    if segment is not None and encoder.cut is None:
+        raise UsageError("--segment goes with --library-segmentation.")
+    known = indexrows.known(folder, target)
+    if known and (segment is not None or len(known) == 1):
+        sound = known[_place(target, segment or 1, len(known))]
+        return Query(sound.vector[None], frozenset([sound.digest]))
+    decoded = _decoded(encoder, target, segment)
+    hits = [sound.digest for sound in known]  # of a whole that the index has in parts
+    return Query(_vectors(encoder, [decoded], target), frozenset([decoded.digest, *hits]))
+
+
+def of_hits(encoder: Encoder, folder: Path, target: Path_, any_pitch: bool = False) -> list[Query]:
+    """Every hit of a file, which is decoded once at most; arguments and errors as of `of_file`."""
+    known = [] if any_pitch else indexrows.known(folder, target)
+    if known:
+        return [Query(sound.vector[None], frozenset([sound.digest])) for sound in known]
+    hits = encoding.hits_or_raise(encoder, target)
+    if any_pitch:
+        return [_transposed(encoder, hit, target) for hit in hits]
+    vectors = _vectors(encoder, hits, target)
+    return [Query(v[None], frozenset([hit.digest])) for v, hit in zip(vectors, hits, strict=True)]
+
+
+def transposed(encoder: Encoder, target: Path_, segment: int | None = None) -> Query:
+    """As `of_file`, but the sound at every semitone of two octaves: its pitch does not matter."""
+    return _transposed(encoder, _decoded(encoder, target, segment), target)
+
+
+def segments(encoder: Encoder, folder: Path, target: Path_) -> int:
+    """How many hits the file has.
+
+    Raises:
+        UsageError: there is no such file.
+        NothingToDo: the file cannot be read, or is silent.
+    """
+    return len(indexrows.known(folder, target)) or len(encoding.hits_or_raise(encoder, target))
+
+
+def blend(parts: Sequence[tuple[Query, float]]) -> Query:
+    """The weighted sum of queries of one vector; a negative weight is for what is to be unlike.
+
+    The way of Rocchio, "Relevance feedback in information retrieval", 1971, on the sphere.
+
+    Raises:
+        UsageError: a weight that is 0 or not finite, or sounds that cancel each other out.
+    """
+    shares = np.array([share for _, share in parts])
+    if not np.isfinite(shares).all() or not shares.all():
+        raise UsageError("The weights of --like and --unlike should be numbers other than 0.")
+    if shares.max() < 0:
+        raise UsageError("Something to be like is missing: give a target, or --like.")
+    vectors = np.concatenate([query.vectors for query, _ in parts])
+    own = frozenset().union(*(query.own for query, _ in parts))
+    return Query(aspects.between(vectors, shares)[None], own)
+
+
+def way(a: Query, b: Query, steps: int) -> list[Query]:
+    """Queries that lead from one sound to another, both ends included.
+
+    Raises:
+        UsageError: fewer than 2 steps, or two sounds that are opposites.
+    """
+    if steps < 2:
+        raise UsageError(f"--steps {steps} should be at least 2.")
+    ends, own = np.concatenate([a.vectors, b.vectors]), a.own | b.own
+    points = np.linspace(0.0, 1.0, steps)
+    return [Query(aspects.between(ends, np.array([1 - t, t]))[None], own) for t in points]
+
+
+def _transposed(encoder: Encoder, sound: decoding.Decoded, target: Path_) -> Query:
+    variants = [_at_pitch(sound, semitones, encoder) for semitones in aspects.SEMITONES]
+    return Query(_vectors(encoder, variants, target), frozenset([sound.digest]))
+
+
+def _place(target: Path_, segment: int, there: int) -> int:
+    if not 1 <= segment <= there:
+        hits = "1 hit" if there == 1 else f"{there} hits"
+        raise UsageError(f"--segment {segment}: {to_text(target)} has {hits}.")
+    return segment - 1
+
+
+def _decoded(encoder: Encoder, target: Path_, segment: int | None) -> decoding.Decoded:
+    if segment is None:
+        return encoding.decoded_or_raise([target], encoder.audio)[0]
+    hits = encoding.hits_or_raise(encoder, target)
+    return hits[_place(target, segment, len(hits))]
+
+
+def _vectors(
+    encoder: Encoder, sounds: Sequence[decoding.Decoded], target: Path_
+) -> Float[np.ndarray, "q e"]:
+    vectors = encoding.embed_sounds(encoder, sounds)
+    if not np.isfinite(vectors).all():
+        raise NothingToDo(f"Cannot use {to_text(target)}: the model's answer to it is not finite.")
+    return vectors
+
+
+def _at_pitch(sound: decoding.Decoded, semitones: int, encoder: Encoder) -> decoding.Decoded:
+    """The sound played faster or slower, at the level that it had."""
+    if not semitones:
+        return sound
+    config = encoder.audio
+    rate = config.sample_rate * 2.0 ** (semitones / 12.0)
+    wave = audio.resample(sound.clip.wave, rate, config.sample_rate)
+    clip = audio.canonical(wave, config.sample_rate, config)
+    if not np.isfinite(clip.peak_db):  # all of it is above the highest frequency now
+        return sound
+    clip = clip._replace(peak_db=sound.clip.peak_db)
+    return sound._replace(clip=clip, log_mel=features.log_mel(clip.wave, config))

@@ -1,0 +1,214 @@
+"""Hits as files of their own, and recordings with a marker at every hit: for samplers and editors.
+
+Samples are copied as they are: the rate, the channels and the depth of the source. Sources are only
+read.
+"""
+
+import contextlib
+import errno
+import itertools
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile as sf
+from jaxtyping import Num
+
+from sst.audio import containers
+from sst.audio.reading import BadAudio, opened, read_block, skip
+from sst.errors import UsageError
+from sst.files import to_text
+
+BLOCK = 2**22  # samples times channels copied at once
+LONGEST_NAME = 200  # bytes of the name of a source that its slices keep
+_BYTES = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+_KEPT = _BYTES.keys()
+_SAME_DEPTH = {"PCM_S8": "PCM_U8", "ULAW": "PCM_16", "ALAW": "PCM_16"}
+_OTHER = "PCM_24"  # for what a lossy decoder computes
+
+
+class Slice(NamedTuple):
+    """A part of a file, seconds."""
+
+    start_s: float
+    end_s: float
+
+
+class Plan(NamedTuple):
+    """What is written of one source."""
+
+    source: Path
+    slices: list[Slice]
+    targets: list[Path]  # one for each slice
+    marked: Path | None  # the whole source, with markers
+
+
+class Report(NamedTuple):
+    """What was written."""
+
+    files: list[Path]
+    skipped: list[tuple[Path, str]]  # sources, and why
+
+
+def plans(
+    rows: Iterable[tuple[str | os.PathLike[str], float, float]], folder: Path, markers: bool = True
+) -> list[Plan]:
+    """Which files the slices of these rows become: NAME_001.wav and so on, NAME_markers.wav.
+
+    Sources of one name get NAME-2, NAME-3, ... in the order of their paths.
+
+    Args:
+        rows: (path, start, end in seconds), of any number of files.
+        folder: where all of them go.
+        markers: whether the whole sources are written too.
+    """
+    ordered = sorted((os.fspath(path), start, end) for path, start, end in rows)
+    taken: set[str] = set()
+    made = []
+    for path, group in itertools.groupby(ordered, key=lambda row: row[0]):
+        slices = [Slice(start, end) for _, start, end in group]
+        name = _free_name(Path(path).stem, taken)
+        digits = max(3, len(str(len(slices))))
+        targets = [folder / f"{name}_{i:0{digits}}.wav" for i in range(1, len(slices) + 1)]
+        made.append(
+            Plan(Path(path), slices, targets, folder / f"{name}_markers.wav" if markers else None)
+        )
+    return made
+
+
+def write(
+    plan: Sequence[Plan],
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] = lambda done, to_do: None,
+) -> Report:
+    """Writes what is planned; each file is whole or not there. A bad source is skipped.
+
+    Args:
+        plan: of `plans`.
+        overwrite: whether files that are there may be replaced.
+        progress: called with the sources done and to do.
+
+    Raises:
+        UsageError: a file is there already or is one of the sources; nothing has been written.
+        OSError: the folder is missing, full or closed.
+    """
+    wanted = [file for one in plan for file in (*one.targets, one.marked) if file is not None]
+    sources = {os.path.realpath(one.source) for one in plan}
+    if own := [file for file in wanted if os.path.realpath(file) in sources]:
+        raise UsageError(f"{to_text(own[0])} is a source itself; choose another folder.")
+    there = [] if overwrite else [file for file in wanted if os.path.lexists(file)]
+    if there:
+        raise UsageError(f"{to_text(there[0])} exists already; --overwrite replaces it.")
+    report = Report([], [])
+    for done, one in enumerate(plan):
+        progress(done, len(plan))
+        try:
+            report.files.extend(_write_one(one))
+        except BadAudio as bad:
+            report.skipped.append((one.source, bad.detail))
+    progress(len(plan), len(plan))
+    return report
+
+
+def write_one(source: str | os.PathLike[str], part: Slice, target: Path) -> None:
+    """One slice of one file, whole or not there; what is at `target` is replaced.
+
+    Raises:
+        BadAudio: the source is of no use.
+        OSError: the folder is missing, full or closed.
+    """
+    for _ in _write_one(Plan(Path(source), [part], [target], None)):
+        pass
+
+
+def _free_name(stem: str, taken: set[str]) -> str:
+    """The name of a source, with a number where another source has it; adds it to `taken`."""
+    stem = os.fsdecode(os.fsencode(stem)[:LONGEST_NAME])
+    numbered = (f"{stem}-{i}" for i in itertools.count(2))
+    # Names that differ in case only are one name on some systems.
+    name = next(n for n in itertools.chain([stem], numbered) if n.casefold() not in taken)
+    taken.add(name.casefold())
+    return name
+
+
+def _write_one(plan: Plan) -> Iterator[Path]:
+    """All files of one source, in one walk through it, and its marked copy in another."""
+    with opened(plan.source) as (source, _):
+        at = 0
+        for part, target in zip(plan.slices, plan.targets, strict=True):
+            start, end = (round(time * source.samplerate) for time in part)
+            if start < at:
+                source.seek(0)
+                at = 0
+            skip(source, start - at)
+            at = start + _copy(source, target, end - start)
+            yield target
+    if plan.marked is not None:
+        with opened(plan.source) as (source, _):
+            starts = [round(part.start_s * source.samplerate) for part in plan.slices]
+            labels = [os.fsencode(target.stem) for target in plan.targets]
+            chunks = containers.marker_chunks(starts, labels)
+            _copy(source, plan.marked, source.frames, chunks)
+            yield plan.marked
+
+
+def _copy(source: sf.SoundFile, target: Path, samples: int, chunks: bytes = b"") -> int:
+    """Writes the next samples of an open file as a WAV file; returns how many there were."""
+    subtype = _subtype(source.subtype)
+    if samples * source.channels * _BYTES[subtype] > containers.LARGEST_WAV:
+        raise BadAudio("unsupported", "as a WAV file it would be larger than 4 GB")
+    done = 0
+    with _draft(target) as draft:
+        with _wav(draft, source, subtype) as copy:
+            for block in _blocks(source, samples):
+                copy.write(block)
+                done += len(block)
+        with open(draft, "r+b") as file:
+            containers.append(file, chunks)
+            file.flush()
+            os.fsync(file.fileno())
+    return done
+
+
+def _blocks(source: sf.SoundFile, samples: int) -> Iterator[Num[np.ndarray, "n channels"]]:
+    """The next samples in the type that keeps them as they are."""
+    exact = source.subtype in _KEPT or source.subtype in _SAME_DEPTH
+    dtype = {"FLOAT": "float32", "DOUBLE": "float64"}.get(source.subtype, "int32")
+    while samples > 0:
+        length = min(samples, max(1, BLOCK // source.channels))
+        block = read_block(source, length, dtype if exact else "float32")
+        yield block if exact else np.clip(block, -1.0, 1.0)
+        samples = samples - length if len(block) == length else 0
+
+
+@contextlib.contextmanager
+def _wav(path: str, like: sf.SoundFile, subtype: str) -> Iterator[sf.SoundFile]:
+    """A new WAV file of the rate and channels of another; OSError where it cannot be written."""
+    try:
+        with sf.SoundFile(path, "w", like.samplerate, like.channels, subtype, format="WAV") as file:
+            # libsndfile stamps its PEAK chunk with the time: the same sound would give other bytes.
+            sf._snd.sf_command(file._file, 0x1050, sf._ffi.NULL, 0)
+            yield file
+    except sf.LibsndfileError:
+        raise OSError(errno.EIO, "cannot be written; is there room?", path) from None
+
+
+@contextlib.contextmanager
+def _draft(target: Path) -> Iterator[str]:
+    """The name of a file that takes the place of `target` when all went well."""
+    draft = str(target.parent / f".sst-{secrets.token_hex(8)}.tmp")
+    try:
+        yield draft
+        os.replace(draft, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(draft)
+        raise
+
+
+def _subtype(source: str) -> str:
+    """How samples are stored that lose nothing of those of the source."""
+    return source if source in _KEPT else _SAME_DEPTH.get(source, _OTHER)

@@ -1,0 +1,94 @@
+"""How near a sound is to the real ones, in per cent: 0 is a copy of one of them.
+
+The measure is what real sounds are to each other. A sound that is 37 % novel is farther from the
+nearest real one than 37 % of the real sounds are from the nearest sound of another pack.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from sst import files
+from sst.search import nearness
+
+SOUNDS = 1000  # random ones whose nearest others are looked for
+STEPS = 101  # quantiles that are kept
+AT_ONCE = 64  # sounds compared with all others
+NO_SPACING = np.zeros(0, np.float32)
+
+
+class Known(NamedTuple):
+    """The sounds that a model was trained on, or some of them, or of a library."""
+
+    ids: list[str]  # names with their folders
+    vectors: Float[np.ndarray, "n e"]  # search vectors
+    spacing: Float[np.ndarray, " q"]  # of `spacing`
+
+
+class Nearest(NamedTuple):
+    """The nearest real sound of a collection."""
+
+    of: str  # "training" or "library"
+    name: str
+    distance: float  # Euclidean, of the model's search vectors
+    novelty: float | None  # per cent, None where there are too few real sounds to say
+
+
+def nearest(of: str, known: Known, vector: Float[np.ndarray, " e"]) -> Nearest:
+    """The sound of `known` that is nearest to a search vector of the same model."""
+    distances = np.linalg.norm(known.vectors - vector, axis=1)
+    row = int(distances.argmin())
+    away = float(distances[row])
+    return Nearest(of, known.ids[row], away, percentage(away, known.spacing))
+
+
+def percentage(distance: float, spacing: Float[np.ndarray, " q"]) -> float | None:
+    """The share of real sounds that are nearer to another one than `distance`, in per cent."""
+    if len(spacing) < 2:
+        return None
+    shares = np.linspace(0.0, 100.0, len(spacing))
+    return float(np.interp(distance, spacing, shares, left=0.0, right=100.0))
+
+
+def spacing(
+    vectors: Float[np.ndarray, "n e"], groups: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, " q"]:
+    """Quantiles of the distance from a real sound to the nearest one of another group.
+
+    What is as near as a copy (`nearness.SAME`) is taken for one, and passed over.
+
+    Args:
+        vectors: the search vectors.
+        groups: sounds of one group are not compared, such as those of one pack.
+
+    Returns:
+        `STEPS` distances in rising order; none where there are no two groups.
+    """
+    squares = np.einsum("ne,ne->n", vectors, vectors)
+    chosen = np.random.default_rng(0).permutation(len(vectors))[:SOUNDS]
+    found = [np.zeros(0)]
+    for start in range(0, len(chosen), AT_ONCE):
+        rows = chosen[start : start + AT_ONCE]
+        away = squares[rows, None] + squares - 2.0 * (vectors[rows] @ vectors.T)
+        others = (groups[rows, None] != groups) & (away > nearness.SAME**2)
+        found.append(np.sqrt(np.where(others, away, np.inf).min(axis=1)))
+    distances = np.concatenate(found)
+    distances = distances[np.isfinite(distances)]
+    if not len(distances):
+        return NO_SPACING
+    return np.quantile(distances, np.linspace(0.0, 1.0, STEPS)).astype(np.float32)
+
+
+def groups(ids: Sequence[str], by_pack: bool | None = None) -> Int[np.ndarray, " n"]:
+    """A number for the pack of each sound, or for each sound where packs are no measure.
+
+    Args:
+        ids: names with the folders that the sounds are in, see `files.pack_of`.
+        by_pack: whether packs count, if there are two; None: where there are enough of them.
+    """
+    _, packs = np.unique([files.pack_of(name) for name in ids], return_inverse=True)
+    count = int(packs.max(initial=-1)) + 1
+    by_pack = count >= files.FEWEST_PACKS if by_pack is None else by_pack and count > 1
+    return packs if by_pack else np.arange(len(ids))
