@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from pipelines.console.endings import guarded
+from pipelines.console.exit_codes import guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.console.endings import guarded
-from pipelines.console.narration import say
+from pipelines.console.exit_codes import guarded
+from pipelines.console.messages import say
 from sst.errors import UsageError
 
 

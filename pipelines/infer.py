@@ -12,15 +12,15 @@ import sys
 from collections.abc import Sequence
 
 from pipelines import options
-from pipelines.commands import classifying, generating, libraries, listening, searching
+from pipelines.commands import classify, embed, generate, library, similar
 
 # Everything that takes time to import is imported in the command that needs it.
 COMMANDS = {
-    "generate": generating.generate,
-    "similar": searching.similar,
-    "classify": classifying.classify,
-    "embed": listening.embed,
-    "library": libraries.library,
+    "generate": generate.generate,
+    "similar": similar.similar,
+    "classify": classify.classify,
+    "embed": embed.embed,
+    "library": library.library,
 }
 
 
@@ -33,6 +33,6 @@ def run(argv: Sequence[str], prog: str = "python -m pipelines.infer") -> int:
 
 
 if __name__ == "__main__":
-    from pipelines.console.endings import guarded
+    from pipelines.console.exit_codes import guarded
 
     sys.exit(guarded(run))

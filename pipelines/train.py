@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.console.endings import guarded
-from pipelines.console.narration import say
+from pipelines.console.exit_codes import guarded
+from pipelines.console.messages import say
 from sst import config as configs
 from sst.config import Config
 from sst.errors import UsageError
@@ -54,17 +54,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = choose_dataset(arguments.dataset, arguments.data_dir, directory)
 
     with workdirs.locked(directory):
-        from sst import compilation
-        from sst.data import data
-        from sst.training import fit  # Imported here: JAX takes seconds
+        from sst import cache
+        from sst.data import dataset as datasets
+        from sst.training import run  # Imported here: JAX takes seconds
 
-        compilation.enable_cache()
-        dataset = data.load(source["dataset"], config.audio, source["data_dir"], say)
+        cache.enable_cache()
+        dataset = datasets.load(source["dataset"], config.audio, source["data_dir"], say)
         workdirs.write_json(directory / "config.json", configs.to_dict(config))
         facts = {"fingerprint": dataset.fingerprint, "class_names": dataset.class_names}
         sizes = {"train": dataset.train.size, "validation": dataset.validation.size}
         workdirs.write_json(directory / "dataset.json", source | facts | sizes)
-        fit.fit(config, dataset, directory, say, arguments.max_steps)
+        run.fit(config, dataset, directory, say, arguments.max_steps)
     return 0
 
 

@@ -10,7 +10,17 @@ from typing import Any
 __version__ = "0.1.0"
 
 _MODULES = {"config", "errors", "files", "inference", "tool", "types"}
-_PACKAGES = {"audio", "data", "dsp", "evaluation", "generation", "library", "model", "report"}
+_PACKAGES = {
+    "audio",
+    "data",
+    "demo",
+    "dsp",
+    "evaluation",
+    "generation",
+    "library",
+    "model",
+    "report",
+}
 _PACKAGES |= {"search", "training"}
 
 

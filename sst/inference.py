@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from sst import compilation
+from sst import cache
 from sst.audio import audio
 from sst.config import AudioConfig, Config
 from sst.dsp import features, vocoder
 from sst.errors import ModelError, UsageError
-from sst.model import calibration, modelfile, prior
+from sst.model import calibration, export_format, prior
 from sst.model import model as network
-from sst.model.components import LOWEST_PEAK_DB
+from sst.model.pca import LOWEST_PEAK_DB
 from sst.types import Array, Features, Key, Latent, Wave
 
 MANY = 64  # clips encoded at once; a single one has its own program
@@ -46,8 +46,8 @@ def load(name: str | os.PathLike[str]) -> Model:
     Raises:
         ModelError: if there is none, or it is damaged or of another version.
     """
-    compilation.enable_cache()
-    saved = modelfile.load_model(modelfile.find_model(name))
+    cache.enable_cache()
+    saved = export_format.load_model(export_format.find_model(name))
     trees = (saved.params, saved.stats, saved.prior)
     params, stats, fitted = jax.tree.map(jnp.asarray, trees)
     names = tuple(saved.class_names)

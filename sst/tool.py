@@ -13,9 +13,9 @@ from jaxtyping import Float
 from sst.config import SegmentConfig
 from sst.errors import UsageError
 from sst.files import to_text
-from sst.library import similar
-from sst.library.similar import Hit
-from sst.search import search
+from sst.library import session as library_session
+from sst.library.session import Hit
+from sst.search import searcher
 
 Path_ = str | os.PathLike[str]
 
@@ -49,7 +49,7 @@ class SoundSampleTool:
         model: Path_ = "model_test",
         library_dir: Path_ | Sequence[Path_] | None = None,
         library_segmentation: bool = False,
-        engine: search.Engine = "auto",
+        engine: searcher.Engine = "auto",
     ) -> None:
         """Opens a run directory or a shipped model; the library is read at the first search.
 
@@ -59,7 +59,9 @@ class SoundSampleTool:
         self._name, self._engine = model, engine
         one = isinstance(library_dir, str | os.PathLike)
         self._dirs: tuple[Path_, ...] = (library_dir,) if one else tuple(library_dir or ())  # type: ignore[assignment,arg-type]
-        self._encoder = similar.encoder(model, SegmentConfig() if library_segmentation else None)
+        self._encoder = library_session.encoder(
+            model, SegmentConfig() if library_segmentation else None
+        )
 
     @functools.cached_property
     def model(self) -> Any:
@@ -70,9 +72,9 @@ class SoundSampleTool:
 
     @functools.cached_property
     def _training(self) -> list[Any]:
-        from sst.generation import receipt
+        from sst.generation import novelty_filter
 
-        return receipt.of_training(self._name)
+        return novelty_filter.of_training(self._name)
 
     @property
     def class_names(self) -> list[str]:
@@ -98,7 +100,7 @@ class SoundSampleTool:
         """A random sound, or a mix of files; written to `out_file` if that is given.
 
         `recipe.nearest` names the training sound that is nearest to it. Where that is nearer than
-        `min_novelty`, 0 to 100 per cent, other draws are tried (`sst.generation.receipt`).
+        `min_novelty`, 0 to 100 per cent, other draws are tried (`sst.generation.novelty_filter`).
 
         Raises:
             UsageError: weights that do not fit, a negative variance, a class that the model does
@@ -106,7 +108,7 @@ class SoundSampleTool:
             NothingToDo: an audio file that cannot be read, or is silent.
             ModelError: `min_novelty` of a model that does not hold its training sounds.
         """
-        from sst.generation import receipt
+        from sst.generation import novelty_filter
         from sst.generation import recipe as recipes
 
         seed = secrets.randbelow(recipes.LARGEST_SEED) if seed is None else seed
@@ -127,11 +129,11 @@ class SoundSampleTool:
 
         (recipe,) = draw(1, seed)
         if min_novelty is None:
-            wave, recipe = receipt.render(self.model, recipe, self._training)
+            wave, recipe = novelty_filter.render(self.model, recipe, self._training)
         else:
-            receipt.check(self._training, min_novelty)
+            novelty_filter.check(self._training, min_novelty)
             known, least = self._training, min_novelty
-            wave, recipe = receipt.render_novel(self.model, recipe, known, least, draw)
+            wave, recipe = novelty_filter.render_novel(self.model, recipe, known, least, draw)
         if path is not None:
             recipes.write(path, wave, recipe)
         return Generated(wave, recipe.sample_rate, recipe, path)
@@ -155,17 +157,17 @@ class SoundSampleTool:
             UsageError: no library was given, there is no such file, or no such aspect.
             NothingToDo: the file or the library cannot be read.
         """
-        choice = similar.Choice(
+        choice = library_session.Choice(
             num_similar, include_self, keep_duplicates, per_folder, aspects or {}
         )
-        return similar.find(self.session, target_file, choice)
+        return library_session.find(self.session, target_file, choice)
 
     @functools.cached_property
-    def session(self) -> similar.Session:
+    def session(self) -> library_session.Session:
         """The library, brought up to date when it is first asked for; `refresh` does it again."""
         if not self._dirs:
             raise UsageError("Give library_dir to SoundSampleTool to search in it.")
-        return similar.open_session(self._encoder, self._dirs, self._engine)
+        return library_session.open_session(self._encoder, self._dirs, self._engine)
 
     def refresh(self) -> None:
         """Notices what has changed in the library at the next search."""
@@ -182,11 +184,11 @@ class SoundSampleTool:
             NothingToDo: the file cannot be read, is silent, or ends before the offset.
         """
         from sst import inference
-        from sst.library import encoding
+        from sst.library import embed_files
 
         inference.check_classes(self.model)
         config = self.model.config.audio
-        sounds = encoding.decoded_or_raise([file], config, offset)
-        heard = encoding.features_of(sounds, config)
+        sounds = embed_files.decoded_or_raise([file], config, offset)
+        heard = embed_files.features_of(sounds, config)
         (probabilities,) = inference.classify_features(self.model, heard)
         return Prediction(probabilities, self.model.class_names[int(probabilities.argmax())])

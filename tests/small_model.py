@@ -11,7 +11,7 @@ from sst import inference
 from sst.audio import audio
 from sst.config import AudioConfig, Config, ModelConfig, OptimConfig
 from sst.dsp import features
-from sst.model import components, model, prior
+from sst.model import model, pca, prior
 from sst.types import Batch, Features
 
 CONFIG = Config(
@@ -21,7 +21,7 @@ CONFIG = Config(
     optim=OptimConfig(batch_size=8, warmup_steps=10, eval_every=20),
 )
 
-VIEWS = components.PCA_VIEWS  # there is room for all of them
+VIEWS = pca.PCA_VIEWS  # there is room for all of them
 
 encode = jax.jit(model.encode, static_argnames="config")
 decode = jax.jit(model.decode, static_argnames="config")
@@ -40,7 +40,7 @@ def with_variations(heard: Features) -> list[Features]:
     """The clips and the variations of them that the components of CONFIG are fitted to."""
     order = np.random.default_rng(CONFIG.seed).permutation(len(heard.log_mel))
     heard = Features(*(field[order] for field in heard))
-    return [heard, *(part for _, part in components._variations(heard, VIEWS, CONFIG))]
+    return [heard, *(part for _, part in pca._variations(heard, VIEWS, CONFIG))]
 
 
 def batch(n: int, seed: int = 0) -> Batch:

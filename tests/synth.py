@@ -60,6 +60,15 @@ def sequence(
     return wave
 
 
+def strongest_hz(wave: np.ndarray, sample_rate: int) -> float:
+    """The frequency of the strongest line, by a long windowed transform and a parabola on it."""
+    middle = wave[len(wave) // 8 : -len(wave) // 8]
+    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle)), 1 << 19))
+    peak = int(np.argmax(spectrum))
+    a, b, c = np.log(spectrum[peak - 1 : peak + 2])
+    return (peak + 0.5 * (a - c) / (a - 2 * b + c)) * sample_rate / (1 << 19)
+
+
 KINDS = {"kick": kick, "snare": snare, "hat": hat}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = "compilation config errors files types"  # the modules that lie directly in sst/
+GROUND = "cache config errors files types"  # the modules that lie directly in sst/
 MAP = [
     "ground",  # errors, configuration, files, and the arrays that travel between packages
     "dsp",  # arrays -> arrays
@@ -16,6 +16,7 @@ MAP = [
     "search",  # vectors -> neighbours
     "model",  # the VAE and its file
     "data",  # records, splits, data sets
+    "demo",  # the own synthesiser
     "inference",  # pure functions of a trained model
     "training",  # one run
     "library",  # a user's folder and its index
@@ -24,7 +25,7 @@ MAP = [
     "evaluation",  # figures of a model
     "tool",  # the session object
 ]
-WITHOUT_JAX = {"ground", "audio", "search", "data", "library", "report"}
+WITHOUT_JAX = {"ground", "audio", "search", "data", "demo", "library", "report"}
 # Each costs a second or more, or is not there on every machine: imported where it is needed.
 HEAVY = {"beam", "librosa", "matplotlib", "orbax", "scann", "sklearn", "tensorboard", "tensorflow"}
 HEAVY |= {"apache_beam", "tensorflow_datasets"}
@@ -118,7 +119,7 @@ def test_each_package_says_what_lives_there():
 
 
 def test_searching_an_indexed_library_needs_no_jax():
-    code = "import sys, sst.library.similar, sst.files; sys.exit('jax' in sys.modules)"
+    code = "import sys, sst.library.session, sst.files; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

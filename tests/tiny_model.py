@@ -10,7 +10,7 @@ import synth
 from sst.audio import audio
 from sst.config import AudioConfig, Config, ModelConfig
 from sst.dsp import features
-from sst.model import model, modelfile, prior
+from sst.model import export_format, model, prior
 from sst.search import novelty
 from sst.types import Features
 
@@ -61,7 +61,7 @@ def export(
         vectors = np.asarray(model.embed(params, stats, heard, config))
         packs = novelty.groups(list(sounds), by_pack=True)
         known = novelty.Known(list(sounds), vectors, novelty.spacing(vectors, packs))
-    modelfile.save_model(folder, config, params, stats, fitted, class_names, {}, known=known)
+    export_format.save_model(folder, config, params, stats, fitted, class_names, {}, known=known)
     return folder
 
 

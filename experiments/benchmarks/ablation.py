@@ -16,13 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from pipelines.train import read_config
-from sst import compilation, inference, types
+from sst import cache, inference, types
 from sst.config import AudioConfig, Config
-from sst.data import data
+from sst.data import dataset as datasets
 from sst.evaluation import retrieval
 from sst.evaluation import sounds as sources
 from sst.model import augment, losses, model
-from sst.training import train
+from sst.training import step as training_step
 
 
 def main() -> None:
@@ -36,11 +36,11 @@ def main() -> None:
     parser.add_argument("--latents", type=int, help="in place of the config's")
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     arguments = parser.parse_args()
-    compilation.enable_cache()
+    cache.enable_cache()
     config = read_config(arguments.config)
     if arguments.latents:
         config = with_parts(config, model={"latent_dim": arguments.latents})
-    dataset = data.load(arguments.dataset, config.audio)
+    dataset = datasets.load(arguments.dataset, config.audio)
     classes = sources.read_classes(arguments.classes) if arguments.classes else None
     held_out = sources.from_folders(arguments.held_out, config.audio, classes)
     print(f"{held_out.size} held-out files, {arguments.steps} steps")
@@ -93,7 +93,7 @@ OWN_COMPONENTS = ("no-variations", "no-companding")
 
 
 def trained_model(
-    config: Config, stats: model.Stats, dataset: data.Dataset, name: str, steps: int
+    config: Config, stats: model.Stats, dataset: datasets.Dataset, name: str, steps: int
 ) -> inference.Model:
     """The moving average after `steps`; without any for the variant that is the start."""
     split, names, devices = dataset.train, dataset.class_names, jax.local_devices()
@@ -101,16 +101,20 @@ def trained_model(
     labels = dataset.label_rows(split)
     if name == "no-labels":  # what is learned from variations alone, with its share of the vector
         labels = np.full_like(labels, -1)
-    clips = train.Clips(split.log_mel, split.n_frames, split.peak_db, split.attack, labels)
+    clips = training_step.Clips(split.log_mel, split.n_frames, split.peak_db, split.attack, labels)
     state, placed, constants = (
-        train.replicate(tree, devices)
-        for tree in (train.init_state(config, params), clips, jax.tree.map(jnp.asarray, stats))
+        training_step.replicate(tree, devices)
+        for tree in (
+            training_step.init_state(config, params),
+            clips,
+            jax.tree.map(jnp.asarray, stats),
+        )
     )
-    step = train.make_programs(config, model.objective, devices, resident=True).step
+    step = training_step.make_programs(config, model.objective, devices, resident=True).step
     for number in range(0 if name == "start" else steps):
-        rows = data.batch_rows(config.seed, number, split.size, config.optim.batch_size)
+        rows = datasets.batch_rows(config.seed, number, split.size, config.optim.batch_size)
         state, _ = step(state, constants, placed, rows.reshape(len(devices), -1))
-    trees = train.to_host(state.ema), stats
+    trees = training_step.to_host(state.ema), stats
     return inference.Model(config, *(jax.tree.map(jnp.asarray, t) for t in trees), {}, (), "")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from sst.library import similar
+from sst.library import session as library_session
 
 SEMITONES = (-7, -5, 3, 7)
 
@@ -34,18 +34,20 @@ def main() -> int:
     parser.add_argument("--model", default="model_test")
     parser.add_argument("--sounds", type=int, default=60)
     arguments = parser.parse_args()
-    session = similar.open_session(similar.encoder(arguments.model), [arguments.library_dir])
+    session = library_session.open_session(
+        library_session.encoder(arguments.model), [arguments.library_dir]
+    )
     rows = np.random.default_rng(0).permutation(len(session.rows.paths))[: arguments.sounds]
     print(f"{len(session.rows.paths)} sounds, {len(rows)} of them copied; originals found first:")
     with tempfile.TemporaryDirectory() as folder:
         for semitones in SEMITONES:
             found = {}
             for name, weights in (("default", {}), ("pitch=0", {"pitch": 0.0})):
-                choice = similar.Choice(1, aspects=weights, keep_duplicates=True)
+                choice = library_session.Choice(1, aspects=weights, keep_duplicates=True)
                 hits = []
                 for row in rows:
                     copy = transposed(session.rows.paths[row], semitones, Path(folder) / "copy.wav")
-                    (hit,) = similar.find(session, copy, choice)
+                    (hit,) = library_session.find(session, copy, choice)
                     hits.append(hit.path == session.rows.paths[row])
                 found[name] = np.mean(hits)
             shares = "  ".join(f"{name} {share:.2f}" for name, share in found.items())

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tfds_builders"))
 from sample_library.sample_library_dataset_builder import Builder, SampleLibraryConfig  # noqa: E402
 
 from sst import files  # noqa: E402
-from sst.audio import audio, decoding
+from sst.audio import audio, decode_pool
 from sst.config import AudioConfig  # noqa: E402
 from sst.dsp import features
 
@@ -47,7 +47,7 @@ def in_process(paths: list[Path], config: AudioConfig) -> None:
 
 def isolated(paths: list[Path], config: AudioConfig) -> None:
     """Decoding and features in killable processes."""
-    for _ in decoding.decode_many(paths, config):
+    for _ in decode_pool.decode_many(paths, config):
         pass
 
 

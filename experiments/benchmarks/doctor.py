@@ -19,7 +19,8 @@ import soundfile as sf
 
 from sst import files
 from sst.audio import audio
-from sst.library import doctor, similar
+from sst.library import doctor
+from sst.library import session as library_session
 
 Wave = np.ndarray  # [n, channels], peak 1
 STRAYS = 3  # more would be a kind of their own
@@ -154,7 +155,7 @@ DEFECTS: dict[str, Callable] = {
 
 def found(folder: Path, model: str) -> dict[str, set[str]]:
     """path -> faults."""
-    session = similar.open_session(similar.encoder(model), [folder])
+    session = library_session.open_session(library_session.encoder(model), [folder])
     faults: dict[str, set[str]] = collections.defaultdict(set)
     for finding in doctor.examine(files.find_samples([folder]), session.rows):
         faults[finding.path].add(finding.fault)

@@ -22,9 +22,9 @@ import soundfile as sf
 import soxr
 
 from sst import files
-from sst.audio import audio, decoding
-from sst.library import copies
-from sst.search import duplicates
+from sst.audio import audio, decode_pool
+from sst.library import duplicates
+from sst.search import waveform_match
 
 Wave = np.ndarray  # [n, channels]
 Copy = tuple[Wave, int, str, str]  # samples, Hz, suffix, subtype
@@ -40,7 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         made = library(given.folder, Path(place), given.every)
         start = cpu_s()
-        report = copies.find([place])
+        report = duplicates.find([place])
         spent = cpu_s() - start
     group_of = {
         Path(copy.path).name: number for number, group in enumerate(report.groups) for copy in group
@@ -117,7 +117,7 @@ KINDS: dict[str, Callable[[Wave, int, np.random.Generator], Copy]] = {
 }
 
 
-def others(report: copies.CopyReport, made: dict) -> None:
+def others(report: duplicates.CopyReport, made: dict) -> None:
     """The files of the folder that were put together with other files of it."""
     pairs = collections.Counter[bool]()
     joined = []
@@ -134,11 +134,11 @@ def others(report: copies.CopyReport, made: dict) -> None:
 
 def refused(folder: Path) -> None:
     """How many candidates among the files themselves the waveforms refuse."""
-    sounds = [s for s in heard(folder) if isinstance(s, decoding.Decoded)]
-    looks = np.stack([duplicates.thumbnail(s.log_mel, copies.AUDIO) for s in sounds])
-    near = duplicates.near_pairs(looks)
+    sounds = [s for s in heard(folder) if isinstance(s, decode_pool.Decoded)]
+    looks = np.stack([waveform_match.thumbnail(s.log_mel, duplicates.AUDIO) for s in sounds])
+    near = waveform_match.near_pairs(looks)
     same = sum(
-        duplicates.same_sound(sounds[i].clip, sounds[j].clip, copies.AUDIO.sample_rate)
+        waveform_match.same_sound(sounds[i].clip, sounds[j].clip, duplicates.AUDIO.sample_rate)
         for i, j in near
     )
     print(
@@ -146,9 +146,9 @@ def refused(folder: Path) -> None:
     )
 
 
-def heard(folder: Path) -> Iterator[decoding.Decoded | decoding.Skipped]:
+def heard(folder: Path) -> Iterator[decode_pool.Decoded | decode_pool.Skipped]:
     """All files of a folder."""
-    return decoding.decode_many([s.path for s in files.find_samples([folder])], copies.AUDIO)
+    return decode_pool.decode_many([s.path for s in files.find_samples([folder])], duplicates.AUDIO)
 
 
 def cpu_s() -> float:

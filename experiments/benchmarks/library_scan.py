@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from sst import compilation
+from sst import cache as caches
 
 
 def scan(dirs: list[str], model: str) -> tuple[float, float]:
@@ -39,7 +39,7 @@ def main() -> None:
         os.environ["SST_CACHE_DIR"] = cache
         for what in ("cold", "compiled", "unchanged"):
             if what == "compiled":
-                libraries = compilation.cache_root() / "libraries"
+                libraries = caches.cache_root() / "libraries"
                 libraries.rename(Path(cache) / "before")
             cpu, wall = scan(args.dirs, args.model)
             rate = f"{n / cpu:.0f} files per CPU-s, {cpu / wall:.1f} cores busy"

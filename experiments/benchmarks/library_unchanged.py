@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from sst.audio.decoding import Decoded
+from sst.audio.decode_pool import Decoded
 from sst.config import AudioConfig
-from sst.library import library
-from sst.library.encoding import Encoder
-from sst.search import search
+from sst.library import scan as library_scan
+from sst.library.embed_files import Encoder
+from sst.search import searcher
 from sst.types import Clip
 
 WIDTH = 160
@@ -59,13 +59,13 @@ def made_up(encoder: Any, paths: list[str], *_: Any) -> Iterator[list[Any]]:
 
 def scan(folder: Path) -> None:
     """What `library scan` does first."""
-    library.scan(ENCODER, [folder])
+    library_scan.scan(ENCODER, [folder])
 
 
 def session(folder: Path) -> None:
     """What `similar` does before it looks for anything."""
-    report, rows = library.scanned(ENCODER, [folder])
-    search.open_or_build(report.folder, rows.vectors).search(rows.vectors[:1], 10)
+    report, rows = library_scan.scanned(ENCODER, [folder])
+    searcher.open_or_build(report.folder, rows.vectors).search(rows.vectors[:1], 10)
 
 
 def measured(work: Callable[[Path], None], folder: Path) -> tuple[float, float]:
@@ -76,8 +76,8 @@ def measured(work: Callable[[Path], None], folder: Path) -> tuple[float, float]:
 
 
 def _measure(work: Callable[[Path], None], folder: Path) -> tuple[float, float]:
-    library.heard = made_up  # type: ignore[assignment]
-    search.build(np.zeros((20, 4), np.float32)).search(np.zeros((1, 4)), 1)
+    library_scan.heard = made_up  # type: ignore[assignment]
+    searcher.build(np.zeros((20, 4), np.float32)).search(np.zeros((1, 4)), 1)
     start = time.process_time()
     work(folder)
     return time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

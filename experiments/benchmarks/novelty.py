@@ -13,9 +13,9 @@ import argparse
 import numpy as np
 
 from sst import inference
-from sst.data import data
+from sst.data import dataset as datasets
 from sst.evaluation import sounds as sources
-from sst.generation import receipt, recipe
+from sst.generation import novelty_filter, recipe
 
 
 def main() -> None:
@@ -28,9 +28,9 @@ def main() -> None:
     add("--sounds", type=int, default=150)
     add("--least", type=float, default=30.0)
     arguments = parser.parse_args()
-    model, training = inference.load(arguments.model), receipt.of_training(arguments.model)
+    model, training = inference.load(arguments.model), novelty_filter.of_training(arguments.model)
     config, n = model.config.audio, arguments.sounds
-    dataset = data.load(arguments.dataset, config)
+    dataset = datasets.load(arguments.dataset, config)
     train = sources.from_dataset(dataset, "train", limit=n)
     held_out = sources.from_folders(arguments.held_out, config, limit=n)
     latents = np.asarray(inference.encode_features(model, train.features))
@@ -40,20 +40,22 @@ def main() -> None:
         ("made again", again),
         ("never", held_out.waves),
     ):
-        found = [receipt.nearest(model, training, wave, config.sample_rate) for wave in waves]
+        found = [
+            novelty_filter.nearest(model, training, wave, config.sample_rate) for wave in waves
+        ]
         _put(what, [near[0].novelty for near in found if near])
 
     def draw(num: int, seed: int) -> list[recipe.Recipe]:
         return recipe.draws(model, num, seed)
 
     draws = draw(n, 0)
-    plain = [receipt.render(model, one, training)[1] for one in draws]
-    _put("draws", [receipt.how_novel(one) for one in plain])
+    plain = [novelty_filter.render(model, one, training)[1] for one in draws]
+    _put("draws", [novelty_filter.how_novel(one) for one in plain])
     least = arguments.least
-    novel = [receipt.render_novel(model, one, training, least, draw)[1] for one in draws]
-    _put(f"draws, {least:g} % wanted", [receipt.how_novel(one) for one in novel])
+    novel = [novelty_filter.render_novel(model, one, training, least, draw)[1] for one in draws]
+    _put(f"draws, {least:g} % wanted", [novelty_filter.how_novel(one) for one in novel])
     tries = [one.tries for one in novel]
-    missed = np.mean([receipt.how_novel(one) < least for one in novel])
+    missed = np.mean([novelty_filter.how_novel(one) < least for one in novel])
     print(f"{np.mean(tries):.1f} tries each; {missed:.2f} of the draws stay below {least:g} %")
 
 

@@ -20,8 +20,8 @@ from sst import inference
 from sst.audio import audio
 from sst.dsp import features
 from sst.dsp.features import frames, mel_basis
-from sst.model import components
 from sst.model import model as network
+from sst.model import pca
 
 
 def main() -> None:
@@ -73,7 +73,7 @@ def _decaying_noise(n: int, rate: int) -> np.ndarray:
 
 @functools.partial(jax.jit, static_argnames="config")
 def _project(stats: Any, heard: Any, config: Any) -> Any:
-    return components.project(heard, stats, config)[0]
+    return pca.project(heard, stats, config)[0]
 
 
 @functools.partial(jax.jit, static_argnames="config")

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from sst.search import scannindex, search
+from sst.search import scann_index
+from sst.search import searcher as searchers
 
 QUERIES = 200
 
@@ -51,13 +52,13 @@ def cost(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def one_by_one(searcher: search.Searcher, queries: np.ndarray, times: int) -> float:
+def one_by_one(searcher: searchers.Searcher, queries: np.ndarray, times: int) -> float:
     """CPU milliseconds a query, one at a time."""
     searcher.search(queries[:1], 10)
     return 1e3 / times * cost(lambda: [searcher.search(q[None], 10) for q in queries[:times]])
 
 
-def recall(searcher: search.Searcher, queries: np.ndarray, truth: np.ndarray) -> float:
+def recall(searcher: searchers.Searcher, queries: np.ndarray, truth: np.ndarray) -> float:
     """Share of the ten nearest that are found."""
     found, _ = searcher.search(queries, 10)
     return float(np.mean([len(set(f) & set(t)) / 10 for f, t in zip(found, truth, strict=True)]))
@@ -66,13 +67,14 @@ def recall(searcher: search.Searcher, queries: np.ndarray, truth: np.ndarray) ->
 def memory(place: Path, rows: Path) -> float:
     """Bytes per vector that a process grows by when it opens an index."""
     code = (
-        "import sys, pathlib, numpy as np\nfrom sst.search import search, scannindex\n"
+        "import sys, pathlib, numpy as np\n"
+        "from sst.search import searcher, scann_index\n"
         "import threadpoolctl; threadpoolctl.threadpool_limits(1)\n"
         "def resident(): return 4096 * int(open('/proc/self/statm').read().split()[1])\n"
-        "rows = np.load(sys.argv[2]); rows.sum(); tiny = scannindex.made(rows[:500],"
-        " scannindex.Plan('hash')); ids = scannindex.ids_of(rows); before = resident()\n"
-        "searcher = search.open_or_build(pathlib.Path(sys.argv[1]), rows, 'scann')\n"
-        "searcher.search(rows[:100], 10); print((resident() - before) / len(rows))"
+        "rows = np.load(sys.argv[2]); rows.sum(); tiny = scann_index.made(rows[:500],"
+        " scann_index.Plan('hash')); ids = scann_index.ids_of(rows); before = resident()\n"
+        "found = searcher.open_or_build(pathlib.Path(sys.argv[1]), rows, 'scann')\n"
+        "found.search(rows[:100], 10); print((resident() - before) / len(rows))"
     )
     command = [sys.executable, "-c", code, str(place), str(rows)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -82,17 +84,17 @@ def row(n: int, width: int) -> str:
     """The figures of one size."""
     vectors = like_sounds(n + 1, width)
     queries = like_sounds(QUERIES, width, seed=1)
-    exact = search.build(vectors[:n], "exact")
+    exact = searchers.build(vectors[:n], "exact")
     truth = exact.search(queries, 10)[0]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "index"
-        built = cost(lambda: search.open_or_build(folder, vectors[:n], "scann"))
-        opened = cost(lambda: search.open_or_build(folder, vectors[:n], "scann"))
-        scann = search.open_or_build(folder, vectors[:n], "scann")
+        built = cost(lambda: searchers.open_or_build(folder, vectors[:n], "scann"))
+        opened = cost(lambda: searchers.open_or_build(folder, vectors[:n], "scann"))
+        scann = searchers.open_or_build(folder, vectors[:n], "scann")
         stored = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / n
         np.save(Path(temporary) / "rows.npy", vectors[:n])
         resident = memory(folder, Path(temporary) / "rows.npy")
-        changed = cost(lambda: search.open_or_build(folder, vectors, "scann"))
+        changed = cost(lambda: searchers.open_or_build(folder, vectors, "scann"))
     times = max(5, min(QUERIES, 10_000_000 // n))
     slow, fast = one_by_one(exact, queries, times), one_by_one(scann, queries, QUERIES)
     paid = f"{opened / (slow - fast) * 1e3:.0f}" if slow > fast else "never"
@@ -109,7 +111,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128)
     args = parser.parse_args()
     threadpool_limits(1)  # threads that wait for each other would count as work
-    scannindex.made(like_sounds(500, args.width), scannindex.Plan("hash"))  # imports ScaNN
+    scann_index.made(like_sounds(500, args.width), scann_index.Plan("hash"))  # imports ScaNN
     print("rows        make_s  open_s change_s  exact_ms  scann_ms  recall  disk_B   mem_B    paid")
     for n in args.sizes:
         print(row(n, args.width), flush=True)

@@ -19,7 +19,7 @@ import numpy as np
 from search import like_sounds
 from threadpoolctl import threadpool_limits
 
-from sst.search import search
+from sst.search import searcher as searchers
 
 TARGET = 0.95
 LINKS, EFFORT_TO_MAKE = 16, 100  # of the graphs
@@ -36,7 +36,7 @@ class Engine(NamedTuple):
 
 def exact(rows: np.ndarray) -> Engine:
     """Ours in NumPy."""
-    searcher = search.build(rows, "exact")
+    searcher = searchers.build(rows, "exact")
     return Engine(lambda q, _: searcher.search(q[None], 10)[0][0], [0], searcher.norms.itemsize)
 
 
@@ -56,12 +56,12 @@ def jax(rows: np.ndarray) -> Engine:
 
 def scann(rows: np.ndarray) -> Engine:
     """Ours with ScaNN, which measures its own effort."""
-    from sst.search import scannindex
+    from sst.search import scann_index
 
-    searcher = search.build(rows, "scann")
+    searcher = searchers.build(rows, "scann")
     assert searcher.index is not None
     with tempfile.TemporaryDirectory() as folder:
-        scannindex.save(searcher.index, Path(folder) / "index")
+        scann_index.save(searcher.index, Path(folder) / "index")
         size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
     return Engine(lambda q, _: searcher.search(q[None], 10)[0][0], [0], size / len(rows))
 
@@ -169,7 +169,7 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+")
     args = parser.parse_args()
     rows, queries = like_sounds(args.size, args.width), like_sounds(200, args.width, seed=1)
-    truth = search.build(rows, "exact").search(queries, 10)[0]
+    truth = searchers.build(rows, "exact").search(queries, 10)[0]
     makers = engines(args.size, args.width)
     print(f"{args.size:,} rows of {args.width}\nengine        make_s  query_ms  recall  extra_B")
     for name in args.engines or makers:

@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from sst.audio import audio, segments
+from sst.audio import audio
+from sst.audio import onsets as onset_detection
 from sst.config import AudioConfig, SegmentConfig
 from sst.dsp import features
 from sst.types import Clip, Wave
@@ -106,7 +107,7 @@ def matches(true: np.ndarray, found: np.ndarray) -> list[tuple[int, int]]:
 
 def ours(wave: Wave) -> np.ndarray:
     """Onsets by this project, with its defaults."""
-    return np.array([s.start for s in segments.split(wave, RATE, SegmentConfig())]) / RATE
+    return np.array([s.start for s in onset_detection.split(wave, RATE, SegmentConfig())]) / RATE
 
 
 def by_librosa(wave: Wave, backtrack: bool) -> np.ndarray:
@@ -168,7 +169,7 @@ def cuts(one: Sequence, how: str) -> list[tuple[int, int, int]]:
     """(which one-shot, first sample, end) of each hit that is found."""
     starts = np.round((one.onsets - PREROLL_S) * RATE).astype(int)
     if how == "SST":
-        found = segments.split(one.wave, RATE, SegmentConfig())
+        found = onset_detection.split(one.wave, RATE, SegmentConfig())
         pairs = matches(one.onsets, np.array([s.start for s in found]) / RATE)
         return [(one.shots[i], *found[j]) for i, j in pairs]
     ends = starts + 2 * RATE
@@ -191,10 +192,10 @@ def vectors(model: Any, waves: list[Wave]) -> Float[np.ndarray, "n e"]:
 
 def own_first(model: Any, shots: list[Shot], sequences: list[Sequence], how: str) -> float:
     """Share of all hits whose nearest one-shot is their own."""
-    from sst.search import search
+    from sst.search import searcher
 
     found = [(i, one.wave[a:b]) for one in sequences for i, a, b in cuts(one, how)]
-    gallery = search.build(vectors(model, [shot.wave for shot in shots]), "exact")
+    gallery = searcher.build(vectors(model, [shot.wave for shot in shots]), "exact")
     nearest, _ = gallery.search(vectors(model, [wave for _, wave in found]), 1)
     first = np.sum(nearest[:, 0] == np.array([i for i, _ in found]))
     return float(first) / sum(len(one.onsets) for one in sequences)

@@ -18,12 +18,13 @@ import jax
 import numpy as np
 
 from pipelines.train import read_config, split_overrides
-from sst import compilation, config
+from sst import cache, config
 from sst.config import Config
-from sst.data import data
+from sst.data import dataset
 from sst.dsp.features import ATTACK_POINTS
 from sst.model import model
-from sst.training import speed, train
+from sst.training import peak_flops
+from sst.training import step as training_step
 
 CLIPS = 1024
 HEARD = 32  # of them, for the linear part: what it computes does not depend on its numbers
@@ -37,7 +38,7 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=10.0, help="for each way")
     options.add_argument("--only-compile", action="store_true")
     arguments = options.parse_args(plain)
-    compilation.enable_cache()
+    cache.enable_cache()
     run = read_config(arguments.config)
     for name, value in overrides:
         run = config.override(run, name, value)
@@ -70,7 +71,7 @@ def introduce(run: Config, runner: "Runner") -> None:
 def compare(run: Config, runners: dict[str, "Runner"]) -> None:
     """Prints a line for each way."""
     device = jax.local_devices()[0]
-    peak = max(speed.peak_flops(device, run.model.precision) for _ in range(8))
+    peak = max(peak_flops.peak_flops(device, run.model.precision) for _ in range(8))
     print(f"a large matrix product reaches {peak / 1e9:,.0f} GFLOP/s in {run.model.precision}")
     print("| clips | clips/s | clips/CPU-s | step ms | GFLOP/s | of peak | compile s |")
     print("|---|---|---|---|---|---|---|")
@@ -82,7 +83,7 @@ def compare(run: Config, runners: dict[str, "Runner"]) -> None:
         )
 
 
-def random_clips(run: Config) -> train.Clips:
+def random_clips(run: Config) -> training_step.Clips:
     """Log-mels that decay, of all lengths."""
     rng, audio = np.random.default_rng(0), run.audio
     frames = rng.integers(8, audio.n_frames + 1, CLIPS).astype(np.int32)
@@ -91,24 +92,28 @@ def random_clips(run: Config) -> train.Clips:
     log_mel[np.arange(audio.n_frames) >= frames[:, None]] = audio.floor_db
     attack = rng.uniform(-30.0, 0.0, (CLIPS, ATTACK_POINTS)).astype(np.float16)
     peak_db, label = rng.uniform(-20.0, 0.0, CLIPS), rng.integers(0, 8, CLIPS)
-    return train.Clips(log_mel, frames, peak_db.astype(np.float32), attack, label.astype(np.int32))
+    return training_step.Clips(
+        log_mel, frames, peak_db.astype(np.float32), attack, label.astype(np.int32)
+    )
 
 
 class Runner:
     """One way of feeding the step, and what it took so far."""
 
-    def __init__(self, run: Config, clips: train.Clips, resident: bool, at_once: int) -> None:
+    def __init__(
+        self, run: Config, clips: training_step.Clips, resident: bool, at_once: int
+    ) -> None:
         devices = jax.local_devices()
         self.batch, self.shape = run.optim.batch_size, (len(devices), -1)
         self.seed, self.resident, self.at_once = run.seed, resident, at_once
-        stats = model.data_stats(train.Clips(*(field[:HEARD] for field in clips)), run)
+        stats = model.data_stats(training_step.Clips(*(field[:HEARD] for field in clips)), run)
         params = model.init(jax.random.key(0), run, stats)
-        self.state = train.replicate(train.init_state(run, params), devices)
-        self.stats = train.replicate(stats, devices)
-        self.clips = train.replicate(clips, devices) if resident else clips
+        self.state = training_step.replicate(training_step.init_state(run, params), devices)
+        self.stats = training_step.replicate(stats, devices)
+        self.clips = training_step.replicate(clips, devices) if resident else clips
         self.steps = 0
         self.wall = self.cpu = 0.0
-        programs: Any = train.make_programs(run, model.objective, devices, resident)
+        programs: Any = training_step.make_programs(run, model.objective, devices, resident)
         start = time.perf_counter()
         lowered = (programs.steps if at_once > 1 else programs.step).lower(*self._arguments(0))
         self.flops = lowered.cost_analysis().get("flops", 0.0)  # of one step, also inside a loop
@@ -119,11 +124,11 @@ class Runner:
         rows = self._rows(step)
         if self.at_once > 1:
             rows = np.stack([self._rows(step + i) for i in range(self.at_once)], axis=1)
-        part = self.clips if self.resident else train.gather(self.clips, rows)
+        part = self.clips if self.resident else training_step.gather(self.clips, rows)
         return self.state, self.stats, part, rows
 
     def _rows(self, step: int) -> np.ndarray:
-        return data.batch_rows(self.seed, step, CLIPS, self.batch).reshape(self.shape)
+        return dataset.batch_rows(self.seed, step, CLIPS, self.batch).reshape(self.shape)
 
     def run(self, seconds: float) -> None:
         """Steps for about that long."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.console.narration import Progress, plural, put, say, shown
-from pipelines.console.places import below, free
-from pipelines.console.skips import lost, strict
+from pipelines.console.messages import Progress, plural, put, say, shown
+from pipelines.console.paths import below, free
+from pipelines.console.skipped import lost, strict
 from sst.errors import ResourceError, SkippedFiles
 from sst.files import to_text
 
@@ -31,11 +31,11 @@ HEADS = {  # of the findings of one fault
 def duplicates(arguments: argparse.Namespace) -> None:
     """Lists the groups of files that hold one sound."""
     place, format_ = _place(arguments)
-    from sst.library import copies
+    from sst.library import duplicates as duplicate_files
 
     progress = Progress("Listening")
     try:
-        report = copies.find(arguments.library_dir, progress, arguments.workers)
+        report = duplicate_files.find(arguments.library_dir, progress, arguments.workers)
     finally:
         progress.close()
     more = [copy for group in report.groups for copy in group[1:]]
@@ -65,7 +65,7 @@ def duplicates(arguments: argparse.Namespace) -> None:
 def doctor(arguments: argparse.Namespace) -> None:
     """Lists what is wrong, by fault."""
     place, format_ = _place(arguments)
-    from pipelines.commands.libraries import opened_session
+    from pipelines.commands.library import opened_session
     from sst import files
     from sst.library import doctor as doctors
 

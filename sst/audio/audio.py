@@ -14,7 +14,7 @@ import soxr
 from jaxtyping import Float, Int16
 
 from sst.audio import containers
-from sst.audio.reading import (
+from sst.audio.reader import (
     BODY_S,
     MAX_VALUES,
     SILENCE,
@@ -57,7 +57,7 @@ def read_wave(path: str | os.PathLike[str], offset_s: float = 0.0) -> Recording:
 
     So a file of hours costs no more than one of half a minute, and `canonical` gives the same
     clip as for the whole file. The content decides the format, not the suffix. A decoder may hang
-    or crash on a hostile file: `sst.audio.decoding` calls this in a process that can be killed.
+    or crash on a hostile file: `sst.audio.decode_pool` calls this in a process that can be killed.
 
     Args:
         path: of the file.

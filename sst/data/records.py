@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sst.audio.audio import from_int16, to_int16
-from sst.audio.decoding import Decoded, decode_many
+from sst.audio.decode_pool import Decoded, decode_many
 from sst.config import AudioConfig
 from sst.dsp import features
 from sst.files import Sample, to_text
-from sst.search import duplicates
+from sst.search import waveform_match
 from sst.types import Wave
 
 _LENGTHS = struct.Struct("<IIII")  # bytes of JSON, wave, log-mel and attack
@@ -85,7 +85,7 @@ def write_spool(
             if isinstance(result, Decoded):
                 record = make_record(sample, result, audio)
                 copies = hashlib.blake2b(record["wave"].tobytes(), digest_size=16).hexdigest()
-                look = duplicates.thumbnail(result.log_mel, audio).tolist()
+                look = waveform_match.thumbnail(result.log_mel, audio).tolist()
                 rows.append(Row(sample.id, sample.label, result.digest, copies, look, spool.tell()))
                 spool.write(_pack(record))
             else:
@@ -123,7 +123,7 @@ def clusters(rows: Sequence[tuple[int, Row]], folder: str, audio: AudioConfig) -
 
     digests = [row.clip_digest for _, row in rows]
     looks = np.array([row.thumbnail for _, row in rows], np.float32)
-    return duplicates.clusters(digests, looks, waves, audio.sample_rate)
+    return waveform_match.clusters(digests, looks, waves, audio.sample_rate)
 
 
 def write_chunk(

@@ -2,14 +2,14 @@
 
 from typing import NamedTuple
 
-from sst.data import data as datasets
-from sst.data.data import Dataset
+from sst.data import dataset as datasets
+from sst.data.dataset import Dataset
 from sst.errors import ModelError, UsageError
 from sst.evaluation import sounds as sources
 from sst.evaluation.baselines import samplevae
 from sst.evaluation.sounds import Progress, Sounds
 from sst.inference import Model
-from sst.model import modelfile
+from sst.model import export_format
 from sst.training import workdir
 
 MOST_TRAIN = 4096  # training sounds that the others learn from, at random
@@ -76,8 +76,8 @@ def find_dataset(request: Request, model: Model, say: Progress) -> tuple[Dataset
         NothingToDo: --dataset names one that has not been built.
         ModelError: it was built with another audio configuration.
     """
-    folder = modelfile.find_model(request.model)
-    facts = modelfile.load_model(folder).facts
+    folder = export_format.find_model(request.model)
+    facts = export_format.load_model(folder).facts
     name, data_dir = request.dataset, request.data_dir
     if name is None:
         source = workdir.read_json(folder.parent / "dataset.json") or {}

@@ -17,7 +17,7 @@ from sst.evaluation.sounds import Progress, Sounds
 from sst.evaluation.systems import System
 from sst.evaluation.waves import make_waves
 from sst.inference import Model
-from sst.model import modelfile
+from sst.model import export_format
 from sst.report.media import Exhibit
 
 
@@ -100,7 +100,7 @@ def _about_model(request: Request, model: Model) -> dict[str, Any]:
         "digest": model.digest,
         "sample_rate": model.config.audio.sample_rate,
         "latent_dim": model.config.model.latent_dim,
-        "facts": modelfile.load_model(modelfile.find_model(request.model)).facts,
+        "facts": export_format.load_model(export_format.find_model(request.model)).facts,
         "config": to_dict(model.config),
     }
 

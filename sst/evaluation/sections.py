@@ -11,8 +11,8 @@ from sst.evaluation import (
     definitions,
     figures,
     generation,
+    interpolation,
     kinds,
-    paths,
     reconstruction,
     search,
     spaces,
@@ -53,7 +53,7 @@ def measure(
         sections["generation"]["rows"] = _generation(chosen, material, waves, judge, rate, seed)
     with clock("measuring paths"):
         for name, walks in waves.walks.items():
-            row = paths.measure(chosen[name], walks, held_out, rate, seed)
+            row = interpolation.measure(chosen[name], walks, held_out, rate, seed)
             sections["paths"]["rows"][name] = _row(chosen[name], row)
         if not waves.walks:
             sections["paths"]["why"] = "it takes two held-out sounds"

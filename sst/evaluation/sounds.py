@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from sst import files
-from sst.audio import decoding
+from sst.audio import decode_pool
 from sst.config import AudioConfig
-from sst.data import data as datasets
-from sst.data.data import Dataset
+from sst.data import dataset as datasets
+from sst.data.dataset import Dataset
 from sst.dsp import features
 from sst.errors import NothingToDo, UsageError
 from sst.types import Features, Wave
@@ -133,10 +133,10 @@ def from_folders(
     packs = dict(zip((s.id for s in found), packs_of([s.id for s in found]), strict=True))
     chosen = [found[row] for row in choose(len(found), limit, seed)]
     say(f"decoding {len(chosen):,} held-out files")
-    results = decoding.decode_many([sample.path for sample in chosen], audio)
+    results = decode_pool.decode_many([sample.path for sample in chosen], audio)
     kept, clips = [], []
     for sample, result in zip(chosen, results, strict=True):
-        if isinstance(result, decoding.Decoded):
+        if isinstance(result, decode_pool.Decoded):
             kept.append(sample)
             clips.append(result)
     if not kept:

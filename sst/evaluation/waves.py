@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sst.evaluation import generation, paths
+from sst.evaluation import generation, interpolation
 from sst.evaluation.clock import Clock
 from sst.evaluation.sounds import Sounds
 from sst.evaluation.systems import System
@@ -17,13 +17,13 @@ class Waves(NamedTuple):
 
     remade: dict[str, list[Wave]]
     draws: dict[str, list[Wave]]
-    walks: dict[str, list[paths.Walk]]
+    walks: dict[str, list[interpolation.Walk]]
 
 
 def make_waves(chosen: Mapping[str, System], held_out: Sounds, seed: int, clock: Clock) -> Waves:
     """Every sound that is measured or heard."""
     n_draws = min(max(held_out.size, generation.FEWEST), MOST_DRAWS)
-    pairs = paths.choose_pairs(held_out.packs, seed)
+    pairs = interpolation.choose_pairs(held_out.packs, seed)
     waves = Waves({}, {}, {})
     for name, system in chosen.items():
         if system.reconstruct:
@@ -34,5 +34,5 @@ def make_waves(chosen: Mapping[str, System], held_out: Sounds, seed: int, clock:
                 waves.draws[name] = system.draw(n_draws)
         if system.decode and len(pairs):
             with clock(f"interpolating: {system.title}"):
-                waves.walks[name] = paths.walk(system, held_out, pairs)
+                waves.walks[name] = interpolation.walk(system, held_out, pairs)
     return waves

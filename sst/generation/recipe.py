@@ -14,9 +14,9 @@ from jaxtyping import Float
 
 import sst
 from sst import files
-from sst.audio import audio, decoding
+from sst.audio import audio, decode_pool
 from sst.errors import ModelError, NothingToDo, ResourceError, UsageError
-from sst.library import encoding
+from sst.library import embed_files
 from sst.search.novelty import Nearest
 
 PEAK = 10 ** (-1 / 20)  # -1 dBFS
@@ -49,7 +49,7 @@ class Recipe:
     variance: float = 0.0
     normalize_weights: bool = True
     sources: tuple[Source, ...] = ()
-    nearest: tuple[Nearest, ...] = ()  # real sounds, see `sst.generation.receipt`
+    nearest: tuple[Nearest, ...] = ()  # real sounds, see `sst.generation.novelty_filter`
     tries: int = 1  # draws that this one was chosen from
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
 
@@ -373,16 +373,16 @@ def _noisy(latent: Any, num: int, seed: int, variance: float) -> np.ndarray:
 
 def _encoded(
     model: Any, paths: Sequence[str | os.PathLike[str]]
-) -> tuple[list[decoding.Decoded], np.ndarray]:
+) -> tuple[list[decode_pool.Decoded], np.ndarray]:
     """The sounds of files and the means of their latents [n, z]."""
     from sst import inference
 
-    sounds = encoding.decoded_or_raise(paths, model.config.audio)
-    heard = encoding.features_of(sounds, model.config.audio)
+    sounds = embed_files.decoded_or_raise(paths, model.config.audio)
+    heard = embed_files.features_of(sounds, model.config.audio)
     return sounds, np.asarray(inference.encode_features(model, heard))
 
 
-def _sources(sounds: Sequence[decoding.Decoded], weights: Sequence[float]) -> tuple[Source, ...]:
+def _sources(sounds: Sequence[decode_pool.Decoded], weights: Sequence[float]) -> tuple[Source, ...]:
     return tuple(
         Source(files.to_text(Path(sound.path).name), sound.digest, float(weight))
         for sound, weight in zip(sounds, weights, strict=True)

@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Float
 
 from sst import files
-from sst.audio.decoding import Skipped, decode_many
+from sst.audio.decode_pool import Skipped, decode_many
 from sst.config import AudioConfig
-from sst.library.indexrows import Rows
-from sst.search import search
+from sst.library.rows import Rows
+from sst.search import searcher
 
 # Measured by experiments/benchmarks/doctor.py.
 VOTERS = 10  # the nearest sounds, of other packs where there are some
@@ -84,7 +84,7 @@ def mislabelled(
     if len(vectors) < 2:
         return []
     counts, apart = Counter(labels), len(set(packs)) > 2
-    near, _ = search.build(vectors).search(vectors, LOOKED_AT)
+    near, _ = searcher.build(vectors).search(vectors, LOOKED_AT)
     found = []
     for row, others in enumerate(near):
         if not labels[row] or counts[labels[row]] < FEWEST_OF_LABEL:
@@ -114,7 +114,7 @@ def outliers(vectors: Float[np.ndarray, "n d"]) -> list[tuple[int, float]]:
     """
     if len(vectors) < FEWEST_SOUNDS:
         return []
-    _, distances = search.build(vectors).search(vectors, NEIGHBOUR + 1)
+    _, distances = searcher.build(vectors).search(vectors, NEIGHBOUR + 1)
     times = distances[:, -1] / max(float(np.median(distances[:, -1])), 1e-6)
     rows = np.flatnonzero(times >= max(FAR, float(np.quantile(times, 1.0 - FARTHEST))))
     return [(int(row), float(times[row])) for row in rows]

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from sst.audio import audio, decoding
+from sst.audio import audio, decode_pool
 from sst.dsp import features
 from sst.errors import NothingToDo, UsageError
 from sst.files import to_text
-from sst.library import encoding, indexrows
-from sst.library.encoding import Encoder
+from sst.library import embed_files, rows
+from sst.library.embed_files import Encoder
 from sst.search import aspects
 
 Path_ = str | os.PathLike[str]
@@ -41,7 +41,7 @@ def of_file(encoder: Encoder, folder: Path, target: Path_, segment: int | None =
     """
     if segment is not None and encoder.cut is None:
         raise UsageError("--segment goes with --library-segmentation.")
-    known = indexrows.known(folder, target)
+    known = rows.known(folder, target)
     if known and (segment is not None or len(known) == 1):
         sound = known[_place(target, segment or 1, len(known))]
         return Query(sound.vector[None], frozenset([sound.digest]))
@@ -52,10 +52,10 @@ def of_file(encoder: Encoder, folder: Path, target: Path_, segment: int | None =
 
 def of_hits(encoder: Encoder, folder: Path, target: Path_, any_pitch: bool = False) -> list[Query]:
     """Every hit of a file, which is decoded once at most; arguments and errors as of `of_file`."""
-    known = [] if any_pitch else indexrows.known(folder, target)
+    known = [] if any_pitch else rows.known(folder, target)
     if known:
         return [Query(sound.vector[None], frozenset([sound.digest])) for sound in known]
-    hits = encoding.hits_or_raise(encoder, target)
+    hits = embed_files.hits_or_raise(encoder, target)
     if any_pitch:
         return [_transposed(encoder, hit, target) for hit in hits]
     vectors = _vectors(encoder, hits, target)
@@ -74,7 +74,7 @@ def segments(encoder: Encoder, folder: Path, target: Path_) -> int:
         UsageError: there is no such file.
         NothingToDo: the file cannot be read, or is silent.
     """
-    return len(indexrows.known(folder, target)) or len(encoding.hits_or_raise(encoder, target))
+    return len(rows.known(folder, target)) or len(embed_files.hits_or_raise(encoder, target))
 
 
 def blend(parts: Sequence[tuple[Query, float]]) -> Query:
@@ -108,7 +108,7 @@ def way(a: Query, b: Query, steps: int) -> list[Query]:
     return [Query(aspects.between(ends, np.array([1 - t, t]))[None], own) for t in points]
 
 
-def _transposed(encoder: Encoder, sound: decoding.Decoded, target: Path_) -> Query:
+def _transposed(encoder: Encoder, sound: decode_pool.Decoded, target: Path_) -> Query:
     variants = [_at_pitch(sound, semitones, encoder) for semitones in aspects.SEMITONES]
     return Query(_vectors(encoder, variants, target), frozenset([sound.digest]))
 
@@ -120,23 +120,23 @@ def _place(target: Path_, segment: int, there: int) -> int:
     return segment - 1
 
 
-def _decoded(encoder: Encoder, target: Path_, segment: int | None) -> decoding.Decoded:
+def _decoded(encoder: Encoder, target: Path_, segment: int | None) -> decode_pool.Decoded:
     if segment is None:
-        return encoding.decoded_or_raise([target], encoder.audio)[0]
-    hits = encoding.hits_or_raise(encoder, target)
+        return embed_files.decoded_or_raise([target], encoder.audio)[0]
+    hits = embed_files.hits_or_raise(encoder, target)
     return hits[_place(target, segment, len(hits))]
 
 
 def _vectors(
-    encoder: Encoder, sounds: Sequence[decoding.Decoded], target: Path_
+    encoder: Encoder, sounds: Sequence[decode_pool.Decoded], target: Path_
 ) -> Float[np.ndarray, "q e"]:
-    vectors = encoding.embed_sounds(encoder, sounds)
+    vectors = embed_files.embed_sounds(encoder, sounds)
     if not np.isfinite(vectors).all():
         raise NothingToDo(f"Cannot use {to_text(target)}: the model's answer to it is not finite.")
     return vectors
 
 
-def _at_pitch(sound: decoding.Decoded, semitones: int, encoder: Encoder) -> decoding.Decoded:
+def _at_pitch(sound: decode_pool.Decoded, semitones: int, encoder: Encoder) -> decode_pool.Decoded:
     """The sound played faster or slower, at the level that it had."""
     if not semitones:
         return sound

@@ -18,7 +18,7 @@ import soundfile as sf
 from jaxtyping import Num
 
 from sst.audio import containers
-from sst.audio.reading import BadAudio, opened, read_block, skip
+from sst.audio.reader import BadAudio, opened, read_block, skip
 from sst.errors import UsageError
 from sst.files import to_text
 

@@ -16,8 +16,8 @@ from jaxtyping import Float, Int
 
 from sst.config import Config, LossConfig, ModelConfig
 from sst.dsp.features import ATTACK_FLOOR_DB
-from sst.model import augment, companding, components, losses
-from sst.model.components import Stats
+from sst.model import augment, companding, losses, pca
+from sst.model.pca import Stats
 from sst.types import Array, Batch, Features, Key
 
 Params = dict[str, Any]
@@ -34,7 +34,7 @@ LOG_STD_START = -1.5  # of the posterior, in units of the data's own spread
 NETWORKS = ("encoder", "decoder", "search")  # the parameters that are theirs
 
 
-data_stats = components.data_stats  # what training asks a model for first
+data_stats = pca.data_stats  # what training asks a model for first
 
 
 class Decoded(NamedTuple):
@@ -130,7 +130,7 @@ class _Decoder(nn.Module):
             x = x * (1.0 + gain) + bias
         x = nn.Dense(cfg.fold * m, kernel_init=nn.initializers.zeros)(nn.LayerNorm()(x))
         hidden = nn.gelu(nn.Dense(cfg.width)(z))
-        aux = nn.Dense(components.AUX_SIZE, kernel_init=nn.initializers.zeros)(hidden)
+        aux = nn.Dense(pca.AUX_SIZE, kernel_init=nn.initializers.zeros)(hidden)
         return x.reshape(b, -1, m)[:, :t], aux
 
 
@@ -169,7 +169,7 @@ def init(key: Key, config: Config, stats: Stats, n_classes: int = 0) -> Params:
     encoder_key, decoder_key, search_key, class_key = jax.random.split(key, 4)
     cells = jnp.zeros((1, config.audio.n_frames, config.audio.n_mels))
     spans = jnp.matmul(_spans(config.audio.n_frames), cells)
-    z, aux = jnp.zeros((1, config.model.latent_dim)), jnp.zeros((1, components.AUX_SIZE))
+    z, aux = jnp.zeros((1, config.model.latent_dim)), jnp.zeros((1, pca.AUX_SIZE))
     params = {
         "encoder": _Encoder(config.model).init(encoder_key, cells, aux)["params"],
         "decoder": _Decoder(config.model).init(decoder_key, cells, z)["params"],
@@ -185,7 +185,7 @@ def encode(
     params: Params, stats: Stats, heard: Features | Batch, config: Config
 ) -> tuple[Float[Array, "b z"], Float[Array, "b z"]]:
     """Mean and log-variance of the posterior: as many of both as `stats` has directions."""
-    z, aux = components.project(heard, stats, config)
+    z, aux = pca.project(heard, stats, config)
     kept = slice(z.shape[1])
     cells = _whole_folds(_heard(heard, config), config.model.fold)
     correction, logvar = _run(_Encoder(config.model), params["encoder"], cells, aux)
@@ -242,7 +242,7 @@ def _search_direction(
     params: Params, stats: Stats, heard: Features | Batch, config: Config, key: Key | None = None
 ) -> Array:
     """The learned part of `embed`; a key is one of the dropout."""
-    aux = components.away_of(heard, stats) * components.AUX_UNITS
+    aux = pca.away_of(heard, stats) * pca.AUX_UNITS
     cells, network = _heard(heard, config), _Listener(config.model)
     cells = jnp.matmul(_spans(cells.shape[1]), cells)
     return _unit(_run(network, params["search"], cells, _shape(aux), dropout=key))
@@ -314,7 +314,7 @@ def _reconstruction_terms(
     cells = _clip(cells / depth) * depth
     target = companding.compand(batch.log_mel, config)
     inside, after = losses.frame_weights(batch.n_frames, cells.shape[1], TAIL_FRAMES)
-    off = jnp.abs(aux - components.aux_of(batch))
+    off = jnp.abs(aux - pca.aux_of(batch))
     return {
         "recon": losses.weighted_l1(target, cells, inside),
         "delta": losses.delta_l1(target, cells, inside),
@@ -335,7 +335,7 @@ def _class_term(params: Params, direction: Array, label: Array) -> Array:
 
 
 def _decode_raw(params: Params, stats: Stats, z: Array, config: Config) -> tuple[Array, Array]:
-    cells, aux = components.restore(z, stats, config)
+    cells, aux = pca.restore(z, stats, config)
     centred = _centred(cells, config)
     more_cells, more_aux = _run(_Decoder(config.model), params["decoder"], centred, z)
     return cells - 0.5 * companding.lowest(config) * more_cells, aux + more_aux

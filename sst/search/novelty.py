@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sst import files
-from sst.search import nearness
+from sst.search import similarity
 
 SOUNDS = 1000  # random ones whose nearest others are looked for
 STEPS = 101  # quantiles that are kept
@@ -72,7 +72,7 @@ def spacing(
     for start in range(0, len(chosen), AT_ONCE):
         rows = chosen[start : start + AT_ONCE]
         away = squares[rows, None] + squares - 2.0 * (vectors[rows] @ vectors.T)
-        others = (groups[rows, None] != groups) & (away > nearness.SAME**2)
+        others = (groups[rows, None] != groups) & (away > similarity.SAME**2)
         found.append(np.sqrt(np.where(others, away, np.inf).min(axis=1)))
     distances = np.concatenate(found)
     distances = distances[np.isfinite(distances)]

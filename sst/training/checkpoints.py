@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sst.errors import ModelError, ResourceError
-from sst.model.modelfile import SavedModel, load_model, save_model
+from sst.model.export_format import SavedModel, load_model, save_model
 
 __all__ = ["SavedModel", "load_model", "save_model", "Restored", "Store"]
 

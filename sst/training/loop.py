@@ -13,12 +13,13 @@ import jax
 import numpy as np
 
 from sst.config import Config
-from sst.data import data
-from sst.data.data import Dataset, Split
+from sst.data import dataset as datasets
+from sst.data.dataset import Dataset, Split
 from sst.errors import Interrupted, ModelError, UserError
-from sst.training import checkpoints, plateau, speed, train, workdir
-from sst.training.publish import Publisher, Source
-from sst.training.runlog import Row, RunLog, duration, evaluation_line
+from sst.training import checkpoints, peak_flops, plateau, workdir
+from sst.training import step as training_step
+from sst.training.export import Publisher, Source
+from sst.training.run_log import Row, RunLog, duration, evaluation_line
 
 LOOK_BEHIND = 2  # single steps under way on a device while the host prepares the next one
 
@@ -40,15 +41,15 @@ class Session:
     """One sitting of a run, from the restored or initial state on."""
 
     def __init__(
-        self, run: Run, store: checkpoints.Store, stats: Any, state: train.TrainState
+        self, run: Run, store: checkpoints.Store, stats: Any, state: training_step.TrainState
     ) -> None:
         self.run, self.store, self.log = run, store, run.log
         self.step = int(state.step)
-        self.plateau = train.to_host(state.plateau)
+        self.plateau = training_step.to_host(state.plateau)
         self.feed = _Feed(run)
-        self.state = train.replicate(state, run.devices)
-        self.stats = train.replicate(stats, run.devices)
-        self.programs = train.make_programs(
+        self.state = training_step.replicate(state, run.devices)
+        self.stats = training_step.replicate(stats, run.devices)
+        self.programs = training_step.make_programs(
             run.config, run.model.objective, run.devices, self.feed.resident
         )
         source = Source(run.config, run.dataset, run.model, run.directory)
@@ -154,7 +155,7 @@ class Session:
         row = self.clock.row(self.step, terms["loss"].size)
         row |= {f"train/{name}": float(np.mean(terms[name])) for name in ("loss", *terms)}
         with workdir.killable():  # the first one compiles
-            valid = train.evaluate(
+            valid = training_step.evaluate(
                 self.programs,
                 self.state.ema,
                 self.stats,
@@ -168,8 +169,8 @@ class Session:
         row["lr"] = plateau.learning_rate(self.plateau, config.optim)
         if observe:
             observed = plateau.observe(self.plateau, valid["loss"], config.optim)
-            self.plateau = train.to_host(observed)
-            fresh = train.replicate(self.plateau, self.run.devices)
+            self.plateau = training_step.to_host(observed)
+            fresh = training_step.replicate(self.plateau, self.run.devices)
             self.state = self.state._replace(plateau=fresh)
         self._record(row)
         self.pending = []
@@ -182,7 +183,7 @@ class Session:
         self.log.say(evaluation_line(row, best or row, outlook))
         self.store.save(self.step, self.state, row["valid/loss"])
         if best is self.log.rows[-1]:
-            self.publisher.offer(train.to_host(self.state.ema), row)
+            self.publisher.offer(training_step.to_host(self.state.ema), row)
 
     def _interrupt(self) -> None:
         self._check_all()
@@ -200,7 +201,7 @@ class Session:
             return
         found = self.store.restore(jax.device_get(self.state), best=True)
         if found and found.step == best["step"]:
-            self.publisher.offer(train.to_host(found.state.ema), best)
+            self.publisher.offer(training_step.to_host(found.state.ema), best)
 
     def _report(self, reason: str) -> Row | None:
         best = self.log.best()
@@ -221,14 +222,14 @@ class _Feed:
         clips = [
             _clips(run.dataset, split) for split in (run.dataset.train, run.dataset.validation)
         ]
-        self.resident = all(train.fits(each, run.devices) for each in clips)
+        self.resident = all(training_step.fits(each, run.devices) for each in clips)
         if self.resident:
-            clips = [train.replicate(each, run.devices) for each in clips]
+            clips = [training_step.replicate(each, run.devices) for each in clips]
         self._clips, self.valid_clips = clips
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "batches")
         self._ahead: tuple[int, concurrent.futures.Future[Any]] | None = None
 
-    def batch(self, step: int, count: int = 1) -> tuple[np.ndarray, train.Clips]:
+    def batch(self, step: int, count: int = 1) -> tuple[np.ndarray, training_step.Clips]:
         """Rows int32 [devices, b] of a step, and the clips that the step function wants.
 
         Of several steps, where the clips are resident: [devices, count, b].
@@ -241,16 +242,16 @@ class _Feed:
         if self._ahead and self._ahead[0] == step:
             clips = self._ahead[1].result()
         else:
-            clips = train.gather(self._clips, rows)
+            clips = training_step.gather(self._clips, rows)
         self._ahead = (
             step + 1,
-            self._pool.submit(lambda: train.gather(self._clips, self._rows(step + 1))),
+            self._pool.submit(lambda: training_step.gather(self._clips, self._rows(step + 1))),
         )
         return rows, clips
 
     def _rows(self, step: int) -> np.ndarray:
         count = self._shape[0] * self._shape[1]
-        return data.batch_rows(self._seed, step, self._size, count).reshape(self._shape)
+        return datasets.batch_rows(self._seed, step, self._size, count).reshape(self._shape)
 
 
 class _Clock:
@@ -271,7 +272,7 @@ class _Clock:
             return
         device, many = self._run.devices[0], len(self._run.devices)
         self._flops = flops * many
-        peak = speed.peak_flops(device, self._run.config.model.precision)
+        peak = peak_flops.peak_flops(device, self._run.config.model.precision)
         self._peak = peak * (1 if device.platform == "cpu" else many)
         self._since = time.perf_counter()
 
@@ -296,9 +297,9 @@ class _Clock:
         }
 
 
-def _clips(dataset: Dataset, split: Split) -> train.Clips:
+def _clips(dataset: Dataset, split: Split) -> training_step.Clips:
     labels = dataset.label_rows(split)
-    return train.Clips(split.log_mel, split.n_frames, split.peak_db, split.attack, labels)
+    return training_step.Clips(split.log_mel, split.n_frames, split.peak_db, split.attack, labels)
 
 
 def _exported_step(directory: Path) -> int | None:

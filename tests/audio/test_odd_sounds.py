@@ -11,7 +11,7 @@ from sst import inference
 from sst.audio import audio
 from sst.dsp import features
 from sst.errors import UsageError
-from sst.model.components import LOWEST_PEAK_DB
+from sst.model.pca import LOWEST_PEAK_DB
 from sst.types import Batch
 
 CONFIG = small_model.CONFIG

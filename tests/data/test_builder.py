@@ -14,7 +14,7 @@ import soundfile as sf
 import soxr
 import synth
 import threadpoolctl
-from test_decoding import HANG
+from hostile import HANG
 
 from sst import files
 from sst.audio import audio

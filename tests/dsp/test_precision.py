@@ -12,8 +12,8 @@ import small_model
 from sst import config
 from sst.config import Config, ModelConfig
 from sst.errors import UsageError
-from sst.model import components, model
-from sst.training import train
+from sst.model import model, pca
+from sst.training import step as training_step
 
 FULL = dataclasses.replace(
     small_model.CONFIG,
@@ -84,8 +84,8 @@ def test_the_linear_part_is_not_rounded_on_accelerators_either(begun):
     _, stats = begun
     heard, z = small_model.batch(2), jnp.zeros((2, LOW.model.latent_dim))
     for text in (
-        program(lambda heard: components.project(heard, stats, LOW), heard),
-        program(lambda z: components.restore(z, stats, LOW), z),
+        program(lambda heard: pca.project(heard, stats, LOW), heard),
+        program(lambda z: pca.restore(z, stats, LOW), z),
     ):
         assert "Precision.HIGHEST" in text and text.count("dot_general[") == 1
 
@@ -104,18 +104,19 @@ def test_whoever_does_not_train_computes_in_float32(begun):
 def learn(run, steps):
     """Training loss of each step, the state after them and the validation loss."""
     devices, heard = jax.devices()[:1], small_model.clips(CLIPS)
-    clips = train.Clips(*heard, np.arange(CLIPS, dtype=np.int32) % 3)
+    clips = training_step.Clips(*heard, np.arange(CLIPS, dtype=np.int32) % 3)
     stats = model.data_stats(heard, run)
     params = small_model.init(jax.random.key(run.seed), run, stats, n_classes=3)
     state, stats, clips = (
-        train.replicate(tree, devices) for tree in (train.init_state(run, params), stats, clips)
+        training_step.replicate(tree, devices)
+        for tree in (training_step.init_state(run, params), stats, clips)
     )
-    programs = train.make_programs(run, model.objective, devices, resident=True)
-    before = train.evaluate(programs, state.params, stats, clips, run, 1)
+    programs = training_step.make_programs(run, model.objective, devices, resident=True)
+    before = training_step.evaluate(programs, state.params, stats, clips, run, 1)
     for step in range(steps):
         rows = np.random.default_rng(step).permutation(CLIPS)[: run.optim.batch_size]
         state, _ = programs.step(state, stats, clips, rows.astype(np.int32)[None])
-    return before, train.evaluate(programs, state.params, stats, clips, run, 1), state
+    return before, training_step.evaluate(programs, state.params, stats, clips, run, 1), state
 
 
 @pytest.mark.slow

@@ -10,15 +10,6 @@ from sst.evaluation import metrics
 TINY, FULL = AudioConfig(), AudioConfig.at_rate(44_100)
 
 
-def strongest_hz(wave: np.ndarray, sample_rate: int) -> float:
-    """The frequency of the strongest line, by a long windowed transform and a parabola on it."""
-    middle = wave[len(wave) // 8 : -len(wave) // 8]
-    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle)), 1 << 19))
-    peak = int(np.argmax(spectrum))
-    a, b, c = np.log(spectrum[peak - 1 : peak + 2])
-    return (peak + 0.5 * (a - c) / (a - 2 * b + c)) * sample_rate / (1 << 19)
-
-
 @pytest.mark.parametrize("audio", [TINY, FULL], ids=["22k", "44k"])
 def test_pure_tones_come_back_within_five_cents(audio):
     tones = np.array([55.0, 61.7, 82.4, 110, 220, 333, 440, 880, 1760, 3520, 5000, 8000])
@@ -26,7 +17,7 @@ def test_pure_tones_come_back_within_five_cents(audio):
     log_mels = jnp.stack([features.log_mel(w, audio) for w in waves])
     back = np.asarray(vocoder.invert(log_mels, audio, len(waves[0])))
     cents = [
-        1200 * np.log2(strongest_hz(w, audio.sample_rate) / hz)
+        1200 * np.log2(synth.strongest_hz(w, audio.sample_rate) / hz)
         for w, hz in zip(back, tones, strict=True)
     ]
     np.testing.assert_allclose(cents, 0.0, atol=5.0)

@@ -9,10 +9,11 @@ import small_model
 import soundfile as sf
 import synth
 import tiny_model
+from made_sounds import made
 
 from sst import inference
 from sst.config import AudioConfig
-from sst.data import data
+from sst.data import dataset as datasets
 from sst.errors import ModelError, NothingToDo, UsageError
 from sst.evaluation import (
     copies,
@@ -20,9 +21,9 @@ from sst.evaluation import (
     examples,
     figures,
     generation,
+    interpolation,
     latent,
     metrics,
-    paths,
     reconstruction,
     run,
     search,
@@ -32,44 +33,27 @@ from sst.evaluation import (
 )
 from sst.evaluation.material import Request
 from sst.evaluation.systems import System
-from sst.model import modelfile
+from sst.model import export_format
 from tests import small_dataset
 
 AUDIO = tiny_model.CONFIG.audio
 CLASSES = {"kick": "drum", "snare": "drum"}
 
 
-def made(n: int, packs: int = 3, seed: int = 0, audio: AudioConfig = AUDIO) -> sounds.Sounds:
-    """Kicks, snares and hats in turn."""
-    from sst.audio import audio as audio_files
-    from sst.dsp import features
-
-    rng, kinds = np.random.default_rng(seed), list(synth.KINDS)
-    clips = [
-        audio_files.canonical(synth.KINDS[kinds[i % 3]](16_000, rng), 16_000, audio)
-        for i in range(n)
-    ]
-    return sounds.Sounds(
-        [f"lib/pack{i % packs}/{kinds[i % 3]}/{i}.wav" for i in range(n)],
-        [sounds.at_level(clip.wave, clip.peak_db) for clip in clips],
-        *features.of_clips(clips, audio),
-        [kinds[i % 3] for i in range(n)],
-        [f"pack{i % packs}" for i in range(n)],
-    )
-
-
 def test_search_is_measured_on_the_vectors_that_a_library_compares(tmp_path):
     from sst import files
-    from sst.audio import decoding
-    from sst.library import encoding, similar
+    from sst.audio import decode_pool
+    from sst.library import embed_files, session
 
     model = tiny_model.export(tmp_path / "model")
     root = synth.write_library(tmp_path / "lib", per_kind=1, packs=2)
     measured = systems.of_model(inference.load(model), 0)["model"].embed
     heard = sounds.from_folders([root], AUDIO)
-    encoder = similar.encoder(model)
-    decoded = decoding.decode_many([s.path for s in files.find_samples([root])], AUDIO, workers=1)
-    compared = encoding.embed_sounds(encoder, list(decoded))
+    encoder = session.encoder(model)
+    decoded = decode_pool.decode_many(
+        [s.path for s in files.find_samples([root])], AUDIO, workers=1
+    )
+    compared = embed_files.embed_sounds(encoder, list(decoded))
     np.testing.assert_allclose(measured(heard), compared, atol=1e-5)
 
 
@@ -249,18 +233,18 @@ def straight(audio: AudioConfig) -> System:
 
 def test_levels_that_go_straight_leave_no_hole():
     held_out, system = made(9), straight(AUDIO)
-    walks = paths.walk(system, held_out, paths.choose_pairs(held_out.packs, 0))
-    row = paths.measure(system, walks, held_out, AUDIO.sample_rate, 0)
+    walks = interpolation.walk(system, held_out, interpolation.choose_pairs(held_out.packs, 0))
+    row = interpolation.measure(system, walks, held_out, AUDIO.sample_rate, 0)
     assert row["level_hole_db"]["value"] == pytest.approx(0.0, abs=1e-3)
     assert row["mix_hole_db"]["value"] == pytest.approx(0.0, abs=1e-3)
     assert set(row) == set(definitions.PATHS)
 
 
 def test_pairs_are_of_different_packs_where_there_are_several():
-    pairs = paths.choose_pairs(["a", "a", "a", "b"], 0)
-    assert all((a == 3) != (b == 3) for a, b in pairs) and len(pairs) == paths.PAIRS
-    assert all(a != b for a, b in paths.choose_pairs(["a", "a"], 0))
-    assert len(paths.choose_pairs(["a"], 0)) == 0
+    pairs = interpolation.choose_pairs(["a", "a", "a", "b"], 0)
+    assert all((a == 3) != (b == 3) for a, b in pairs) and len(pairs) == interpolation.PAIRS
+    assert all(a != b for a, b in interpolation.choose_pairs(["a", "a"], 0))
+    assert len(interpolation.choose_pairs(["a"], 0)) == 0
 
 
 def test_search_by_the_class_itself_is_perfect_and_constants_are_chance():
@@ -368,18 +352,18 @@ def root(tmp_path_factory):
     small_dataset.write(folder / "data", "tiny", 60, 9, AUDIO)
     tiny_model.export(folder / "alone")
     tiny_model.export(folder / "run" / "model")
-    saved = modelfile.load_model(folder / "run" / "model")
+    saved = export_format.load_model(folder / "run" / "model")
     facts = {"dataset": "sample_library/tiny", "fingerprint": "f-tiny-60"}
     parts = saved.params, saved.stats, saved.prior
-    modelfile.save_model(folder / "run" / "model", saved.config, *parts, [], facts)
+    export_format.save_model(folder / "run" / "model", saved.config, *parts, [], facts)
     source = {"dataset": "sample_library/tiny", "data_dir": str(folder / "data")}
     (folder / "run" / "dataset.json").write_text(json.dumps(source))
     return folder
 
 
 def small(monkeypatch) -> None:
-    monkeypatch.setattr(paths, "PAIRS", 2)
-    monkeypatch.setattr(paths, "MIXES", 2)
+    monkeypatch.setattr(interpolation, "PAIRS", 2)
+    monkeypatch.setattr(interpolation, "MIXES", 2)
     monkeypatch.setattr(waves, "MOST_DRAWS", 12)
 
 
@@ -442,7 +426,7 @@ def test_another_dataset_than_the_models_has_no_validation_split(root):
 
 
 def test_sounds_of_a_dataset_keep_their_level(root):
-    dataset = data.load("sample_library/tiny", AUDIO, root / "data")
+    dataset = datasets.load("sample_library/tiny", AUDIO, root / "data")
     train = sounds.from_dataset(dataset, "train", CLASSES, limit=10, seed=1)
     assert train.size == 10 and set(train.classes) == {"drum", ""}
     peaks = [20 * np.log10(np.abs(wave).max()) for wave in train.waves]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import small_model
-from tests.test_evaluation import made
+from made_sounds import made
 
 from sst.evaluation import definitions, kinds
 from sst.evaluation.material import Material

@@ -15,7 +15,7 @@ import synth
 import tiny_model
 
 from pipelines import cli
-from sst.library import copies, doctor
+from sst.library import doctor, duplicates
 from sst.report.listing import Entry, Section, listing
 
 
@@ -158,8 +158,8 @@ def test_duplicates_are_listed_with_the_best_first(sst, tmp_path):
 
 
 def test_a_library_without_copies_says_so(tmp_path):
-    report = copies.find([synth.write_library(tmp_path / "lib", per_kind=2, packs=1)])
-    assert report == copies.CopyReport([], 6, {})
+    report = duplicates.find([synth.write_library(tmp_path / "lib", per_kind=2, packs=1)])
+    assert report == duplicates.CopyReport([], 6, {})
 
 
 def test_a_long_page_has_links_but_no_players():

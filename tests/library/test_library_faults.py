@@ -16,13 +16,15 @@ import pytest
 import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
-from test_library import Listener, assert_same_as_clean, scan
+from stub_encoder import Listener, assert_same_as_clean, scan
 
 from sst import files
-from sst.audio.decoding import Decoded
+from sst.audio.decode_pool import Decoded
 from sst.errors import ModelError, NothingToDo
-from sst.library import absence, indexrows, library
-from sst.search.search import IndexWarning
+from sst.library import missing
+from sst.library import rows as index_rows
+from sst.library import scan as library_scan
+from sst.search.searcher import IndexWarning
 from sst.types import Clip
 
 FILES = 100
@@ -67,11 +69,13 @@ def test_many_missing_files_stay_unseen_and_come_back_unopened(folder, tmp_path,
         report, rows, heard = scan(folder)
         assert (report.removed, report.missing, report.found, heard) == (0, 30, 70, 0)
         assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
-        assert library.pending(Listener().encoder, [folder]) == (0, 0, 30)
-        monkeypatch.setattr(library, "alone", lambda *_: pytest.fail("nothing is to be done"))
+        assert library_scan.pending(Listener().encoder, [folder]) == (0, 0, 30)
+        monkeypatch.setattr(library_scan, "alone", lambda *_: pytest.fail("nothing is to be done"))
     monkeypatch.undo()
     monkeypatch.setenv("SST_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(library.decoding, "decode_many", lambda *_, **__: (path for path in ()))
+    monkeypatch.setattr(
+        library_scan.decode_pool, "decode_many", lambda *_, **__: (path for path in ())
+    )
     for pack in packs(tmp_path, 0, 3):
         pack.rename(folder / pack.name)
     report, rows, heard = scan(folder)
@@ -86,7 +90,7 @@ def test_prune_takes_missing_files_out(folder, tmp_path, monkeypatch):
     scan(folder)
     report, rows, _ = scan(folder, prune=True)
     assert (report.removed, report.missing, report.found) == (30, 0, 70)
-    assert indexrows.contents(report.folder).missing == 0
+    assert index_rows.contents(report.folder).missing == 0
     assert scan(folder)[0].removed == 0
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
@@ -97,9 +101,9 @@ def test_most_files_missing_stops_before_anything_is_changed(folder, tmp_path):
         pack.rename(tmp_path / pack.name)
     write_noises(folder, 3, first=500)
     with pytest.raises(NothingToDo, match=r"60 of the 100 .* \(60%\) are missing.*mounted"):
-        library.scan(Listener().encoder, [folder])
-    assert indexrows.rows(report.folder).paths == rows.paths
-    assert library.pending(Listener().encoder, [folder]) == (3, 0, 60)
+        library_scan.scan(Listener().encoder, [folder])
+    assert index_rows.rows(report.folder).paths == rows.paths
+    assert library_scan.pending(Listener().encoder, [folder]) == (3, 0, 60)
     assert scan(folder, prune=True)[0].found == 43
 
 
@@ -108,7 +112,7 @@ def test_an_empty_mount_point_is_asked_about(folder, tmp_path):
     folder.rename(tmp_path / "away")
     folder.mkdir()
     with pytest.raises(NothingToDo, match="held 100 files: is the drive mounted"):
-        library.scan(Listener().encoder, [folder], prune=True)
+        library_scan.scan(Listener().encoder, [folder], prune=True)
 
 
 @pytest.mark.parametrize("how", ["renamed", "copied with its times", "copied"])
@@ -131,10 +135,10 @@ def test_a_moved_folder_is_not_missing_and_not_encoded(folder, how, tmp_path, mo
 def test_the_verdict_depends_on_count_and_share(lost, others):
     known = lost + others
     try:
-        answer = absence.verdict(lost, known)
+        answer = missing.verdict(lost, known)
     except NothingToDo:
         answer = "stop"
-    if lost <= absence.FEW or lost <= 0.05 * known:
+    if lost <= missing.FEW or lost <= 0.05 * known:
         assert answer == "remove"
     else:
         assert answer == ("keep" if lost <= 0.5 * known else "stop")
@@ -143,11 +147,11 @@ def test_the_verdict_depends_on_count_and_share(lost, others):
 def test_one_new_file_explains_one_that_is_gone():
     gone = {f"/a/{i}.wav".encode(): (10, 5, i) for i in range(3)}
     new = files.Sample("a", "/b/x.wav", "x.wav", "a/x.wav", "", 10, 5)
-    assert len(absence.unexplained(gone, [new])) == 2
+    assert len(missing.unexplained(gone, [new])) == 2
     renamed = new._replace(path="/b/1.wav", mtime_ns=7)
-    assert absence.unexplained(gone, [renamed]) == {b"/a/0.wav", b"/a/2.wav"}
-    assert absence.unexplained(gone, [renamed._replace(size=11)]) == gone.keys()
-    assert absence.unexplained({}, [new]) == set()
+    assert missing.unexplained(gone, [renamed]) == {b"/a/0.wav", b"/a/2.wav"}
+    assert missing.unexplained(gone, [renamed._replace(size=11)]) == gone.keys()
+    assert missing.unexplained({}, [new]) == set()
 
 
 # ------------------------------------------------------------------------------- other versions
@@ -161,10 +165,10 @@ def test_an_index_of_a_newer_version_is_left_alone(folder):
     db.close()
     before = path.read_bytes()
     for use in (
-        lambda: library.scan(Listener().encoder, [folder]),
-        lambda: library.pending(Listener().encoder, [folder]),
-        lambda: indexrows.rows(report.folder),
-        lambda: indexrows.known(report.folder, rows.paths[0]),
+        lambda: library_scan.scan(Listener().encoder, [folder]),
+        lambda: library_scan.pending(Listener().encoder, [folder]),
+        lambda: index_rows.rows(report.folder),
+        lambda: index_rows.known(report.folder, rows.paths[0]),
     ):
         with pytest.raises(ModelError, match="newer version"):
             use()
@@ -190,24 +194,24 @@ def test_an_index_of_an_older_version_is_made_again_and_kept_aside(folder, tmp_p
 SCAN = """
 import os, sys, time
 sys.path.insert(0, {tests!r})
-import test_library
-from sst.library import encoding, library
-encoding.BATCH = {batch}
-listener = test_library.Listener()
+import stub_encoder
+from sst.library import embed_files, scan
+embed_files.BATCH = {batch}
+listener = stub_encoder.Listener()
 def embed(heard):
     os.write(log, b"%d\\n" % len(heard.log_mel))
     time.sleep({pause})
     return listener.embed(heard)
 log = os.open({log!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 print("ready", flush=True)
-library.scan(listener.encoder._replace(embed=embed), [{folder!r}], workers=1)
+scan.scan(listener.encoder._replace(embed=embed), [{folder!r}], workers=1)
 """
 BATCH = 4
 
 
 def start(folder, log, pause):
     values = {"folder": str(folder), "log": str(log), "pause": pause, "batch": BATCH}
-    code = textwrap.dedent(SCAN).format(tests=os.path.dirname(__file__), **values)
+    code = textwrap.dedent(SCAN).format(tests=os.path.dirname(os.path.dirname(__file__)), **values)
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     process.stdout.readline()
     return process
@@ -237,9 +241,9 @@ def test_a_kill_before_the_distances_are_measured_is_made_good(folder, tmp_path,
     for changed in (lambda: None, lambda: shutil.rmtree(folder / "pack00")):
         changed()
         with monkeypatch.context() as patch:
-            patch.setattr(library, "_store_spread", lambda db: sys.exit("killed"))
+            patch.setattr(library_scan, "_store_spread", lambda db: sys.exit("killed"))
             with pytest.raises(SystemExit):
-                library.scan(Listener().encoder, [folder], workers=1)
+                library_scan.scan(Listener().encoder, [folder], workers=1)
         assert_same_as_clean(folder, scan(folder)[1], tmp_path, monkeypatch)
 
 
@@ -280,7 +284,7 @@ def test_libraries_and_models_side_by_side_do_not_meet(folder, tmp_path):
 def test_files_that_vanish_grow_and_appear_during_a_scan_cost_themselves_only(
     folder, tmp_path, monkeypatch
 ):
-    real = library.heard
+    real = library_scan.heard
 
     def meanwhile(*arguments):
         shutil.rmtree(folder / "pack00")
@@ -290,7 +294,7 @@ def test_files_that_vanish_grow_and_appear_during_a_scan_cost_themselves_only(
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(library, "heard", meanwhile)
+        patch.setattr(library_scan, "heard", meanwhile)
         report, _, _ = scan(folder)
     assert report.skipped == {"vanished": 10}
     report, rows, heard = scan(folder)
@@ -336,12 +340,12 @@ def test_two_hundred_thousand_files_are_a_library_too(tmp_path, monkeypatch):
                 for vector in [np.full(4, int(os.path.basename(path)[:6]), np.float32)]
             ]
 
-    monkeypatch.setattr(library, "heard", made_up)
+    monkeypatch.setattr(library_scan, "heard", made_up)
     encoder = Listener().encoder
-    report = library.scan(encoder, [folder])
+    report = library_scan.scan(encoder, [folder])
     assert (report.found, report.new, report.sounds) == (total, total, total)
-    monkeypatch.setattr(library, "heard", lambda *_: pytest.fail("a file was opened"))
+    monkeypatch.setattr(library_scan, "heard", lambda *_: pytest.fail("a file was opened"))
     (folder / "007").rename(folder / "elsewhere")
-    report, rows = library.scanned(encoder, [folder])
+    report, rows = library_scan.scanned(encoder, [folder])
     assert (report.found, report.moved, report.encoded) == (total, 1000, 0)
     assert sorted(rows.vectors[:, 0].astype(int).tolist()) == list(range(total))

@@ -1,10 +1,12 @@
 import numpy as np
 import soundfile as sf
 import synth
-from test_library import AUDIO, Listener
+from stub_encoder import AUDIO, Listener
 
 from sst.config import SegmentConfig
-from sst.library import indexrows, library, similar
+from sst.library import rows as index_rows
+from sst.library import scan
+from sst.library import session as library_session
 
 RATE = 22_050
 TIMES = [0.1, 0.6, 1.1, 1.6]
@@ -22,17 +24,17 @@ def test_every_hit_of_a_file_is_a_sound_of_the_library(tmp_path, monkeypatch):
     bar = synth.sequence(TIMES[:3], RATE, seconds=1.6)
     sf.write(folder / "loop.wav", np.concatenate([bar, bar]), RATE, subtype="FLOAT")
     heard = listener(SegmentConfig())
-    report, rows = library.scanned(heard.encoder, [folder], workers=1)
+    report, rows = scan.scanned(heard.encoder, [folder], workers=1)
     assert (report.found, report.sounds) == (4, 3 + 6)
     assert report.encoded == heard.heard == 3 + 3  # the second bar is the first
     hits = [i for i, path in enumerate(rows.paths) if path.endswith("loop.wav")]
     times = [*TIMES[:3], *(t + 1.6 for t in TIMES[:3])]
     assert np.allclose(rows.onsets[hits], times, atol=0.012)
     assert (rows.ends[hits] > rows.onsets[hits] + 0.05).all()
-    assert indexrows.partly(report.folder) == []
-    again = library.scan(heard.encoder, [folder], workers=1)
+    assert index_rows.partly(report.folder) == []
+    again = scan.scan(heard.encoder, [folder], workers=1)
     assert again.reused == 9 and heard.heard == 6
-    whole = library.scan(Listener().encoder, [folder], workers=1)
+    whole = scan.scan(Listener().encoder, [folder], workers=1)
     assert whole.sounds == 4 and whole.folder != report.folder
 
 
@@ -40,9 +42,9 @@ def test_what_is_left_out_of_a_file_is_known(tmp_path, monkeypatch):
     monkeypatch.setenv("SST_CACHE_DIR", str(tmp_path / "cache"))
     sf.write(tmp_path / "loop.wav", synth.sequence(TIMES, RATE), RATE)
     cut = SegmentConfig(max_segments=2)
-    report = library.scan(listener(cut).encoder, [tmp_path], workers=1)
+    report = scan.scan(listener(cut).encoder, [tmp_path], workers=1)
     assert report.sounds == 2 and not report.skipped
-    ((path, detail),) = indexrows.partly(report.folder)
+    ((path, detail),) = index_rows.partly(report.folder)
     assert path.endswith("loop.wav") and "first 2 hits" in detail
 
 
@@ -55,8 +57,8 @@ def test_a_one_shot_finds_itself_in_a_loop(tmp_path, monkeypatch):
     wave = synth.sequence([0.1, 1.0], RATE, seconds=3.0)
     wave[2 * RATE : 2 * RATE + len(snare)] += snare
     sf.write(folder / "loop.wav", wave, RATE)
-    session = similar.open_session(listener(SegmentConfig()).encoder, [folder], "exact")
-    best = similar.find(session, target)[0]
+    session = library_session.open_session(listener(SegmentConfig()).encoder, [folder], "exact")
+    best = library_session.find(session, target)[0]
     assert best.path.endswith("loop.wav") and abs(best.onset_s - 2.0) < 0.005
     assert abs(best.end_s - 2.0 - len(snare) / RATE) < 0.05
     assert session.encoder.audio == AUDIO
@@ -67,10 +69,12 @@ def test_a_loop_as_a_whole_does_not_find_its_own_hits(tmp_path, monkeypatch):
     folder = synth.write_library(tmp_path / "sounds", per_kind=2, packs=1)
     loop = folder / "loop.wav"
     sf.write(loop, synth.sequence(TIMES, RATE), RATE)
-    session = similar.open_session(listener(SegmentConfig()).encoder, [folder], "exact", workers=1)
+    session = library_session.open_session(
+        listener(SegmentConfig()).encoder, [folder], "exact", workers=1
+    )
     assert sum(path == str(loop) for path in session.rows.paths) == 4
-    assert not [hit for hit in similar.find(session, loop) if hit.path == str(loop)]
-    hit = similar.query(session, loop, similar.DEFAULT, segment=2)
-    own = {round(found.onset_s, 1) for found in similar.nearest(session, hit, similar.Choice(99))
-           if found.path == str(loop)}  # fmt: skip
+    assert not [hit for hit in library_session.find(session, loop) if hit.path == str(loop)]
+    hit = library_session.query(session, loop, library_session.DEFAULT, segment=2)
+    near = library_session.nearest(session, hit, library_session.Choice(99))
+    own = {round(found.onset_s, 1) for found in near if found.path == str(loop)}
     assert own == {0.1, 1.1, 1.6}

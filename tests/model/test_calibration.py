@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from sst.config import Config
-from sst.data import data
+from sst.data import dataset as datasets
 from sst.model import calibration
-from sst.training import publish
+from sst.training import export
 
 
 def drawn(rng, n=4000, classes=5):
@@ -63,7 +63,7 @@ def test_an_exported_model_is_as_sure_as_its_validation_clips_allow(rng):
     names = [f"kind {label}" for label in range(5)]
     cells = np.zeros((600, 2, 8), np.float16)
     cells[:, 0, :5] = logits
-    split = data.Split(
+    split = datasets.Split(
         ids=[str(i) for i in range(600)],
         labels=[names[label] for label in labels],
         log_mel=cells,
@@ -71,8 +71,8 @@ def test_an_exported_model_is_as_sure_as_its_validation_clips_allow(rng):
         peak_db=np.zeros(600, np.float32),
         attack=np.zeros((600, 3), np.float16),
     )
-    dataset = data.Dataset("sample_library/x", Path(), split, split, names, "", {})
-    source = publish.Source(Config(), dataset, _Boaster, Path())
-    found = publish.class_temperature(source, {"prototypes": np.zeros(1)}, {})
+    dataset = datasets.Dataset("sample_library/x", Path(), split, split, names, "", {})
+    source = export.Source(Config(), dataset, _Boaster, Path())
+    found = export.class_temperature(source, {"prototypes": np.zeros(1)}, {})
     assert found == pytest.approx(3.0, rel=0.15)
-    assert publish.class_temperature(source, {}, {}) == 1.0
+    assert export.class_temperature(source, {}, {}) == 1.0

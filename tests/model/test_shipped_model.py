@@ -9,13 +9,13 @@ import jax
 import numpy as np
 import pytest
 import synth
-from test_vocoder import strongest_hz
+from synth import strongest_hz
 
 from sst import files, inference
 from sst.audio import audio
 from sst.evaluation import metrics
-from sst.generation import receipt
-from sst.model import modelfile
+from sst.generation import novelty_filter
+from sst.model import export_format
 
 DEMO = Path(__file__).parents[2] / "tfds_builders/sample_library/demo"
 
@@ -26,7 +26,9 @@ def model():
 
 
 def test_it_loads_by_name_from_any_directory(tmp_path, model):
-    code = "from sst.model.modelfile import *; print(load_model(find_model('model_test')).digest)"
+    code = (
+        "from sst.model.export_format import *; print(load_model(find_model('model_test')).digest)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
@@ -34,7 +36,7 @@ def test_it_loads_by_name_from_any_directory(tmp_path, model):
 
 
 def test_it_is_small_enough_to_be_shipped():
-    folder = modelfile.find_model("model_test")
+    folder = export_format.find_model("model_test")
     assert sum(entry.stat().st_size for entry in os.scandir(folder)) < 25e6
 
 
@@ -102,32 +104,32 @@ def test_search_finds_the_variation_of_a_sound_before_other_sounds(model, rng):
 
 
 def test_it_names_a_sound_that_it_was_trained_on_and_calls_it_a_copy(model, rng):
-    training = receipt.of_training("model_test")
+    training = novelty_filter.of_training("model_test")
     assert len(training[0].known.ids) == 841
     for demo, name in (
         ("tr808/clap/cp.ogg", "train/TR-808/clap/clap-cp.ogg"),
         ("sonic_pi/kick/bd_haus.flac", "train/sonic-pi/kick/bd_haus.flac"),
     ):
         wave, rate, _ = audio.read_wave(DEMO / demo)
-        (found,) = receipt.nearest(model, training, wave, rate)
+        (found,) = novelty_filter.nearest(model, training, wave, rate)
         assert (found.name, found.novelty) == (name, 0.0)
         back = inference.decode(model, inference.encode(model, wave, rate))
-        (found,) = receipt.nearest(model, training, back, model.config.audio.sample_rate)
+        (found,) = novelty_filter.nearest(model, training, back, model.config.audio.sample_rate)
         assert found.name == name
         if "clap" in name:
             assert found.novelty < 25.0  # what the decoder blurs counts too
     noise = rng.standard_normal(20_000).astype(np.float32)
-    assert receipt.nearest(model, training, noise, 22_050)[0].novelty > 50.0
+    assert novelty_filter.nearest(model, training, noise, 22_050)[0].novelty > 50.0
 
 
 def test_a_sound_encoded_and_decoded_is_still_known(model):
-    training, novelties = receipt.of_training("model_test"), []
+    training, novelties = novelty_filter.of_training("model_test"), []
     for sample in files.find_samples([DEMO])[::6]:
         wave, rate, _ = audio.read_wave(sample.path)
-        (own,) = receipt.nearest(model, training, wave, rate)
+        (own,) = novelty_filter.nearest(model, training, wave, rate)
         if own.novelty == 0.0:  # it was trained on
             back = inference.decode(model, inference.encode(model, wave, rate))
-            (found,) = receipt.nearest(model, training, back, model.config.audio.sample_rate)
+            (found,) = novelty_filter.nearest(model, training, back, model.config.audio.sample_rate)
             assert found.name == own.name
             novelties.append(found.novelty)
     assert len(novelties) >= 12 and np.median(novelties) < 5.0  # what the decoder blurs counts too

@@ -12,7 +12,7 @@ import synth
 import tiny_model
 
 from pipelines import cli
-from pipelines.commands.classifying import Verdict, _table
+from pipelines.commands.classify import Verdict, _table
 from sst import inference
 
 KINDS = ["kick", "snare", "hat"]

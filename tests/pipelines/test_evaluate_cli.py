@@ -8,8 +8,8 @@ import synth
 import tiny_model
 
 from pipelines import cli, evaluate
-from pipelines.console import endings
-from sst.evaluation import paths, waves
+from pipelines.console import exit_codes
+from sst.evaluation import interpolation, waves
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,8 +33,8 @@ def done(root):
     import io
 
     out, err = io.StringIO(), io.StringIO()
-    before = paths.PAIRS, paths.MIXES, waves.MOST_DRAWS
-    paths.PAIRS, paths.MIXES, waves.MOST_DRAWS = 2, 2, 12
+    before = interpolation.PAIRS, interpolation.MIXES, waves.MOST_DRAWS
+    interpolation.PAIRS, interpolation.MIXES, waves.MOST_DRAWS = 2, 2, 12
     options = ["--model", "model", "--held-out", "new", "--classes", "classes.json"]
     try:
         with (
@@ -44,7 +44,7 @@ def done(root):
         ):
             code = cli.main(["evaluate", *options, "--limit", "5", "--out", "report"])
     finally:
-        paths.PAIRS, paths.MIXES, waves.MOST_DRAWS = before
+        interpolation.PAIRS, interpolation.MIXES, waves.MOST_DRAWS = before
     return code, out.getvalue(), err.getvalue()
 
 
@@ -88,7 +88,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(name, root, monkeypatch, c
     monkeypatch.setenv("TFDS_DATA_DIR", str(root / "data"))
     if "--out" not in options:
         options = [*options, "--out", "new_report"]
-    assert endings.guarded(evaluate.main, options) == code
+    assert exit_codes.guarded(evaluate.main, options) == code
     said = capsys.readouterr()
     assert word in said.err and "Traceback" not in said.err and said.out == ""
     assert not (root / "new_report").exists()

@@ -9,7 +9,7 @@ import synth
 import tiny_model
 
 from pipelines import cli
-from sst.audio.segments import split
+from sst.audio.onsets import split
 from sst.config import SegmentConfig
 
 RATE = 22_050

@@ -18,7 +18,7 @@ import synth
 import tiny_model
 
 from pipelines import cli
-from pipelines.console import endings, narration
+from pipelines.console import exit_codes, messages
 from sst.audio import audio
 from sst.generation import recipe
 
@@ -474,8 +474,7 @@ def test_each_mistake_in_similar_gets_one_sentence(sst, library, options, code, 
 
 
 def test_embed_writes_what_the_library_holds(sst, library, model):
-    from sst.library import library as libraries
-    from sst.library import similar
+    from sst.library import scan, session
     from sst.search import aspects
 
     sf.write("far.wav", synth.tone(440, 16_000), 16_000)
@@ -489,7 +488,7 @@ def test_embed_writes_what_the_library_holds(sst, library, model):
         (19, 6 + 64 + aspects.SIZE),
     )
     assert str(paths[0]).endswith("lib/pack0/hat/hat0.wav")
-    _, rows = libraries.scanned(similar.encoder(model), [library])
+    _, rows = scan.scanned(session.encoder(model), [library])
     np.testing.assert_allclose(vectors[:18], rows.vectors, atol=1e-5)
     assert paths.tolist()[:18] == rows.paths
     assert sst("embed", library, "--out", "emb.npz")[0] == 2
@@ -539,11 +538,11 @@ def test_a_bug_is_one_line_and_a_traceback_only_with_debug(monkeypatch, capsys):
     def broken(_):
         raise RuntimeError("first\nsecond")
 
-    assert endings.guarded(broken, []) == 1
+    assert exit_codes.guarded(broken, []) == 1
     assert capsys.readouterr().err.splitlines() == [
         "This is a bug in SST: RuntimeError: first (--debug shows where)"
     ]
-    assert endings.guarded(broken, ["--debug"]) == 1
+    assert exit_codes.guarded(broken, ["--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -553,29 +552,29 @@ def test_a_bug_is_one_line_and_a_traceback_only_with_debug(monkeypatch, capsys):
 )
 def test_endings_that_are_no_bugs(error, code, capfd, monkeypatch):
     # Not pytest's own stdout; test_a_reader_that_leaves_early_is_no_error has a real pipe.
-    monkeypatch.setattr(endings, "_discard_stdout", lambda: None)
+    monkeypatch.setattr(exit_codes, "_discard_stdout", lambda: None)
 
     def command(_):
         raise error
 
-    assert endings.guarded(command, []) == code
+    assert exit_codes.guarded(command, []) == code
 
 
 def test_our_warnings_become_sentences(capsys):
     import warnings
 
-    from sst.search.search import IndexWarning
+    from sst.search.searcher import IndexWarning
 
     def command(_):
-        warnings.warn_explicit("the index was damaged", IndexWarning, endings.__file__, 1)
+        warnings.warn_explicit("the index was damaged", IndexWarning, exit_codes.__file__, 1)
         warnings.warn_explicit("theirs", DeprecationWarning, "/elsewhere/x.py", 1)
 
-    assert endings.guarded(command, []) == 0
+    assert exit_codes.guarded(command, []) == 0
     assert capsys.readouterr().err == "Note: the index was damaged.\n"
 
 
 def test_progress_is_a_line_per_tenth_where_lines_cannot_be_rewritten(capsys, monkeypatch):
-    progress = narration.Progress("Listening")
+    progress = messages.Progress("Listening")
     progress.start -= 10
     for done in range(0, 1001, 5):
         progress(done, 1000, 3)

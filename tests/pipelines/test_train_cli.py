@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from pipelines import train
-from pipelines.console import endings
+from pipelines.console import exit_codes
 from sst.config import Config, override
 from sst.errors import UsageError
-from sst.model import modelfile
-from sst.training import runlog, workdir
+from sst.model import export_format
+from sst.training import run_log, workdir
 from tests import small_dataset
 
 CONFIG = """
@@ -52,7 +52,7 @@ def arguments(root, workdir_name, *more):
 
 RUN = """
 import sys
-from pipelines.console import endings
+from pipelines.console import exit_codes as endings
 from pipelines import train
 code = endings.guarded(train.main)
 assert "tensorflow" not in sys.modules
@@ -102,7 +102,7 @@ def test_the_happy_path(trained):
         assert (directory / name).stat().st_size > 0
     assert json.loads((directory / "config.json").read_text())["optim"]["patience"] == 4
     assert json.loads((directory / "dataset.json").read_text())["dataset"] == DATASET
-    assert modelfile.load_model(directory / "model").facts["dataset"] == DATASET
+    assert export_format.load_model(directory / "model").facts["dataset"] == DATASET
 
 
 def test_the_model_can_be_used_and_heard(trained):
@@ -124,7 +124,7 @@ def test_the_run_goes_on_with_the_workdir_alone(trained):
 
 
 def guarded(*options):
-    return endings.guarded(train.main, [str(option) for option in options])
+    return exit_codes.guarded(train.main, [str(option) for option in options])
 
 
 MISTAKES = {
@@ -222,8 +222,8 @@ def test_a_config_file_that_is_wrong_is_a_sentence(tmp_path, text, wanted):
 
 def test_help_is_instant_and_imports_no_jax():
     code = (
-        "import sys; from pipelines.console import endings; from pipelines import train; "
-        "endings.guarded(train.main, ['--help']); "
+        "import sys; from pipelines.console import exit_codes; from pipelines import train; "
+        "exit_codes.guarded(train.main, ['--help']); "
         "assert not {'jax', 'tensorflow', 'orbax', 'numpy'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -289,9 +289,9 @@ def test_kills_at_random_moments_change_nothing(root):
     killed, whole = (root / name for name in ("killed", "whole"))
     newest = f"checkpoints/step_{last}/meta/metadata"  # the digests of every leaf of the state
     assert (killed / newest).read_text() == (whole / newest).read_text()
-    rows = [runlog.read_rows(directory) for directory in (killed, whole)]
+    rows = [run_log.read_rows(directory) for directory in (killed, whole)]
     assert [row["step"] for row in rows[0]] == list(range(3, last + 1, 3))
     assert [row["valid/loss"] for row in rows[0]] == [row["valid/loss"] for row in rows[1]]
-    assert runlog.read_rows(killed) and modelfile.load_model(killed / "model").digest == (
-        modelfile.load_model(whole / "model").digest
+    assert run_log.read_rows(killed) and export_format.load_model(killed / "model").digest == (
+        export_format.load_model(whole / "model").digest
     )

@@ -12,13 +12,13 @@ import tiny_model
 
 import sst
 from sst import inference
-from sst.data import data
+from sst.data import dataset as datasets
 from sst.errors import ModelError, UsageError
-from sst.generation import receipt, recipe
-from sst.model import modelfile
-from sst.model.modelfile import Known
-from sst.search import nearness, novelty
-from sst.training import publish
+from sst.generation import novelty_filter, recipe
+from sst.model import export_format
+from sst.model.export_format import Known
+from sst.search import novelty, similarity
+from sst.training import export
 
 RATE = 16_000
 
@@ -35,7 +35,7 @@ def model(folder):
 
 @pytest.fixture(scope="module")
 def training(folder):
-    return receipt.of_training(folder)
+    return novelty_filter.of_training(folder)
 
 
 # ------------------------------------------------------------------------------------ the measure
@@ -47,7 +47,7 @@ def test_spacing_is_what_loops_find(rng):
     for i in range(40):
         away = [np.linalg.norm(vectors[i] - v) for v in vectors]
         others = [d for d, group in zip(away, groups, strict=True) if group != groups[i]]
-        found.append(min(d for d in others if d > nearness.SAME))
+        found.append(min(d for d in others if d > similarity.SAME))
     wanted = np.quantile(found, np.linspace(0, 1, 101))
     np.testing.assert_allclose(novelty.spacing(vectors, groups), wanted, rtol=1e-5)
 
@@ -56,7 +56,7 @@ def test_copies_in_other_packs_make_nothing_seem_usual(rng):
     vectors = 5.0 * rng.standard_normal((30, 4))
     twice = np.concatenate([vectors, vectors + 0.01])
     packs = np.repeat([0, 1], 30)
-    assert novelty.spacing(twice, packs)[0] > nearness.SAME
+    assert novelty.spacing(twice, packs)[0] > similarity.SAME
     np.testing.assert_array_equal(novelty.spacing(vectors, np.zeros(30)), novelty.NO_SPACING)
 
 
@@ -81,16 +81,16 @@ def test_packs_are_groups_where_there_are_enough_of_them():
 
 def test_a_training_sound_is_known_by_name_and_is_no_news(model, training):
     for name, wave in list(tiny_model.waves().items())[::5]:
-        (found,) = receipt.nearest(model, training, 0.5 * wave, RATE)
+        (found,) = novelty_filter.nearest(model, training, 0.5 * wave, RATE)
         assert (found.of, found.name) == ("training", name)
         assert found.distance < 0.01 and found.novelty == 0.0
 
 
 def test_noise_is_news_and_silence_is_near_to_nothing(model, training, rng):
     noise = rng.standard_normal(5000).astype(np.float32)
-    (found,) = receipt.nearest(model, training, noise, RATE)
+    (found,) = novelty_filter.nearest(model, training, noise, RATE)
     assert found.novelty > 50.0
-    assert receipt.nearest(model, training, np.zeros(5000, np.float32), RATE) == ()
+    assert novelty_filter.nearest(model, training, np.zeros(5000, np.float32), RATE) == ()
 
 
 def draw(model):
@@ -99,16 +99,16 @@ def draw(model):
 
 def test_what_is_too_near_is_drawn_again_the_same_way_each_time(model, training):
     firsts = [recipe.draws(model, 6, 3)[i] for i in range(6)]
-    plain = [receipt.render(model, one, training)[1] for one in firsts]
-    least = sorted(map(receipt.how_novel, plain))[3]
+    plain = [novelty_filter.render(model, one, training)[1] for one in firsts]
+    least = sorted(map(novelty_filter.how_novel, plain))[3]
     for one, alone in zip(firsts, plain, strict=True):
-        wave, found = receipt.render_novel(model, one, training, least, draw(model))
-        again, same = receipt.render_novel(model, one, training, least, draw(model))
+        wave, found = novelty_filter.render_novel(model, one, training, least, draw(model))
+        again, same = novelty_filter.render_novel(model, one, training, least, draw(model))
         np.testing.assert_array_equal(wave, again)
         assert found == same and (found.seed, found.index) == (3, one.index)
-        near_enough = receipt.how_novel(alone) >= least
+        near_enough = novelty_filter.how_novel(alone) >= least
         assert (found.tries == 1, found.latent == one.latent) == (near_enough, near_enough)
-        assert receipt.how_novel(found) >= least or found.tries == receipt.TRIES
+        assert novelty_filter.how_novel(found) >= least or found.tries == novelty_filter.TRIES
         np.testing.assert_array_equal(recipe.render(model, found), wave)  # as --from has it
 
 
@@ -116,27 +116,27 @@ def test_of_many_that_are_too_near_the_most_novel_is_kept(model, training):
     (one,) = recipe.draws(model, 1, 5)
     far = [Known(c.known.ids, c.known.vectors, c.known.spacing + 100.0) for c in training]
     near = [training[0]._replace(known=far[0])]
-    _, found = receipt.render_novel(model, one, near, 50.0, draw(model))
-    assert (found.tries, receipt.how_novel(found)) == (receipt.TRIES, 0.0)
-    _, best = receipt.render_novel(model, one, training, 100.0, draw(model))
-    others = draw(model)(receipt.TRIES - 1, receipt._next_seed(one))
-    each = [receipt.render(model, other, training)[1] for other in [one, *others]]
-    assert receipt.how_novel(best) == max(map(receipt.how_novel, each))
+    _, found = novelty_filter.render_novel(model, one, near, 50.0, draw(model))
+    assert (found.tries, novelty_filter.how_novel(found)) == (novelty_filter.TRIES, 0.0)
+    _, best = novelty_filter.render_novel(model, one, training, 100.0, draw(model))
+    others = draw(model)(novelty_filter.TRIES - 1, novelty_filter._next_seed(one))
+    each = [novelty_filter.render(model, other, training)[1] for other in [one, *others]]
+    assert novelty_filter.how_novel(best) == max(map(novelty_filter.how_novel, each))
 
 
 def test_a_novelty_that_cannot_be_is_refused(training):
     for least in (-1.0, 101.0, float("nan")):
         with pytest.raises(UsageError, match="0 to 100"):
-            receipt.check(training, least)
+            novelty_filter.check(training, least)
     blind = training[0]._replace(known=training[0].known._replace(spacing=novelty.NO_SPACING))
     for collections in ([], [blind]):
         with pytest.raises(ModelError, match="--library-dir"):
-            receipt.check(collections, 10.0)
+            novelty_filter.check(collections, 10.0)
 
 
 def test_recipes_keep_what_was_near_and_older_ones_had_nothing(model, training):
     (one,) = recipe.draws(model, 1, 5)
-    _, found = receipt.render(model, one, training)
+    _, found = novelty_filter.render(model, one, training)
     assert recipe.Recipe(**dataclasses.asdict(found) | {"nearest": found.nearest}) == found
     import json
 
@@ -155,28 +155,30 @@ def test_an_export_knows_its_training_clips_by_name_some_of_many(monkeypatch):
     heard = small_model.clips(12)
     ids = [f"lib/pack{i % 3}/{i}.wav" for i in range(12)]
     cells, attack = heard.log_mel.astype(np.float16), heard.attack.astype(np.float16)
-    split = data.Split(ids, [""] * 12, cells, heard.n_frames, heard.peak_db, attack)
-    dataset = data.Dataset("sample_library/x", Path(), split, split, [], "", {"split_by": "folder"})
-    source = publish.Source(small_model.CONFIG, dataset, small_model.model, Path())
-    known = publish.known_sounds(source, taught.params, taught.stats)
+    split = datasets.Split(ids, [""] * 12, cells, heard.n_frames, heard.peak_db, attack)
+    dataset = datasets.Dataset(
+        "sample_library/x", Path(), split, split, [], "", {"split_by": "folder"}
+    )
+    source = export.Source(small_model.CONFIG, dataset, small_model.model, Path())
+    known = export.known_sounds(source, taught.params, taught.stats)
     assert known.ids == ids
     vectors = np.asarray(inference.embed_features(taught, split.features(slice(None))))
     np.testing.assert_allclose(known.vectors, vectors, atol=1e-4)
     packs = novelty.groups(ids, by_pack=True)
     np.testing.assert_allclose(known.spacing, novelty.spacing(vectors, packs), atol=1e-4)
-    monkeypatch.setattr(publish, "MOST_KNOWN", 5)
-    some = publish.known_sounds(source, taught.params, taught.stats).ids
+    monkeypatch.setattr(export, "MOST_KNOWN", 5)
+    some = export.known_sounds(source, taught.params, taught.stats).ids
     assert len(some) == 5 and sorted(some, key=ids.index) == some
 
 
 def test_a_library_is_compared_by_timbre_and_named_from_its_folder_on(tmp_path, folder, model):
-    from sst.library import similar
+    from sst.library import session
 
     library = synth.write_library(tmp_path / "lib", per_kind=2, packs=2, sample_rate=RATE)
-    rows = similar.open_session(similar.encoder(folder), [library], "exact").rows
-    collection = receipt.of_library(rows, [library])
+    rows = session.open_session(session.encoder(folder), [library], "exact").rows
+    collection = novelty_filter.of_library(rows, [library])
     wave, _ = sf.read(library / "pack1/snare/snare0.wav", dtype="float32")
-    (found,) = receipt.nearest(model, [collection], wave, RATE)
+    (found,) = novelty_filter.nearest(model, [collection], wave, RATE)
     assert (found.of, found.name) == ("library", "lib/pack1/snare/snare0.wav")
     assert found.distance < 1e-3 and found.novelty == 0.0
 
@@ -186,9 +188,9 @@ def test_the_session_object_draws_again_too(folder, tmp_path):
     plain = tool.generate(seed=4)
     assert plain.recipe.nearest[0].of == "training" and plain.recipe.tries == 1
     novel = tool.generate(tmp_path / "x.wav", seed=4, min_novelty=99.0)
-    assert receipt.how_novel(novel.recipe) >= receipt.how_novel(plain.recipe)
+    assert novelty_filter.how_novel(novel.recipe) >= novelty_filter.how_novel(plain.recipe)
     assert recipe.read(tmp_path / "x.wav") == novel.recipe
-    assert modelfile.load_known(folder) is not None
+    assert export_format.load_known(folder) is not None
     sf.write(tmp_path / "a.wav", synth.tone(440, RATE), RATE)
     with pytest.raises(UsageError, match="variance"):
         tool.generate(audio_files=[tmp_path / "a.wav"], min_novelty=10.0)

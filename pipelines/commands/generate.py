@@ -1,0 +1,183 @@
+"""`generate`: new sounds, written with their recipes."""
+
+import argparse
+import functools
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipelines import options
+from pipelines.commands.library import opened_session
+from pipelines.console.messages import put, say
+from sst.errors import UsageError
+
+
+def generate(arguments: argparse.Namespace) -> None:
+    """Makes sounds and writes them."""
+    from sst.generation import novelty_filter, recipe
+
+    origin = _checked(arguments)
+    seed = secrets.randbelow(recipe.LARGEST_SEED) if arguments.seed is None else arguments.seed
+    count = arguments.interpolate or arguments.num or 1
+    paths = _places(arguments, _name(arguments), seed, count)
+
+    from sst import inference
+
+    arguments.model = arguments.model or (origin and origin.model) or "model_test"
+    model = inference.load(arguments.model)
+    draw = functools.partial(_recipes, arguments, model, origin)
+    recipes = draw(arguments.num or 1, seed)
+    collections = _collections(arguments)
+    for path, first in zip(paths, recipes, strict=True):
+        if arguments.min_novelty is None:
+            wave, one = novelty_filter.render(model, first, collections)
+        else:
+            least = arguments.min_novelty
+            wave, one = novelty_filter.render_novel(model, first, collections, least, draw)
+        path.parent.mkdir(exist_ok=True)
+        recipe.write(path, wave, one)
+        if not sys.stdout.isatty():
+            put(f"{path}\n")
+        say(f"wrote {path} ({_described(one, model, bool(wave.any()))})")
+        _say_nearest(one, arguments.min_novelty or 0.0)
+    if "training" not in [collection.of for collection in collections]:
+        say("The model was exported without its training sounds: how near they are is not known.")
+    if arguments.seed is None and _is_random(arguments):
+        say(f"seed {seed}: --seed {seed} gives the same again")
+
+
+def _checked(arguments: argparse.Namespace) -> Any:
+    """Refuses what cannot work before the model is loaded; the recipe of --from, if given."""
+    from sst.audio import reader
+    from sst.generation import recipe
+    from sst.library import embed_files
+
+    files, weights = arguments.audio_files, arguments.weights
+    if arguments.subtype not in (None, *options.SUBTYPES):
+        known = ", ".join(options.SUBTYPES)
+        raise UsageError(f"--subtype {arguments.subtype} should be one of {known}.")
+    low, high = reader.RATES
+    if arguments.sample_rate is not None and not low <= arguments.sample_rate <= high:
+        raise UsageError(f"--sample-rate {arguments.sample_rate} should be {low} to {high} Hz.")
+    if arguments.seed is not None and not 0 <= arguments.seed <= recipe.LARGEST_SEED:
+        raise UsageError(f"--seed {arguments.seed} should be 0 to {recipe.LARGEST_SEED}.")
+    if arguments.origin and (files or weights or arguments.interpolate):
+        raise UsageError("--from makes a sound again; it takes no files, weights or interpolation.")
+    if arguments.class_name and (files or arguments.origin):
+        raise UsageError("--class is of random sounds; it takes no --audio-files and no --from.")
+    if weights and not files:
+        raise UsageError("--weights go with --audio-files.")
+    if arguments.interpolate is not None:
+        recipe.check_interpolation(files or [], arguments.interpolate, arguments.variance)
+        if weights or arguments.num:
+            raise UsageError("--interpolate takes no weights and no --num.")
+    elif files:
+        recipe.checked_weights(len(files), weights, not arguments.no_normalize_weights)
+    if (files or arguments.origin) and not arguments.interpolate:
+        recipe.check_variations(1 if arguments.num is None else arguments.num, arguments.variance)
+    elif arguments.variance and not files:
+        raise UsageError("--variance goes with --audio-files or --from; try --temperature.")
+    if arguments.min_novelty is not None:
+        if not 0.0 <= arguments.min_novelty <= 100.0:
+            raise UsageError(f"--min-novelty {arguments.min_novelty:g} should be 0 to 100.")
+        if arguments.interpolate or not _is_random(arguments):
+            raise UsageError("--min-novelty goes with random sounds and with --variance.")
+    if arguments.num is not None and arguments.num < 1:
+        raise UsageError(f"--num {arguments.num} should be at least 1.")
+    for file in files or []:
+        embed_files.existing(file)
+    return recipe.read(arguments.origin) if arguments.origin else None
+
+
+def _collections(arguments: argparse.Namespace) -> list[Any]:
+    """The real sounds that the new ones are compared with."""
+    from sst.generation import novelty_filter
+
+    collections = novelty_filter.of_training(arguments.model)
+    if arguments.library_dir:
+        rows = opened_session(arguments).rows
+        collections.append(novelty_filter.of_library(rows, arguments.library_dir))
+    if arguments.min_novelty is not None:
+        novelty_filter.check(collections, arguments.min_novelty)
+    return collections
+
+
+def _say_nearest(recipe: Any, least: float) -> None:
+    from sst.generation import novelty_filter
+
+    names = {"training": "nearest training sound", "library": "nearest in the library"}
+    for found in recipe.nearest:
+        share = "of too few to say how near"
+        if found.novelty is not None:
+            share = f"{found.novelty:.0f} % (0 % = a copy)"
+        say(f"  {names[found.of]}: {found.name}, {share}")
+    if recipe.tries > 1:
+        few = f"; none was {least:g} % novel: kept the most novel one"
+        say(
+            f"  drawn {recipe.tries} times{few if novelty_filter.how_novel(recipe) < least else ''}"
+        )
+
+
+def _recipes(
+    arguments: argparse.Namespace, model: Any, origin: Any, num: int, seed: int
+) -> list[Any]:
+    from sst.generation import recipe
+
+    variance, files = arguments.variance, arguments.audio_files
+    output = recipe.Output(arguments.sample_rate, arguments.subtype or "PCM_16", arguments.model)
+    if origin:
+        chosen = recipe.with_output(origin, arguments.sample_rate, arguments.subtype)
+        return recipe.variations(model, chosen, variance, num, seed)
+    if arguments.interpolate:
+        return recipe.interpolations(model, files, arguments.interpolate, variance, seed, output)
+    if files:
+        normalize = not arguments.no_normalize_weights
+        return recipe.mixes(model, files, arguments.weights, normalize, variance, num, seed, output)
+    return recipe.draws(model, num, seed, arguments.temperature, output, arguments.class_name)
+
+
+def _is_random(arguments: argparse.Namespace) -> bool:
+    return bool(arguments.variance) or not (arguments.audio_files or arguments.origin)
+
+
+def _name(arguments: argparse.Namespace) -> str:
+    if arguments.origin:
+        return Path(arguments.origin).stem
+    if arguments.audio_files:
+        stems = [Path(file).stem for file in arguments.audio_files]
+        between = "-to-" if arguments.interpolate else "-x-"
+        return between.join(stems)[:120]
+    return arguments.class_name or "random"
+
+
+def _places(arguments: argparse.Namespace, name: str, seed: int, count: int) -> list[Path]:
+    """Where the sounds go: --out as a file, numbered where there are several, or a folder."""
+    from sst.generation import recipe
+
+    out = Path(arguments.out).expanduser() if arguments.out else Path("out")
+    is_folder = not arguments.out or out.is_dir() or arguments.out.endswith(("/", os.sep))
+    if is_folder or not out.suffix:
+        if not out.parent.is_dir():
+            raise UsageError(f"No folder {out.parent} to make {out.name} in.")
+        if out.exists() and not out.is_dir():
+            raise UsageError(f"{out} is a file; give a folder, or a name ending in .wav.")
+        paths = [out / f"{name}_seed{seed}_{i:03d}.wav" for i in range(1, count + 1)]
+        if not out.exists():  # made when there is something to put in it
+            return paths
+    elif count == 1:
+        paths = [out]
+    else:
+        paths = [out.with_stem(f"{out.stem}_{i:03d}") for i in range(1, count + 1)]
+    return [recipe.free_path(path, arguments.overwrite) for path in paths]
+
+
+def _described(recipe: Any, model: Any, audible: bool) -> str:
+    kind = {"PCM_16": "16 bit", "PCM_24": "24 bit", "FLOAT": "32 bit float"}[recipe.subtype]
+    limit = min(recipe.sample_rate, model.config.audio.sample_rate) / 2000
+    level = "peak -1 dB" if audible else "silent"
+    return (
+        f"{recipe.sample_rate / 1000:g} kHz, {kind}, {level};"
+        f" content above {limit:g} kHz is not modelled"
+    )

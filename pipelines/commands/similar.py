@@ -1,0 +1,139 @@
+"""`similar`: the sounds of a library that are nearest to a file, to several, or between two."""
+
+import argparse
+import collections
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipelines.commands.library import opened_session
+from pipelines.console.messages import plural, put, say
+from pipelines.console.skipped import strict
+from sst.errors import UsageError
+from sst.files import to_text
+
+STEPS = 8  # between two sounds
+
+
+def similar(arguments: argparse.Namespace) -> None:
+    """Prints, and copies, the sounds nearest to each target."""
+    _check(arguments)
+    from pipelines.commands import result_formats
+    from sst.library import session as library_session
+
+    choice = _choice(arguments)
+    library_session.check(choice)
+    session = opened_session(arguments)
+    answer = _between if arguments.between else _near
+    answers = answer(session, arguments, choice)
+    _remark(answers, arguments)
+    _remark_hits(session, arguments)
+    format_ = arguments.format or ("table" if sys.stdout.isatty() else "paths")
+    if arguments.copy_to:
+        folder = Path(arguments.copy_to).expanduser()
+        of_file = collections.Counter(session.rows.paths)
+        cut = frozenset(path for path, count in of_file.items() if count > 1)
+        copies = result_formats.copy(answers, folder, arguments.overwrite, cut)
+        say(f"copied {plural(len(copies), 'sound')} to {folder}")
+    put(result_formats.text(answers, format_, arguments.library_dir))
+    if format_ == "table" and not arguments.copy_to:
+        say("Saved nothing. Use --copy-to DIR, --format m3u|csv|json.")
+    strict(arguments, session.report.skipped)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuses options that do not go together, before anything is listened to."""
+    blended = arguments.like or arguments.unlike
+    if not (arguments.targets or arguments.like or arguments.between):
+        raise UsageError("Give the target before --library-dir: similar kick.wav --library-dir DIR")
+    if arguments.between and (arguments.targets or blended or arguments.segment):
+        raise UsageError("--between A B takes no target, --like, --unlike or --segment.")
+    if arguments.steps is not None and not arguments.between:
+        raise UsageError("--steps goes with --between.")
+    if blended and (len(arguments.targets) > 1 or arguments.segment):
+        raise UsageError("--like and --unlike go with one target at most, and no --segment.")
+    if arguments.segment and not arguments.library_segmentation:
+        raise UsageError("--segment goes with --library-segmentation.")
+
+
+def _choice(arguments: argparse.Namespace) -> Any:
+    from sst.library import session as library_session
+
+    return library_session.Choice(
+        arguments.num_similar,
+        arguments.include_self,
+        arguments.keep_duplicates,
+        arguments.per_folder,
+        dict(arguments.aspect),
+    )
+
+
+def _queries(session: Any, arguments: argparse.Namespace, choice: Any) -> list[tuple[str, Any]]:
+    """A name and a query for each answer that is wanted."""
+    from sst.library import queries
+    from sst.library import session as library_session
+
+    encoder, folder = session.encoder, session.report.folder
+    if arguments.like or arguments.unlike:
+        likes = [(target, 1.0) for target in arguments.targets] + arguments.like
+        signed = likes + [(file, -weight) for file, weight in arguments.unlike]
+        parts = [(queries.of_file(encoder, folder, file), weight) for file, weight in signed]
+        name = " ".join(f"{weight:+g}*{to_text(Path(file).name)}" for file, weight in signed)
+        return [(name, queries.blend(parts))]
+    found = []
+    for target in arguments.targets:
+        if arguments.segment == "all":
+            hits = enumerate(library_session.hits(session, target, choice), 1)
+            found += [(f"{target} #{number}", hit) for number, hit in hits]
+        else:
+            name = f"{target} #{arguments.segment}" if arguments.segment else target
+            found.append((name, library_session.query(session, target, choice, arguments.segment)))
+    return found
+
+
+def _near(session: Any, arguments: argparse.Namespace, choice: Any) -> list[Any]:
+    """The sounds nearest to each query."""
+    from pipelines.commands import result_formats
+    from sst.library import session as library_session
+
+    asked = _queries(session, arguments, choice)
+    spread = library_session.spread_of(session, choice)
+    return [
+        result_formats.Answer(name, library_session.nearest(session, query, choice, spread))
+        for name, query in asked
+    ]
+
+
+def _between(session: Any, arguments: argparse.Namespace, choice: Any) -> list[Any]:
+    """One answer, whose hits lead from one sound to the other."""
+    from pipelines.commands import result_formats
+    from sst.library import session as library_session
+
+    a, b = arguments.between
+    steps = STEPS if arguments.steps is None else arguments.steps
+    return [result_formats.Answer(f"{a} to {b}", library_session.way(session, a, b, steps, choice))]
+
+
+def _remark_hits(session: Any, arguments: argparse.Namespace) -> None:
+    """Says that a long target was compared as a whole, by its start, with single hits."""
+    from sst.library import queries
+
+    if not arguments.library_segmentation or arguments.segment:
+        return
+    for target in arguments.targets:
+        there = queries.segments(session.encoder, session.report.folder, target)
+        if there > 1:
+            say(f"{to_text(target)} has {there} hits; --segment N or --segment all searches these.")
+
+
+def _remark(answers: list[Any], arguments: argparse.Namespace) -> None:
+    """Says what the hits alone do not: that there are few, or that none is near."""
+    from sst.library import session as library_session
+
+    for answer in answers:
+        if answer.hits and library_session.nothing_close(answer.hits):
+            of = f" to {to_text(answer.target)}" if len(answers) > 1 else ""
+            say(f"Nothing close{of} in this library; these are the nearest.")
+    fewest = min(len(answer.hits) for answer in answers)
+    if fewest < arguments.num_similar and not (arguments.between or arguments.per_folder):
+        say(f"The library has only {plural(fewest, 'other sound')}.")

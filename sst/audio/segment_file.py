@@ -1,0 +1,223 @@
+"""What a file holds for a library: one sound, or the hits of a recording of any length.
+
+A long recording is decoded in blocks, more than once: to find the hits, and to cut them out.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile as sf
+from jaxtyping import Float
+
+from sst.audio import onsets
+from sst.audio.audio import LEAD_S, canonical, head_samples, read_wave
+from sst.audio.faults import Fault, faults
+from sst.audio.reader import (
+    BODY_S,
+    INEXACT,
+    MAX_VALUES,
+    BadAudio,
+    Extent,
+    check,
+    opened,
+    read_block,
+)
+from sst.config import AudioConfig, SegmentConfig
+from sst.dsp import features
+from sst.types import Clip, LogMel
+
+BLOCK = 2**22  # samples times channels decoded at once: 16 MB
+BLOCK_S = 60.0  # and seconds: an old machine listens to so much well within the time for a file
+SAME_START_S = 0.05  # one hit that starts so near to the clip of the whole file is that clip
+
+
+class Sound(NamedTuple):
+    """One usable sound of a file."""
+
+    clip: Clip
+    log_mel: LogMel  # float32 [t, n_mels]
+    digest: str  # 32 hexadecimal digits of its samples in the file
+    sample_rate: int  # Hz, of the file
+    channels: int
+    end_s: float  # where it ends in the file
+    faults: tuple[Fault, ...] = ()  # where they were asked for
+
+
+def only_sound(
+    path: str | Path, audio: AudioConfig, offset_s: float = 0.0, inspect: bool = False
+) -> Sound:
+    """A file as one sound: what its first seconds hold, or those after `offset_s`.
+
+    Raises:
+        BadAudio: the file is of no use.
+    """
+    recording = read_wave(path, offset_s)
+    sound = _described(recording.wave, recording.sample_rate, audio, path)
+    return sound._replace(faults=tuple(faults(recording, path))) if inspect else sound
+
+
+def hits(
+    path: str | Path,
+    audio: AudioConfig,
+    settings: SegmentConfig,
+    take: Callable[[Sound], None],
+    alive: Callable[[], None] = lambda: None,
+) -> str:
+    """Every hit of a file, in order. Silent ones are left out.
+
+    A file of one hit is what `only_sound` makes of it, with the real end of the hit.
+
+    Args:
+        path: of the file.
+        audio: the clip and the transform.
+        settings: what is a hit, and how much of the file is listened to.
+        take: gets each hit as soon as it is cut out.
+        alive: called often, for who watches over the time.
+
+    Returns:
+        A phrase about what was left out; "" where the whole file was heard.
+
+    Raises:
+        BadAudio: the file is of no use.
+    """
+    with opened(path) as (file, raw):
+        blocks = _Blocks(file, round(60 * settings.max_minutes * file.samplerate), alive)
+        extents: list[Extent] = []
+        track = onsets.listen(_measured(blocks, extents), file.samplerate)
+        total = _joined(extents)
+        check(total, file, raw)
+        blocks.limit = total.samples
+        found = list(onsets.find(track, blocks.read, settings))
+        if len(found) == 1 and (sound := _whole(blocks, found[0], audio, path)):
+            take(sound)
+            return blocks.left_out
+        cut = [_cut(blocks, s, audio, path, take) for s in found[: settings.max_segments]]
+        if not any(cut):
+            raise BadAudio("silent", "nothing is left of it at this sample rate")
+        if len(found) > len(cut):
+            until = found[-1].start / file.samplerate / 60
+            return f"only its first {len(cut):,} hits are used, up to {until:.1f} minutes"
+        return blocks.left_out
+
+
+class _Blocks:
+    """An open file up to a limit, read in equal blocks, of which the last two are kept."""
+
+    def __init__(self, file: sf.SoundFile, limit: int, alive: Callable[[], None]):
+        self.file, self.limit, self.alive = file, limit, alive
+        longest = min(limit, round(BLOCK_S * file.samplerate), BLOCK // file.channels)
+        self.length = max(1, longest)
+        self.kept: dict[int, np.ndarray] = {}
+        self.next = 0  # the block that comes next from the decoder
+        minutes = limit / file.samplerate / 60
+        longer = file.frames > limit
+        self.left_out = f"only its first {minutes:g} minutes are used" if longer else ""
+
+    def __iter__(self) -> Iterator[Float[np.ndarray, "n channels"]]:
+        """All blocks from the first to the last, which may be short, or empty."""
+        for number in itertools.count():
+            block = self._block(number)
+            yield block
+            if len(block) < self.length:
+                return
+
+    def read(self, start: int, stop: int) -> Float[np.ndarray, "n channels"]:
+        """The samples from `start` up to `stop`, fewer at the end of the file."""
+        stop = max(start + 1, min(stop, self.limit))
+        parts = []
+        for number in range(start // self.length, (stop - 1) // self.length + 1):
+            offset = number * self.length
+            parts.append(self._block(number)[max(0, start - offset) : stop - offset])
+        return np.concatenate(parts)
+
+    def _block(self, number: int) -> Float[np.ndarray, "n channels"]:
+        if number != self.next and number not in self.kept:
+            exact = self.file.format not in INEXACT
+            if exact or number < self.next:
+                self.next = number if exact else 0
+                self.file.seek(self.next * self.length)
+        while number not in self.kept:
+            length = max(0, min(self.length, self.limit - self.next * self.length))
+            before = {k: v for k, v in self.kept.items() if k == self.next - 1}
+            self.kept = before | {self.next: read_block(self.file, length)}
+            self.next += 1
+            self.alive()
+        return self.kept[number]
+
+
+def _measured(blocks: _Blocks, extents: list[Extent]) -> Iterator[Float[np.ndarray, "n channels"]]:
+    """The blocks, with the extent of each put down. Raises BadAudio for what is not finite."""
+    for block in blocks:
+        extent = Extent.of(block)
+        if not (np.isfinite(extent.low).all() and np.isfinite(extent.high).all()):
+            raise BadAudio("non_finite", "it has samples that are not finite numbers")
+        extents.append(extent)
+        yield block
+
+
+def _joined(extents: list[Extent]) -> Extent:
+    total = extents[0]
+    for extent in extents[1:]:
+        total = total.joined(extent)
+    return total
+
+
+def _whole(
+    blocks: _Blocks, segment: onsets.Segment, audio: AudioConfig, path: str | Path
+) -> Sound | None:
+    """The only hit of a file as `only_sound` has it; None where that would be another sound."""
+    rate = blocks.file.samplerate
+    longest = min(round((BODY_S + LEAD_S) * rate), MAX_VALUES // blocks.file.channels)
+    wave = blocks.read(0, longest)
+    wave = wave[: head_samples(wave, rate)]
+    try:
+        sound = _described(wave, rate, audio, path)
+    except BadAudio:
+        return None
+    if abs(sound.clip.onset_s - segment.start / rate) > SAME_START_S:
+        return None
+    return sound._replace(end_s=max(segment.end / rate, sound.end_s))
+
+
+def _cut(
+    blocks: _Blocks,
+    segment: onsets.Segment,
+    audio: AudioConfig,
+    path: str | Path,
+    take: Callable[[Sound], None],
+) -> bool:
+    """Hands on the clip of one hit; False where nothing is left of it at the rate of `audio`."""
+    rate = blocks.file.samplerate
+    longest = min(round(BODY_S * rate), MAX_VALUES // blocks.file.channels)
+    wave = blocks.read(segment.start, min(segment.end, segment.start + longest))
+    try:
+        sound = _described(wave, rate, audio, path)
+    except BadAudio:
+        return False
+    clip = sound.clip._replace(onset_s=segment.start / rate)
+    take(sound._replace(clip=clip, end_s=segment.end / rate))
+    return True
+
+
+def _described(
+    wave: Float[np.ndarray, "n channels"], sample_rate: int, audio: AudioConfig, path: str | Path
+) -> Sound:
+    clip = canonical(wave, sample_rate, audio)
+    if not np.isfinite(clip.peak_db):
+        raise BadAudio("silent", "nothing is left of it at this sample rate", path)
+    log_mel = features.log_mel(clip.wave, audio)
+    if not np.isfinite(log_mel).all():
+        raise BadAudio("non_finite", "its spectrogram is not finite", path)
+    digest = _digest(wave, sample_rate)
+    end_s = clip.onset_s + clip.duration_s
+    return Sound(clip, log_mel, digest, sample_rate, wave.shape[1], end_s)
+
+
+def _digest(wave: Float[np.ndarray, "n channels"], sample_rate: int) -> str:
+    digest = hashlib.blake2b(f"{sample_rate} {wave.shape[1]} ".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(wave).data)
+    return digest.hexdigest()

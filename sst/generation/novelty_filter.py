@@ -1,0 +1,131 @@
+"""What a new sound is nearest to among real ones, and other draws in place of what is too near."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from sst.errors import ModelError, UsageError
+from sst.files import absolute, to_text
+from sst.generation import recipe as recipes
+from sst.generation.recipe import Recipe
+from sst.library.rows import Rows
+from sst.model import export_format
+from sst.search import aspects, novelty
+from sst.search.novelty import Known, Nearest
+from sst.types import Wave
+
+TRIES = 20  # draws of one sound, at most
+
+
+class Collection(NamedTuple):
+    """Real sounds that new ones are compared with."""
+
+    of: str  # "training" or "library"
+    known: Known
+
+
+def of_training(name: str | os.PathLike[str]) -> list[Collection]:
+    """The training sounds of a model; none where it was exported without them.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged.
+    """
+    known = export_format.load_known(export_format.find_model(name))
+    return [] if known is None else [Collection("training", known)]
+
+
+def of_library(rows: Rows, dirs: Sequence[str | os.PathLike[str]]) -> Collection:
+    """The sounds of a library by their timbre, named from the library's folder on."""
+    roots = [os.path.dirname(absolute(folder)) for folder in dirs]
+    ids = [_below(path, roots) for path in rows.paths]
+    timbre = np.ascontiguousarray(rows.vectors[:, : -aspects.SIZE])
+    return Collection("library", Known(ids, timbre, novelty.spacing(timbre, novelty.groups(ids))))
+
+
+def nearest(
+    model: Any, collections: Iterable[Collection], wave: Wave, sample_rate: int
+) -> tuple[Nearest, ...]:
+    """What a sound is nearest to in each collection; silence is near to nothing."""
+    from sst import inference
+
+    if not np.any(wave):
+        return ()
+    vector = np.asarray(inference.embed(model, wave, sample_rate))
+    return tuple(novelty.nearest(c.of, c.known, vector) for c in collections)
+
+
+def render(
+    model: Any, recipe: Recipe, collections: Sequence[Collection]
+) -> tuple[Float[np.ndarray, " n"], Recipe]:
+    """The sound of a recipe, and the recipe with what that sound is nearest to."""
+    wave = recipes.render(model, recipe)
+    found = nearest(model, collections, wave, recipe.sample_rate)
+    return wave, dataclasses.replace(recipe, nearest=found)
+
+
+def render_novel(
+    model: Any,
+    recipe: Recipe,
+    collections: Sequence[Collection],
+    least: float,
+    draw: Callable[[int, int], list[Recipe]],
+) -> tuple[Float[np.ndarray, " n"], Recipe]:
+    """The first of up to `TRIES` sounds that is at least so novel, else the most novel of them.
+
+    Args:
+        model: the model.
+        recipe: of the first try.
+        collections: what counts is the one that the sound is nearest to; see `check`.
+        least: per cent.
+        draw: gives so many other recipes for a seed. The seed is made of the recipe's own seed
+            and number, so that the same seed gives the same sounds again.
+    """
+    wave, best = render(model, recipe, collections)
+    tries = 1
+    others = draw(TRIES - 1, _next_seed(recipe)) if how_novel(best) < least else []
+    for other in others:
+        numbered = dataclasses.replace(other, seed=recipe.seed, index=recipe.index)
+        new_wave, new = render(model, numbered, collections)
+        tries += 1
+        if how_novel(new) > how_novel(best):
+            wave, best = new_wave, new
+        if how_novel(best) >= least:
+            break
+    return wave, dataclasses.replace(best, tries=tries)
+
+
+def how_novel(recipe: Recipe) -> float:
+    """Per cent, by the nearest of all real sounds; silence and what is not known has 0."""
+    known = [found.novelty for found in recipe.nearest if found.novelty is not None]
+    return min(known, default=0.0)
+
+
+def check(collections: Sequence[Collection], least: float) -> None:
+    """Refuses a novelty that no sound can have, or that cannot be known.
+
+    Raises:
+        UsageError: it is no percentage.
+        ModelError: there are no real sounds to compare with, or too few to say how near is near.
+    """
+    if not 0.0 <= least <= 100.0:
+        raise UsageError(f"A novelty of {least:g} should be 0 to 100 per cent.")
+    if not any(len(collection.known.spacing) for collection in collections):
+        raise ModelError(
+            "How near a sound is to the real ones cannot be known: the model was exported without"
+            " its training sounds, or has too few. Give --library-dir."
+        )
+
+
+def _next_seed(recipe: Recipe) -> int:
+    state = np.random.SeedSequence([recipe.seed, recipe.index]).generate_state(1)
+    return int(state[0]) % recipes.LARGEST_SEED
+
+
+def _below(path: str, roots: Sequence[str]) -> str:
+    """The path from the name of its library's folder on."""
+    inside = [os.path.relpath(path, root) for root in roots if path.startswith(root)]
+    return to_text(min(inside, key=len, default=path)).replace(os.sep, "/")

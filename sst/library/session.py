@@ -1,0 +1,324 @@
+"""Similar sounds: a session over one library that starts without JAX and loads the model late."""
+
+import collections
+import contextlib
+import functools
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from sst.audio import audio
+from sst.config import AudioConfig, SegmentConfig
+from sst.errors import NothingToDo, UsageError
+from sst.library import queries, scan
+from sst.library import rows as index_rows
+from sst.library.embed_files import Encoder
+from sst.library.queries import Query
+from sst.model import export_format
+from sst.search import aspects
+from sst.search import searcher as searchers
+from sst.search import similarity as similarities
+from sst.types import Clip, Features
+
+Path_ = str | os.PathLike[str]
+
+
+class Hit(NamedTuple):
+    """A sound of the library, as near as `distance` to the target."""
+
+    path: str  # absolute; bytes that are no UTF-8 as surrogate escapes
+    onset_s: float
+    end_s: float
+    distance: float  # Euclidean
+    similarity: float  # per cent of the library's pairs of sounds that are farther apart
+    band: similarities.Band
+    copies: int = 0  # places of the same sound in the library that are not shown
+
+
+class Session(NamedTuple):
+    """A library that is up to date and ready to be searched."""
+
+    encoder: Encoder
+    report: scan.ScanReport
+    rows: index_rows.Rows
+    searcher: searchers.Searcher
+
+
+class Choice(NamedTuple):
+    """Which of the near sounds are shown."""
+
+    num_similar: int = 10
+    include_self: bool = False  # the target itself and its copies
+    keep_duplicates: bool = False  # every place of one sound
+    per_folder: int | None = None  # at most so many of one folder
+    aspects: Mapping[str, float] = {}  # weights other than the default ones
+
+
+DEFAULT = Choice()
+
+
+def encoder(name: Path_, cut: SegmentConfig | None = None) -> Encoder:
+    """The search side of a model. JAX is imported when the first sound is encoded, not before."""
+    saved = export_format.load_model(export_format.find_model(name))
+
+    @functools.cache
+    def loaded() -> Any:
+        from sst import inference
+
+        return inference.load(name)
+
+    def embed(heard: Features) -> np.ndarray:
+        from sst import inference
+
+        return np.asarray(inference.embed_features(loaded(), heard))
+
+    return Encoder(saved.digest, saved.config.audio, embed, cut)
+
+
+def open_session(
+    encoder: Encoder,
+    dirs: Sequence[Path_],
+    engine: searchers.Engine = "auto",
+    progress: scan.Progress | None = None,
+    workers: int | None = None,
+    prune: bool = False,
+) -> Session:
+    """Brings the library's index up to date and makes it searchable.
+
+    Raises:
+        UsageError: a folder that is none, an unknown engine.
+        NothingToDo: no audio in the folders, none that can be read, or most of what was known is
+            gone and `prune` is not given.
+    """
+    report, rows = scan.scanned(encoder, dirs, progress, workers, prune=prune)
+    if not rows.paths:
+        _, _, detail = index_rows.skipped(report.folder)[0]
+        raise NothingToDo(
+            f"0 of {report.found} files could be used; the first: {detail}."
+            " Is this a network drive that is offline?"
+        )
+    searcher = searchers.open_or_build(report.folder, rows.vectors, engine)
+    return Session(encoder, report, rows, searcher)
+
+
+def find(session: Session, target: Path_, choice: Choice = DEFAULT) -> list[Hit]:
+    """The sounds nearest to a file, which may or may not be in the library.
+
+    Raises:
+        UsageError: there is no such file, or a choice that cannot be made.
+        NothingToDo: the file cannot be read, or is silent.
+    """
+    check(choice)
+    return nearest(session, query(session, target, choice), choice)
+
+
+def query(session: Session, target: Path_, choice: Choice, segment: int | None = None) -> Query:
+    """What to look for where a file is given, or one hit of it; in any pitch if pitch weighs 0."""
+    if _any_pitch(choice):
+        found = queries.transposed(session.encoder, target, segment)
+    else:
+        found = queries.of_file(session.encoder, session.report.folder, target, segment)
+    return _from_outside(session, found, target)
+
+
+def hits(session: Session, target: Path_, choice: Choice) -> list[Query]:
+    """`query` for every hit of a file."""
+    folder, any_pitch = session.report.folder, _any_pitch(choice)
+    found = queries.of_hits(session.encoder, folder, target, any_pitch)
+    return [_from_outside(session, hit, target) for hit in found]
+
+
+def _any_pitch(choice: Choice) -> bool:
+    return choice.aspects.get("pitch") == 0.0
+
+
+def _from_outside(session: Session, query: Query, target: Path_) -> Query:
+    """The query without sounds of its own where the target is no file of the library: one outside
+    that has a copy in it finds that."""
+    rows = session.rows
+    same = (path for path, own in zip(rows.paths, rows.digests, strict=True) if own in query.own)
+    with contextlib.suppress(OSError):
+        if any(os.path.samefile(path, target) for path in same):
+            return query
+    return query._replace(own=frozenset())
+
+
+def check(choice: Choice) -> None:
+    """Raises UsageError for a choice that no search could make."""
+    if choice.num_similar < 1:
+        raise UsageError(f"--num-similar {choice.num_similar} should be at least 1.")
+    if choice.per_folder is not None and choice.per_folder < 1:
+        raise UsageError(f"--per-folder {choice.per_folder} should be at least 1.")
+    aspects.factors(choice.aspects, aspects.SIZE + 1)
+
+
+def nearest(
+    session: Session,
+    query: Query,
+    choice: Choice = DEFAULT,
+    spread: similarities.Spread | None = None,
+) -> list[Hit]:
+    """The sounds nearest to a query, one for all copies of it, nearest first.
+
+    Args:
+        session: the library.
+        query: what to look for.
+        choice: what counts, and what is shown.
+        spread: of the library by the weights of the choice, where it is known already.
+
+    Raises:
+        UsageError: a choice that cannot be made.
+    """
+    check(choice)
+    reach, there = choice.num_similar + 16, len(session.rows.paths)
+    while True:
+        rows, distances = _candidates(session, query, choice, reach)
+        chosen, copies = _chosen(session, rows, query, choice)
+        if len(chosen) >= choice.num_similar or reach >= there:
+            spread = spread or spread_of(session, choice)
+            bands = similarities.bands(distances[chosen], spread.nearest, _is_whole(choice))
+            return _hits(session.rows, spread, bands, rows, distances, chosen, copies)
+        reach *= 8
+
+
+def way(session: Session, a: Path_, b: Path_, steps: int, choice: Choice = DEFAULT) -> list[Hit]:
+    """Different sounds of the library, each near its point on the way from one file to another.
+
+    Raises:
+        UsageError: there is no such file, or fewer than 2 steps.
+        NothingToDo: a file cannot be read, or is silent.
+    """
+    start, end = (queries.of_file(session.encoder, session.report.folder, x) for x in (a, b))
+    points = queries.way(start, end, steps)
+    spread = spread_of(session, choice)
+    found: dict[int, Hit] = {}
+    taken: set[tuple[str, float]] = set()
+    for step in (0, steps - 1, *range(1, steps - 1)):  # the ends choose first
+        enough = choice._replace(num_similar=len(found) + 1)
+        near = nearest(session, points[step], enough, spread)
+        for hit in near:
+            if (hit.path, hit.onset_s) not in taken:
+                found[step] = hit
+                taken.add((hit.path, hit.onset_s))
+                break
+    return [found[step] for step in sorted(found)]
+
+
+def nothing_close(hits: Sequence[Hit]) -> bool:
+    """Whether even the best of the hits is farther than the library's sounds are apart."""
+    return all(hit.band == "weak" for hit in hits)
+
+
+def _candidates(
+    session: Session, query: Query, choice: Choice, reach: int
+) -> tuple[Int[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+    """Rows and distances, nearest first; a row counts by the nearest of the query's vectors."""
+    width = session.rows.vectors.shape[1]
+    factors = aspects.factors(choice.aspects, width) if choice.aspects else None
+    rows, distances = session.searcher.search(query.vectors, reach, factors)
+    order = np.argsort(distances, axis=None, kind="stable")
+    rows, distances = rows.ravel()[order], distances.ravel()[order]
+    _, first = np.unique(rows, return_index=True)
+    kept = np.sort(first)
+    return rows[kept], distances[kept]
+
+
+def _chosen(
+    session: Session, found: Int[np.ndarray, " k"], query: Query, choice: Choice
+) -> tuple[list[int], list[int]]:
+    """Places in `found` that are shown, and how many more places each of their sounds has."""
+    rows = session.rows
+    chosen: list[int] = []
+    copies: list[int] = []
+    folders: collections.Counter[str] = collections.Counter()
+    for place, row in enumerate(found.tolist()):
+        if rows.digests[row] in query.own and not choice.include_self:
+            continue
+        twin = None if choice.keep_duplicates else _twin(session, found[chosen], row)
+        if twin is not None:
+            copies[twin] += 1
+            continue
+        folder = os.path.dirname(rows.paths[row])
+        if choice.per_folder is not None and folders[folder] >= choice.per_folder:
+            continue
+        if len(chosen) == choice.num_similar:
+            break
+        folders[folder] += 1
+        chosen.append(place)
+        copies.append(0)
+    return chosen, copies
+
+
+def _twin(session: Session, shown: Int[np.ndarray, " k"], row: int) -> int | None:
+    """The place in `shown` of a row with the sound of `row`: the same samples, or a copy by ear."""
+    rows = session.rows
+    apart = np.linalg.norm(rows.vectors[shown] - rows.vectors[row], axis=1)
+    for place in np.flatnonzero(apart <= similarities.SAME).tolist():
+        other = int(shown[place])
+        if rows.digests[other] == rows.digests[row] or _one_sound(session, other, row):
+            return place
+    return None
+
+
+def _one_sound(session: Session, a: int, b: int) -> bool:
+    """Whether two rows have one waveform; a file that cannot be read now is like no other."""
+    from sst.search import waveform_match
+
+    config = session.encoder.audio
+    try:
+        one, other = (_clip(session.rows, row, config) for row in (a, b))
+    except audio.BadAudio:
+        return False
+    return waveform_match.same_sound(one, other, config.sample_rate)
+
+
+def _clip(rows: index_rows.Rows, row: int, config: AudioConfig) -> Clip:
+    """The sound of a row, decoded here: its file was decoded without harm when it was scanned."""
+    onset, end = float(rows.onsets[row]), float(rows.ends[row])
+    wave, rate, _ = audio.read_wave(rows.paths[row], onset)
+    return audio.canonical(wave[: math.ceil((end - onset) * rate)], rate, config)
+
+
+def spread_of(session: Session, choice: Choice) -> similarities.Spread:
+    """The library's own distances by the weights of the choice."""
+    rows = session.rows
+    if not choice.aspects:
+        return rows.spread
+    _, first = np.unique(rows.digests, return_index=True)
+    different = rows.vectors[np.sort(first)]
+    return similarities.spread(different, aspects.factors(choice.aspects, different.shape[1]))
+
+
+def _is_whole(choice: Choice) -> bool:
+    """Whether the timbre counts as much as ever: what agrees in less is not the same sound."""
+    return choice.aspects.get("timbre", 1.0) >= aspects.DEFAULT_WEIGHTS["timbre"]
+
+
+def _hits(
+    rows: index_rows.Rows,
+    spread: similarities.Spread,
+    bands: list[similarities.Band],
+    found: Int[np.ndarray, " k"],
+    distances: Float[np.ndarray, " k"],
+    chosen: list[int],
+    copies: list[int],
+) -> list[Hit]:
+    shares = similarities.similarity(distances[chosen], spread.pairs)
+    return [
+        Hit(
+            rows.paths[row],
+            float(rows.onsets[row]),
+            float(rows.ends[row]),
+            float(distances[place]),
+            float(share),
+            band,
+            more,
+        )
+        for place, row, share, band, more in zip(
+            chosen, found[chosen].tolist(), shares, bands, copies, strict=True
+        )
+    ]

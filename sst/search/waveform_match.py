@@ -1,0 +1,265 @@
+"""Copies of one sound: told by their waveforms, whatever was done to the file.
+
+Two files may hold one sound at another level, rate, polarity, number of channels or start, as MP3
+or with noise under it. Their waveforms then agree once they are laid over each other, in every part
+that one can hear; those of two hits of one drum do not. Nothing here needs a model.
+"""
+
+import collections
+import functools
+import math
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+
+import numpy as np
+import scipy.fft
+from jaxtyping import Complex, Float, Int
+
+from sst.config import AudioConfig
+from sst.dsp import features
+from sst.search import searcher
+from sst.types import Clip, LogMel, Wave
+
+# Measured by experiments/benchmarks/duplicates.py.
+SAME = 0.94  # the likeness from which two sounds are one
+COMMON = 0.6  # of the energy of each must lie in the part that both have
+CORRELATED = 0.6  # at first sight: with less, the waveforms are too different to look closer
+FIRST_S, FIRST_BELOW_HZ = 0.4, 7_000.0  # of the sounds; copies at 16 kHz have these frequencies too
+FINER = 4  # steps per sample of the delays tried
+FLOOR = 10 ** (-50 / 10)  # of the loudest cell: what is softer is noise to one of the two
+LOUDNESS = 0.25  # weight of a cell: its power to this, about as loud as it is
+ABSENT = 10 ** (-20 / 10)  # of the other's energy: above some frequency one has nothing
+LEAST_BAND_HZ = 4_000.0  # a copy at a lower rate or bit rate has what lies below
+TRANSITION = 0.92  # below this part of a limit, the filter that made it does nothing
+# Copies are looked for among the nearest thumbnails only.
+REACH_DB = 2.2  # between two of them
+NEAREST = 3  # of each sound
+BANDS, BANDS_BELOW_HZ = 16, 7_000.0
+TIMES_S = (0.0, 0.02, 0.04, 0.07, 0.12, 0.19, 0.3, 0.46, 0.81)  # where a stretch begins
+LEAST_DB = -45.0  # of the loudest cell
+
+
+Pair = tuple[int, int]  # two rows, the smaller one first
+Waves = Callable[[Sequence[int]], Iterable[Wave]]  # rows -> their waves, in that order
+
+
+def clusters(
+    digests: Sequence[Hashable],
+    thumbnails: Float[np.ndarray, "n c"],
+    waves: Waves,
+    sample_rate: int,
+) -> list[int]:
+    """The first row with the same sound, for each row.
+
+    Args:
+        digests: [n] what only equal clips share.
+        thumbnails: [n, c] of `thumbnail`, in one transform.
+        waves: called once, with the rows of all candidates, each once. What it gives is taken one
+            by one, and only the waves of sounds that may be copies of each other are held.
+        sample_rate: Hz, of the waves.
+    """
+    first: dict[Hashable, int] = {}
+    rows = [first.setdefault(digest, row) for row, digest in enumerate(digests)]
+    own = np.array(sorted(first.values()), int)
+    near = [(int(own[i]), int(own[j])) for i, j in near_pairs(thumbnails[own])]
+    parts = _components(near)
+    coming = iter(waves([row for members, _ in parts for row in members]))
+    copies = []
+    for members, pairs in parts:
+        held = dict(zip(members, coming, strict=False))
+        copies += [p for p in pairs if likeness(held[p[0]], held[p[1]], sample_rate) >= SAME]
+    joined = dict(joins(copies))
+    return [joined.get(row, row) for row in rows]
+
+
+def thumbnail(log_mel: LogMel, audio: AudioConfig) -> Float[np.ndarray, " c"]:
+    """What a copy has nearly the same of: the spectrogram in few bands and stretches of time.
+
+    Args:
+        log_mel: dB relative to the loudest cell.
+        audio: its transform.
+
+    Returns:
+        Numbers whose Euclidean distance is the root mean square of the difference in dB.
+    """
+    power = 10.0 ** (np.asarray(log_mel, np.float32) / 10.0)
+    edges = np.linspace(0.0, _bands_below(audio), BANDS + 1).astype(int)
+    in_bands = np.add.reduceat(power, edges[:-1], axis=1)[:, :BANDS] / np.diff(edges)
+    starts = np.unique([round(time * audio.sample_rate / audio.hop) for time in TIMES_S])
+    sums = np.zeros((len(starts), BANDS), np.float32)
+    there = starts < len(power)
+    sums[there] = np.add.reduceat(in_bands, starts[there], axis=0)
+    means = sums / np.diff(np.append(starts, audio.n_frames))[:, None]
+    floor = 10.0 ** (LEAST_DB / 10.0) * max(float(means.max()), 1e-12)
+    cells = 10.0 * np.log10(np.maximum(means, floor) / floor)
+    return (cells.ravel() / math.sqrt(cells.size)).astype(np.float32)
+
+
+def near_pairs(thumbnails: Float[np.ndarray, "n c"]) -> list[Pair]:
+    """The pairs of rows that may be copies, in order."""
+    if len(thumbnails) < 2:
+        return []
+    rows, distances = searcher.build(thumbnails).search(thumbnails, NEAREST + 1)
+    found = np.nonzero(distances <= REACH_DB)
+    pairs = {(min(i, j), max(i, j)) for i, j in zip(found[0], rows[found], strict=True) if i != j}
+    return sorted((int(i), int(j)) for i, j in pairs)
+
+
+def joins(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """(row, first row of its group) of every row in a group that these pairs make."""
+    for members, _ in _components(pairs):
+        yield from ((row, members[0]) for row in members)
+
+
+def _components(pairs: Iterable[Pair]) -> list[tuple[list[int], list[Pair]]]:
+    """The groups that pairs make: their rows in order, and the pairs."""
+    above: dict[int, int] = {}
+
+    def root(row: int) -> int:
+        while (parent := above.setdefault(row, row)) != row:
+            above[row] = above[parent]
+            row = parent
+        return row
+
+    pairs = list(pairs)
+    for i, j in pairs:
+        low, high = sorted((root(i), root(j)))
+        above[high] = low
+    parts: dict[int, list[Pair]] = collections.defaultdict(list)
+    for pair in pairs:
+        parts[root(pair[0])].append(pair)
+    return [(sorted({row for pair in part for row in pair}), part) for part in parts.values()]
+
+
+@functools.lru_cache(maxsize=8)
+def _bands_below(audio: AudioConfig) -> int:
+    """How many mel bands a thumbnail hears: copies at 16 kHz have them too."""
+    return int(np.searchsorted(features.band_edges(audio)[2:], BANDS_BELOW_HZ))
+
+
+def same_sound(a: Clip, b: Clip, sample_rate: int) -> bool:
+    """Whether two clips of this rate are one sound: their `likeness` is `SAME` or more."""
+    return likeness(a.wave, b.wave, sample_rate) >= SAME
+
+
+def likeness(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> float:
+    """How much of what is heard in two sounds is one sound, from 0 to 1.
+
+    They are laid over each other where their correlation is largest (either polarity), at one
+    level. In each cell of a spectrogram, agreement is twice the common power over the sum of
+    both, 1 only for equal level and phase. The result is its mean, weighted by loudness, over the
+    part that both have and below the frequency from which one of them has nothing. It is 0 where
+    that part holds less than `COMMON` of the energy of either, and for silence.
+
+    Args:
+        a: [n] samples.
+        b: [m] samples.
+        sample_rate: Hz, of both.
+    """
+    laid = _laid_over(a, b) if _correlated(a, b, sample_rate) else None
+    if laid is None:
+        return 0.0
+    audio = AudioConfig.at_rate(sample_rate)
+    one, other = (scipy.fft.rfft(features.frames(part, audio), axis=-1) for part in laid)
+    powers = np.square(np.abs(one)), np.square(np.abs(other))
+    top = _shared_bins(powers[0].sum(axis=0), powers[1].sum(axis=0), audio)
+    gain = np.sqrt(powers[0][:, :top].sum() / powers[1][:, :top].sum())
+    cells = gain * (one * np.conj(other)).real, powers[0] + gain**2 * powers[1]
+    starts = _band_starts(audio)
+    starts = starts[starts < top]
+    shared, total = (np.add.reduceat(each[:, :top], starts, axis=1) for each in cells)
+    heard = total > FLOOR * total.max()
+    weight = total[heard] ** LOUDNESS
+    return max(0.0, float(weight @ (2.0 * shared[heard] / total[heard]) / weight.sum()))
+
+
+def _correlated(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> bool:
+    """Whether the starts of two sounds are alike enough to look closer: so for most pairs it ends
+    here."""
+    longest = round(FIRST_S * sample_rate)
+    a, b = a[:longest], b[:longest]
+    lags, norm = _overlaps(a, b)
+    if not len(lags):
+        return False
+    n = scipy.fft.next_fast_len(len(a) + len(b), real=True)
+    spectra = scipy.fft.rfft(a, n), scipy.fft.rfft(b, n)
+    top = math.ceil(n * FIRST_BELOW_HZ / sample_rate)
+    shares = [_share_below(spectrum, top) for spectrum in spectra]
+    low = scipy.fft.irfft((spectra[0] * np.conj(spectra[1]))[:top], n)
+    return bool(np.max(np.abs(low[lags]) / norm) >= CORRELATED * math.sqrt(shares[0] * shares[1]))
+
+
+def _laid_over(
+    a: Wave, b: Float[np.ndarray, " m"]
+) -> tuple[Float[np.ndarray, " c"], Float[np.ndarray, " c"]] | None:
+    """The part that two sounds have in common, the second at the place of the first.
+
+    None where they have too little in common.
+    """
+    lags, norm = _overlaps(a, b)
+    if not len(lags):
+        return None
+    n = scipy.fft.next_fast_len(len(a) + len(b), real=True)
+    spectrum = scipy.fft.rfft(b, n)
+    delay, sign = _delay(scipy.fft.rfft(a, n) * np.conj(spectrum), n, lags, norm)
+    turn = np.exp(-2j * np.pi / n * delay * np.arange(len(spectrum))).astype(np.complex64)
+    moved = sign * scipy.fft.irfft(spectrum * turn, n)
+    start, end = max(0, math.ceil(delay)), min(len(a), math.floor(delay + len(b)))
+    return (a[start:end], moved[start:end]) if start < end else None
+
+
+def _overlaps(
+    a: Wave, b: Float[np.ndarray, " m"]
+) -> tuple[Int[np.ndarray, " l"], Float[np.ndarray, " l"]]:
+    """The delays of the second sound that leave enough in common, and the level there of both."""
+    sums = [np.concatenate([[0.0], np.cumsum(np.square(w), dtype=np.float64)]) for w in (a, b)]
+    lags = np.arange(1 - len(b), len(a))
+    starts, ends = np.maximum(0, lags), np.minimum(len(a), lags + len(b))
+    common = sums[0][ends] - sums[0][starts], sums[1][ends - lags] - sums[1][starts - lags]
+    enough = [part > COMMON * own[-1] for part, own in zip(common, sums, strict=True)]
+    kept = np.flatnonzero(enough[0] & enough[1])
+    return lags[kept], np.sqrt(common[0][kept] * common[1][kept])
+
+
+def _delay(
+    cross: Complex[np.ndarray, " f"],
+    n: int,
+    lags: Int[np.ndarray, " l"],
+    norm: Float[np.ndarray, " l"],
+) -> tuple[float, float]:
+    """The delay with the largest correlation coefficient of the common parts, and its sign.
+
+    The correlation is looked at between the samples too: that of a bright sound swings at nearly
+    half the rate, and its largest sample may be whole swings beside its largest value.
+    """
+    correlation = FINER * scipy.fft.irfft(cross, FINER * n)
+    steps = (FINER * lags[:, None] + np.arange(FINER)).ravel()
+    found = correlation[steps] / np.repeat(norm, FINER)
+    best = int(np.argmax(np.abs(found)))
+    step = int(steps[best])
+    before, here, after = correlation[step - 1], correlation[step], correlation[step + 1]
+    bend = before - 2.0 * here + after
+    off = float(np.clip(0.5 * (before - after) / bend, -1.0, 1.0)) if bend else 0.0
+    return (step + off) / FINER, math.copysign(1.0, found[best])
+
+
+def _share_below(spectrum: Complex[np.ndarray, " f"], top: int) -> float:
+    """The share of the energy that lies in the first `top` bins."""
+    power = np.square(np.abs(spectrum))
+    return float(power[:top].sum() / power.sum())
+
+
+def _shared_bins(a: Float[np.ndarray, " f"], b: Float[np.ndarray, " f"], audio: AudioConfig) -> int:
+    """How many bins from 0 Hz on both have: all, or up to where a lower rate has cut one."""
+    tails = [np.cumsum(power[::-1], dtype=np.float64)[::-1] for power in (a, b)]
+    present = np.minimum(*tails) >= ABSENT * np.maximum(*tails)
+    limit = int(np.argmin(present))
+    if present[limit] or limit * audio.sample_rate / audio.n_fft < LEAST_BAND_HZ:
+        return len(a)  # what lacks more than that was filtered, and is another sound
+    return int(TRANSITION * limit)
+
+
+@functools.lru_cache(maxsize=8)
+def _band_starts(audio: AudioConfig) -> np.ndarray:
+    """The first bins of the bands: octaves up to 3.2 kHz, then every 1.6 kHz."""
+    edges = [0, 100, 200, 400, 800, 1600, *range(3200, audio.sample_rate // 2, 1600)]
+    return np.unique(np.ceil(np.array(edges) * audio.n_fft / audio.sample_rate).astype(int))

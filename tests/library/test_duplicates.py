@@ -1,0 +1,40 @@
+"""The copies in a library: which files are one sound, and which of them is the best."""
+
+import numpy as np
+import pytest
+import soundfile as sf
+import soxr
+import synth
+
+from sst.audio import audio
+from sst.library import duplicates
+
+RATE = 44_100
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    """A snare in five files, and a kick."""
+    wave = synth.snare(RATE, rng)
+    for name in ("whole.flac", "same.wav"):
+        sf.write(tmp_path / name, audio.to_int16(wave), RATE)
+    sf.write(tmp_path / "lossy.ogg", soxr.resample(wave, RATE, 48_000), 48_000)
+    sf.write(tmp_path / "lossy.mp3", np.stack([wave, wave], axis=1), RATE)
+    sf.write(tmp_path / "low.wav", soxr.resample(wave, RATE, 32_000), 32_000)
+    sf.write(tmp_path / "kick.wav", synth.kick(RATE, rng), RATE)
+    return tmp_path
+
+
+def test_the_best_is_without_loss_before_it_is_of_a_rate_that_no_one_hears(folder):
+    (group,) = duplicates.find([folder], workers=1).groups
+    order = [(copy.path.rsplit("/", 1)[1], copy.what) for copy in group]
+    assert order == [
+        ("same.wav", "best"),
+        ("whole.flac", "identical"),
+        ("lossy.ogg", "copy"),
+        ("lossy.mp3", "copy"),
+        ("low.wav", "copy"),
+    ]
+    sf.write(folder / "high.wav", soxr.resample(*sf.read(folder / "same.wav"), 96_000), 96_000)
+    (group,) = duplicates.find([folder], workers=1).groups
+    assert group[0].path.endswith("high.wav")
