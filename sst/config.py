@@ -72,7 +72,7 @@ class AudioConfig:
         return 1 + n_samples // self.hop
 
 
-CUTS = 1  # counts up where the same SegmentConfig comes to cut files otherwise
+SEGMENTER_VERSION = 1  # counts up where the same SegmentConfig comes to cut files otherwise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sst import cache
-from sst.audio import audio
+from sst.audio.clip import canonical
 from sst.config import AudioConfig, Config
 from sst.dsp import features, vocoder
 from sst.errors import ModelError, UsageError
@@ -83,7 +83,7 @@ def _hear(model: Model, wave: Float[np.ndarray, "..."], sample_rate: int) -> tup
         raise UsageError("the wave has samples that are not finite")
     single = wave.ndim == 1 or wave.shape[1] <= MAX_CHANNELS
     config = model.config.audio
-    clips = [audio.canonical(w, sample_rate, config) for w in ([wave] if single else wave)]
+    clips = [canonical(w, sample_rate, config) for w in ([wave] if single else wave)]
     return features.of_clips(clips, config), single
 
 

@@ -188,7 +188,7 @@ class SoundSampleTool:
 
         inference.check_classes(self.model)
         config = self.model.config.audio
-        sounds = embed_files.decoded_or_raise([file], config, offset)
+        sounds = embed_files.decode_or_raise([file], config, offset)
         heard = embed_files.features_of(sounds, config)
         (probabilities,) = inference.classify_features(self.model, heard)
         return Prediction(probabilities, self.model.class_names[int(probabilities.argmax())])

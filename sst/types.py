@@ -1,5 +1,10 @@
-"""The arrays that travel between modules, named once."""
+"""The stages of a sound's life, named once: a clip, a sound, features, a batch.
 
+A file (`sst.files.Sample`) is decoded to a `Sound`, or `Skipped` with a reason. A model takes the
+`Features` of several sounds; training takes a `Batch` of them with their labels.
+"""
+
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,8 +30,43 @@ class Clip(NamedTuple):
     duration_s: float  # n / sample_rate
 
 
+class Fault(NamedTuple):
+    """One thing that is wrong with a recording that can be decoded."""
+
+    name: str  # one stable word
+    detail: str  # a phrase for people
+
+
+NOTHING = np.zeros(0, np.float32)
+
+
+class Sound(NamedTuple):
+    """One usable sound: a file, or one hit of it. All that the decoding processes compute."""
+
+    path: str | Path  # of the file, as given
+    clip: Clip
+    log_mel: LogMel  # float32 [t, n_mels]
+    attack: Float[np.ndarray, " a"]  # dB, see `dsp.features.attack`
+    digest: str  # 32 hexadecimal digits of the decoded samples: equal for equal sound
+    sample_rate: int  # Hz, of the file
+    channels: int
+    end_s: float  # seconds from the start of the file; a hit may be longer than its clip
+    descriptors: Float[np.ndarray, " s"] = NOTHING  # where asked for: `dsp.descriptors.describe`
+    thumbnail: Float[np.ndarray, " c"] = NOTHING  # where asked for: `dsp.thumbnail.thumbnail`
+    faults: tuple[Fault, ...] = ()  # where asked for: `audio.faults.faults`
+    left_out: str = ""  # at the last hit of a file of which more could have been used: a phrase
+
+
+class Skipped(NamedTuple):
+    """One file that is of no use, and why."""
+
+    path: str | Path
+    reason: str  # one of `audio.reader.BadAudio`'s, or timeout, crash, memory
+    detail: str
+
+
 class Features(NamedTuple):
-    """What a model hears of some clips, in arrays of JAX or NumPy."""
+    """The input of a model: some clips, in arrays of JAX or NumPy."""
 
     log_mel: Float[Any, "b t m"]  # padded with floor_db after n_frames
     n_frames: Int[Any, " b"]  # 1 .. t
@@ -35,7 +75,7 @@ class Features(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Features, and what only training knows of them."""
+    """Features with labels and a mask, for training and evaluation."""
 
     log_mel: Float[Array, "b t m"]
     n_frames: Int[Array, " b"]

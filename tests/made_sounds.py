@@ -4,6 +4,7 @@ import numpy as np
 import synth
 import tiny_model
 
+from sst.audio.clip import canonical
 from sst.config import AudioConfig
 from sst.evaluation import sounds
 
@@ -12,14 +13,10 @@ AUDIO = tiny_model.CONFIG.audio
 
 def made(n: int, packs: int = 3, seed: int = 0, audio: AudioConfig = AUDIO) -> sounds.Sounds:
     """Kicks, snares and hats in turn."""
-    from sst.audio import audio as audio_files
     from sst.dsp import features
 
     rng, kinds = np.random.default_rng(seed), list(synth.KINDS)
-    clips = [
-        audio_files.canonical(synth.KINDS[kinds[i % 3]](16_000, rng), 16_000, audio)
-        for i in range(n)
-    ]
+    clips = [canonical(synth.KINDS[kinds[i % 3]](16_000, rng), 16_000, audio) for i in range(n)]
     return sounds.Sounds(
         [f"lib/pack{i % packs}/{kinds[i % 3]}/{i}.wav" for i in range(n)],
         [sounds.at_level(clip.wave, clip.peak_db) for clip in clips],

@@ -8,7 +8,7 @@ import synth
 import tiny_model
 
 from sst import inference
-from sst.audio import audio
+from sst.audio.clip import canonical
 from sst.config import AudioConfig, Config, ModelConfig, OptimConfig
 from sst.dsp import features
 from sst.model import model, pca, prior
@@ -33,7 +33,7 @@ def clips(n: int, seed: int = 0) -> Features:
     """Kicks, snares and hats in turn, as NumPy arrays."""
     rng, cfg = np.random.default_rng(seed), CONFIG.audio
     waves = [list(synth.KINDS.values())[i % 3](cfg.sample_rate, rng) for i in range(n)]
-    return features.of_clips([audio.canonical(wave, cfg.sample_rate, cfg) for wave in waves], cfg)
+    return features.of_clips([canonical(wave, cfg.sample_rate, cfg) for wave in waves], cfg)
 
 
 def with_variations(heard: Features) -> list[Features]:

@@ -24,9 +24,9 @@ class Listener:
 
 def scan(folder, listener=None, **options):
     listener = listener or Listener()
-    report, rows = library_scan.scanned(listener.encoder, [folder], workers=1, **options)
+    report, rows = library_scan.scan_and_read(listener.encoder, [folder], workers=1, **options)
     silent = sum(report.skipped.values())
-    assert report.found == report.encoded + report.reused + silent
+    assert report.found == report.embedded + report.reused + silent
     assert len(rows.paths) == report.found - silent
     return report, rows, listener.heard
 
@@ -39,5 +39,5 @@ def assert_same_as_clean(folder, rows, tmp_path, monkeypatch):
     assert rows.digests == clean.digests
     np.testing.assert_array_equal(rows.vectors, clean.vectors)
     np.testing.assert_array_equal(rows.onsets, clean.onsets)
-    for one, other in zip(rows.spread, clean.spread, strict=True):
+    for one, other in zip(rows.distances, clean.distances, strict=True):
         np.testing.assert_array_equal(one, other)

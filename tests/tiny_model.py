@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import synth
 
-from sst.audio import audio
+from sst.audio.clip import canonical
 from sst.config import AudioConfig, Config, ModelConfig
 from sst.dsp import features
 from sst.model import export_format, model, prior
@@ -47,7 +47,7 @@ def export(
         with_known: whether it holds its sounds.
     """
     sounds = waves(seed)
-    clips = [audio.canonical(wave, 16_000, config.audio) for wave in sounds.values()]
+    clips = [canonical(wave, 16_000, config.audio) for wave in sounds.values()]
     heard = features.of_clips(clips, config.audio)
     stats = model.data_stats(heard, config)
     params = model.init(jax.random.key(seed), config, stats)
@@ -60,7 +60,9 @@ def export(
     if with_known:
         vectors = np.asarray(model.embed(params, stats, heard, config))
         packs = novelty.groups(list(sounds), by_pack=True)
-        known = novelty.Known(list(sounds), vectors, novelty.spacing(vectors, packs))
+        known = novelty.Known(
+            list(sounds), vectors, novelty.spacing(vectors, packs, lambda a, b: True)
+        )
     export_format.save_model(folder, config, params, stats, fitted, class_names, {}, known=known)
     return folder
 

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from sst import inference
-from sst.audio import audio
+from sst.audio.clip import canonical
 from sst.dsp.features import of_clips
 from sst.evaluation import kinds, systems
 from sst.evaluation import sounds as sources
@@ -73,7 +73,7 @@ def _draws(model, vote, n: int) -> None:
     for label in sorted(set(np.asarray(model.prior["labels"]).tolist()) - {-1}):
         drawn = inference.sample_prior(model, jax.random.key(label), n, class_name=names[label])
         waves = [np.asarray(inference.decode(model, z)) for z in np.asarray(drawn)]
-        clips = [audio.canonical(wave, config.sample_rate, config) for wave in waves]
+        clips = [canonical(wave, config.sample_rate, config) for wave in waves]
         sounds = Sounds([""] * n, waves, *of_clips(clips, config), [""] * n, [""] * n)
         own = inference.classify_features(model, sounds.features).argmax(axis=1) == label
         other = np.nan

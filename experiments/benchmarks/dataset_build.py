@@ -24,7 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tfds_builders"))
 from sample_library.sample_library_dataset_builder import Builder, SampleLibraryConfig  # noqa: E402
 
 from sst import files  # noqa: E402
-from sst.audio import audio, decode_pool
+from sst.audio import decode_pool
+from sst.audio.clip import canonical
+from sst.audio.reader import BadAudio
+from sst.audio.recording import read_wave
 from sst.config import AudioConfig  # noqa: E402
 from sst.dsp import features
 
@@ -39,9 +42,9 @@ def in_process(paths: list[Path], config: AudioConfig) -> None:
     """The same work without isolation: what the workers are compared with."""
     for path in paths:
         try:
-            wave, sample_rate, _ = audio.read_wave(path)
-            features.log_mel(audio.canonical(wave, sample_rate, config).wave, config)
-        except audio.BadAudio:
+            wave, sample_rate, _ = read_wave(path)
+            features.log_mel(canonical(wave, sample_rate, config).wave, config)
+        except BadAudio:
             continue
 
 

@@ -18,7 +18,8 @@ import numpy as np
 import soundfile as sf
 
 from sst import files
-from sst.audio import audio
+from sst.audio.reader import BadAudio
+from sst.audio.recording import read_wave
 from sst.library import doctor
 from sst.library import session as library_session
 
@@ -81,8 +82,8 @@ def written(change: Callable[[Wave, int], Wave]) -> Callable:
 
     def defect(source: Path, target: Path, rng: np.random.Generator) -> Path | None:
         try:
-            wave, rate, _ = audio.read_wave(source)
-        except audio.BadAudio:
+            wave, rate, _ = read_wave(source)
+        except BadAudio:
             return None
         changed = change(wave / np.max(np.abs(wave)), rate)
         path = target.with_name(f"changed_{target.stem}.wav")

@@ -22,9 +22,13 @@ import soundfile as sf
 import soxr
 
 from sst import files
-from sst.audio import audio, decode_pool
+from sst.audio import decode_pool
+from sst.audio.reader import BadAudio
+from sst.audio.recording import read_wave
+from sst.dsp.thumbnail import thumbnail
 from sst.library import duplicates
 from sst.search import waveform_match
+from sst.types import Skipped, Sound
 
 Wave = np.ndarray  # [n, channels]
 Copy = tuple[Wave, int, str, str]  # samples, Hz, suffix, subtype
@@ -65,8 +69,8 @@ def library(folder: Path, place: Path, every: int) -> dict[str, tuple[str, str]]
         if number % every:
             continue
         try:
-            wave, rate, _ = audio.read_wave(sample.path)
-        except audio.BadAudio:
+            wave, rate, _ = read_wave(sample.path)
+        except BadAudio:
             continue
         for kind, change in KINDS.items():
             if kind == "mono of stereo" and wave.shape[1] == 1:
@@ -134,8 +138,8 @@ def others(report: duplicates.CopyReport, made: dict) -> None:
 
 def refused(folder: Path) -> None:
     """How many candidates among the files themselves the waveforms refuse."""
-    sounds = [s for s in heard(folder) if isinstance(s, decode_pool.Decoded)]
-    looks = np.stack([waveform_match.thumbnail(s.log_mel, duplicates.AUDIO) for s in sounds])
+    sounds = [s for s in heard(folder) if isinstance(s, Sound)]
+    looks = np.stack([thumbnail(s.log_mel, duplicates.AUDIO) for s in sounds])
     near = waveform_match.near_pairs(looks)
     same = sum(
         waveform_match.same_sound(sounds[i].clip, sounds[j].clip, duplicates.AUDIO.sample_rate)
@@ -146,7 +150,7 @@ def refused(folder: Path) -> None:
     )
 
 
-def heard(folder: Path) -> Iterator[decode_pool.Decoded | decode_pool.Skipped]:
+def heard(folder: Path) -> Iterator[Sound | Skipped]:
     """All files of a folder."""
     return decode_pool.decode_many([s.path for s in files.find_samples([folder])], duplicates.AUDIO)
 

@@ -19,12 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from sst.audio.decode_pool import Decoded
 from sst.config import AudioConfig
 from sst.library import scan as library_scan
 from sst.library.embed_files import Encoder
 from sst.search import searcher
-from sst.types import Clip
+from sst.types import Clip, Sound
 
 WIDTH = 160
 ENCODER = Encoder("0" * 12, AudioConfig(), lambda heard: np.zeros((0, 0), np.float32))
@@ -51,7 +50,7 @@ def made_up(encoder: Any, paths: list[str], *_: Any) -> Iterator[list[Any]]:
         for path in paths[start : start + 128]:
             number = int.from_bytes(Path(path).read_bytes(), "little")
             rng = np.random.default_rng(number)
-            sound = Decoded(path, CLIP, CLIP.wave[None], f"{number:032x}", 22_050, 1, 0.5)
+            sound = Sound(path, CLIP, CLIP.wave[None], f"{number:032x}", 22_050, 1, 0.5)
             spread = rng.standard_normal(12, dtype=np.float32) @ directions
             batch.append([(sound, kinds[rng.integers(2000)] + spread)])
         yield batch
@@ -64,7 +63,7 @@ def scan(folder: Path) -> None:
 
 def session(folder: Path) -> None:
     """What `similar` does before it looks for anything."""
-    report, rows = library_scan.scanned(ENCODER, [folder])
+    report, rows = library_scan.scan_and_read(ENCODER, [folder])
     searcher.open_or_build(report.folder, rows.vectors).search(rows.vectors[:1], 10)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.fft
 
 from sst import inference
-from sst.audio import audio
+from sst.audio.clip import canonical
 from sst.dsp import features
 from sst.dsp.features import frames, mel_basis
 from sst.model import model as network
@@ -48,14 +48,14 @@ def stages(model: inference.Model) -> dict[str, Callable[[], Any]]:
     """What is timed."""
     config, rate = model.config.audio, model.config.audio.sample_rate
     wave = _decaying_noise(config.clip_samples, rate)
-    clip = audio.canonical(wave, rate, config)
+    clip = canonical(wave, rate, config)
     power = np.square(np.abs(scipy.fft.rfft(frames(clip.wave, config), axis=-1)))
     heard = features.of_clips([clip], config)
     trees = (model.params, model.stats, heard)
     return {
         "**`encode`**, all of it": lambda: np.asarray(inference.encode(model, wave, rate)),
         "**`embed`**, all of it": lambda: np.asarray(inference.embed(model, wave, rate)),
-        "the canonical clip": lambda: audio.canonical(wave, rate, config),
+        "the canonical clip": lambda: canonical(wave, rate, config),
         "its features": lambda: features.of_clips([clip], config),
         "... of it the mel bands": lambda: features.mel_power(power, config),
         "... by the whole basis at once": lambda: power @ mel_basis(config).T,

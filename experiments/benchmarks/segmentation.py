@@ -23,8 +23,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from sst.audio import audio
 from sst.audio import onsets as onset_detection
+from sst.audio.clip import canonical
+from sst.audio.reader import BadAudio
+from sst.audio.recording import read_wave
 from sst.config import AudioConfig, SegmentConfig
 from sst.dsp import features
 from sst.types import Clip, Wave
@@ -58,10 +60,10 @@ def one_shots(folder: Path) -> list[Shot]:
     found: dict[bytes, Shot] = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         try:
-            wave, rate, _ = audio.read_wave(path)
-        except audio.BadAudio:
+            wave, rate, _ = read_wave(path)
+        except BadAudio:
             continue
-        clip = audio.canonical(wave, rate, config)
+        clip = canonical(wave, rate, config)
         if clip.duration_s > 0.01:
             pack = path.relative_to(folder).parts[0]
             found.setdefault(clip.wave.tobytes(), Shot(pack, clip.wave))
@@ -183,7 +185,7 @@ def vectors(model: Any, waves: list[Wave]) -> Float[np.ndarray, "n e"]:
     from sst import inference
 
     config = model.config.audio
-    clips: list[Clip] = [audio.canonical(wave, RATE, config) for wave in waves]
+    clips: list[Clip] = [canonical(wave, RATE, config) for wave in waves]
     blocks = [clips[i : i + 128] for i in range(0, len(clips), 128)]
     return np.concatenate(
         [np.asarray(inference.embed_features(model, features.of_clips(b, config))) for b in blocks]

@@ -15,6 +15,7 @@ from pipelines.commands.embed import audio_paths
 from pipelines.console.messages import Progress, plural, put, say, shown
 from pipelines.console.skipped import lost, strict
 from sst.errors import NothingToDo
+from sst.types import Skipped, Sound
 
 AT_ONCE = 128  # files
 MOST = 3  # other kinds on a terminal
@@ -55,16 +56,15 @@ def _heard(
         NothingToDo: none of the files can be used.
     """
     from sst import inference
-    from sst.audio import decode_pool
     from sst.library import embed_files
 
     config, progress, done = model.config.audio, Progress("Listening"), 0
     workers = arguments.workers or (1 if len(paths) < 2 else None)
-    stream = embed_files.decoded(paths, config, workers, arguments.offset)
+    stream = embed_files.decode(paths, config, workers, arguments.offset)
     while batch := list(itertools.islice(stream, AT_ONCE)):
-        sounds = [sound for sound in batch if isinstance(sound, decode_pool.Decoded)]
+        sounds = [sound for sound in batch if isinstance(sound, Sound)]
         for sound in batch:
-            if isinstance(sound, decode_pool.Skipped):
+            if isinstance(sound, Skipped):
                 skipped[sound.reason] = skipped.get(sound.reason, 0) + 1
                 why = f"Cannot use {shown(str(sound.path))}: {sound.detail}."
                 if len(paths) > 1:

@@ -10,6 +10,7 @@ from pipelines.console.messages import Progress, plural, say
 from pipelines.console.paths import free
 from pipelines.console.skipped import lost, strict
 from sst.errors import NothingToDo, UsageError
+from sst.types import Skipped
 
 
 def embed(arguments: argparse.Namespace) -> None:
@@ -19,7 +20,6 @@ def embed(arguments: argparse.Namespace) -> None:
 
     import numpy as np
 
-    from sst.audio import decode_pool
     from sst.library import embed_files, session
 
     encoder = session.encoder(arguments.model)
@@ -27,9 +27,9 @@ def embed(arguments: argparse.Namespace) -> None:
     found: list[tuple[str, float, Any]] = []
     skipped: dict[str, int] = {}
     done = 0
-    for batch in embed_files.heard(encoder, paths, workers=arguments.workers):
+    for batch in embed_files.embed_files(encoder, paths, workers=arguments.workers):
         for file in batch:
-            if isinstance(file, decode_pool.Skipped):
+            if isinstance(file, Skipped):
                 skipped[file.reason] = skipped.get(file.reason, 0) + 1
                 first = file
             else:

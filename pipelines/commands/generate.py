@@ -97,8 +97,9 @@ def _collections(arguments: argparse.Namespace) -> list[Any]:
 
     collections = novelty_filter.of_training(arguments.model)
     if arguments.library_dir:
-        rows = opened_session(arguments).rows
-        collections.append(novelty_filter.of_library(rows, arguments.library_dir))
+        session = opened_session(arguments)
+        dirs, audio = arguments.library_dir, session.encoder.audio
+        collections.append(novelty_filter.of_library(session.rows, dirs, audio))
     if arguments.min_novelty is not None:
         novelty_filter.check(collections, arguments.min_novelty)
     return collections

@@ -36,7 +36,7 @@ def status(arguments: argparse.Namespace) -> None:
     from sst.search import searcher as searchers
 
     encoder = library_encoder(arguments)
-    folder = library_scan.place(arguments.library_dir, encoder)
+    folder = library_scan.index_folder(arguments.library_dir, encoder)
     if not index_rows.exists(folder):
         raise NothingToDo(
             "There is no index of this library for this model yet: sst library scan"
@@ -62,7 +62,7 @@ def _put_skipped(folder: Path) -> None:
     from sst.library import rows as index_rows
 
     rows = index_rows.skipped(folder)
-    rows += [(path, "partly used", detail) for path, detail in index_rows.partly(folder)]
+    rows += [(path, "partly used", detail) for path, detail in index_rows.partly_used(folder)]
     put("".join(f"{reason}\t{detail}\t{path}\n" for path, reason, detail in rows))
 
 
@@ -125,7 +125,7 @@ def _status(
         "sounds": len(rows.paths),
         "different sounds": len(set(rows.digests)),
         "skipped": held.skipped,
-        "partly used": len(index_rows.partly(folder)),
+        "partly used": len(index_rows.partly_used(folder)),
         "missing": held.missing,
         "bytes of the files": held.size,
         "model": f"{arguments.model} ({saved.config.name}, {saved.digest})",

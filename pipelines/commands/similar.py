@@ -97,7 +97,7 @@ def _near(session: Any, arguments: argparse.Namespace, choice: Any) -> list[Any]
     from sst.library import session as library_session
 
     asked = _queries(session, arguments, choice)
-    spread = library_session.spread_of(session, choice)
+    spread = library_session.distances_of(session, choice)
     return [
         result_formats.Answer(name, library_session.nearest(session, query, choice, spread))
         for name, query in asked
@@ -111,7 +111,11 @@ def _between(session: Any, arguments: argparse.Namespace, choice: Any) -> list[A
 
     a, b = arguments.between
     steps = STEPS if arguments.steps is None else arguments.steps
-    return [result_formats.Answer(f"{a} to {b}", library_session.way(session, a, b, steps, choice))]
+    return [
+        result_formats.Answer(
+            f"{a} to {b}", library_session.interpolate(session, a, b, steps, choice)
+        )
+    ]
 
 
 def _remark_hits(session: Any, arguments: argparse.Namespace) -> None:
@@ -121,7 +125,7 @@ def _remark_hits(session: Any, arguments: argparse.Namespace) -> None:
     if not arguments.library_segmentation or arguments.segment:
         return
     for target in arguments.targets:
-        there = queries.segments(session.encoder, session.report.folder, target)
+        there = queries.count_hits(session.encoder, session.report.folder, target)
         if there > 1:
             say(f"{to_text(target)} has {there} hits; --segment N or --segment all searches these.")
 

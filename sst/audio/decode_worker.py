@@ -1,59 +1,47 @@
 """The side of `sst.audio.decode_pool` that runs in processes of its own, which may hang or crash.
 
-It reads paths from its standard input and answers each on its standard output in frames: a length,
-JSON, and raw arrays. It knows NumPy, SciPy, soundfile, soxr and the features, nothing heavier.
+It reads paths from its standard input and answers each on its standard output in frames of
+`sst.audio.wire`. It knows NumPy, SciPy, soundfile, soxr and the features, nothing heavier.
 """
 
 import functools
-import json
 import os
 import signal
-import struct
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from sst.audio import wire
 from sst.audio.reader import BadAudio
-from sst.audio.segment_file import Sound, hits, only_sound
-from sst.config import AudioConfig, SegmentConfig, from_dict
+from sst.audio.segment_file import hits, only_sound
+from sst.audio.wire import Task
 from sst.dsp import features
+from sst.types import Sound
 
 MEMORY = 3 << 30  # bytes of address space
-LENGTHS = struct.Struct("<IIII")  # JSON, wave, log-mel bytes, frames of the log-mel
-NO_ARRAYS = np.zeros(0, np.float32), np.zeros((0, 0), np.float32)
 
 
-def serve(
-    audio: dict[str, Any],
-    timeout_s: float,
-    offset_s: float,
-    segmentation: dict[str, Any] | None,
-    inspect: bool,
-) -> None:
-    """The worker's life, until its standard input ends.
+def serve(task: dict[str, Any]) -> None:
+    """Answers requests until the standard input ends.
 
-    An answer is one frame, the sound of the file or the reason why there is none. With
-    segmentation there come before it any number of frames with `more`: a hit, or a sign of life.
+    An answer is one frame: the sound of the file, or the reason why there is none. With
+    segmentation there come before it any number of hits and signs of life.
+
+    Args:
+        task: of `wire.task_to_json`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    config = from_dict(AudioConfig, audio)
-    features.log_mel(np.zeros(1, np.float32), config)  # the tables it keeps
+    job = wire.task_from_json(task)
+    features.log_mel(np.zeros(1, np.float32), job.audio)  # fills the tables that it keeps
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    send = (
-        functools.partial(_send_only_sound, answers, config, offset_s, inspect)
-        if segmentation is None
-        else functools.partial(_send_hits, answers, config, segmentation, timeout_s)
-    )
-    _send(answers, {"ready": True})
-    quiet = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1, 2):  # libmpg123 prints its warnings from C
-        os.dup2(quiet, standard)
+    _send(answers, wire.pack({"kind": "ready"}))
+    _silence_libraries()
     _limit_memory()
-    while len(head := requests.read(4)) == 4:
-        path = os.fsdecode(requests.read(struct.unpack("<I", head)[0]))
-        _limit_time(timeout_s)
+    send = functools.partial(_send_one if job.segmentation is None else _send_hits, answers, job)
+    while (path := wire.read_path(requests)) is not None:
+        _limit_time(job.timeout_s)
         _answer(answers, send, path)
 
 
@@ -61,62 +49,47 @@ def _answer(answers: BinaryIO, send: Callable[[str], None], path: str) -> None:
     try:
         send(path)
     except BadAudio as bad:
-        _send(answers, {"reason": bad.reason, "detail": bad.detail})
+        _send_skipped(answers, bad.reason, bad.detail)
     except MemoryError:
-        _send(answers, {"reason": "memory", "detail": "it needs too much memory"})
+        _send_skipped(answers, "memory", "it needs too much memory")
     except Exception as error:  # what no one foresaw costs one file, not the run
-        detail = f"{type(error).__name__}: {error}"
-        _send(answers, {"reason": "unreadable", "detail": detail})
+        _send_skipped(answers, "unreadable", f"{type(error).__name__}: {error}")
 
 
-def _send_only_sound(
-    answers: BinaryIO, config: AudioConfig, offset_s: float, inspect: bool, path: str
-) -> None:
-    _send_sound(answers, only_sound(path, config, offset_s, inspect), {})
+def _send_one(answers: BinaryIO, task: Task, path: str) -> None:
+    _send(answers, wire.pack_sound(only_sound(path, task.audio, task.offset_s, task.measure)))
 
 
-def _send_hits(
-    answers: BinaryIO,
-    config: AudioConfig,
-    segmentation: dict[str, Any],
-    timeout_s: float,
-    path: str,
-) -> None:
-    settings = from_dict(SegmentConfig, segmentation)
+def _send_hits(answers: BinaryIO, task: Task, path: str) -> None:
+    assert task.segmentation is not None
 
     def alive() -> None:
-        _limit_time(timeout_s)
-        _send(answers, {"more": "life"})
+        _limit_time(task.timeout_s)
+        _send(answers, wire.pack({"kind": "alive"}))
 
     def take(sound: Sound) -> None:
-        _limit_time(timeout_s)
-        _send_sound(answers, sound, {"more": "hit"})
+        _limit_time(task.timeout_s)
+        _send(answers, wire.pack_sound(sound, "hit"))
 
-    _send(answers, {"left_out": hits(path, config, settings, take, alive)})
-
-
-def _send_sound(answers: BinaryIO, sound: Sound, facts: dict[str, Any]) -> None:
-    clip = sound.clip
-    facts = facts | {
-        "digest": sound.digest,
-        "sample_rate": sound.sample_rate,
-        "channels": sound.channels,
-        "end_s": sound.end_s,
-        "peak_db": clip.peak_db,
-        "onset_s": clip.onset_s,
-        "duration_s": clip.duration_s,
-        "faults": sound.faults,
-    }
-    _send(answers, facts, clip.wave, sound.log_mel)
+    left_out = hits(path, task.audio, task.segmentation, take, alive, task.measure)
+    _send(answers, wire.pack({"kind": "end", "left_out": left_out}))
 
 
-def _send(answers: BinaryIO, facts: dict[str, Any], *arrays: np.ndarray) -> None:
-    text = json.dumps(facts).encode()
-    wave, log_mel = arrays or NO_ARRAYS
-    lengths = LENGTHS.pack(len(text), wave.nbytes, log_mel.nbytes, len(log_mel))
-    content = memoryview(lengths + text + wave.tobytes() + log_mel.tobytes())
+def _send_skipped(answers: BinaryIO, reason: str, detail: str) -> None:
+    _send(answers, wire.pack({"kind": "skipped", "reason": reason, "detail": detail}))
+
+
+def _send(answers: BinaryIO, frame: bytes) -> None:
+    content = memoryview(frame)
     while content:
         content = content[answers.write(content) :]
+
+
+def _silence_libraries() -> None:
+    """Points the standard streams nowhere: libmpg123 prints its warnings from C."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nowhere, standard)
 
 
 def _limit_memory() -> None:

@@ -1,14 +1,14 @@
-"""What is wrong with a recording that can be decoded: measured on its samples and its name."""
+"""Faults of a recording that can be decoded, measured on its samples and its name."""
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
 from jaxtyping import Bool, Float, Int
 
-from sst.audio.audio import Recording
+from sst.audio.recording import Recording
+from sst.types import Fault
 
 # Measured by experiments/benchmarks/doctor.py.
 FLAT = 3  # samples of one value in a row make a flat top
@@ -34,15 +34,8 @@ SUFFIXES = {
 }
 
 
-class Fault(NamedTuple):
-    """One thing that is wrong with a file."""
-
-    name: str  # one stable word
-    detail: str  # a phrase for people
-
-
 def faults(recording: Recording, path: str | os.PathLike[str]) -> list[Fault]:
-    """Clipping, an offset, an end that is cut off, a suffix of another format.
+    """Finds clipping, an offset, an end that is cut off, and a suffix of another format.
 
     Args:
         recording: the start of the file.

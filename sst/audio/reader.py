@@ -62,7 +62,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[tuple[sf.SoundFile, BinaryI
             raised while the file is open gets its path too.
     """
     with contextlib.ExitStack() as stack:
-        with in_our_words(path):
+        with with_path(path):
             file, raw = stack.enter_context(_open(path))
             file = stack.enter_context(_readable(file, raw))
         try:
@@ -72,8 +72,8 @@ def opened(path: str | os.PathLike[str]) -> Iterator[tuple[sf.SoundFile, BinaryI
 
 
 @contextlib.contextmanager
-def in_our_words(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Says in our words, and of which file, what goes wrong."""
+def with_path(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns what goes wrong with a file into BadAudio with its path."""
     try:
         yield
     except BadAudio as bad:

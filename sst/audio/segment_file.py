@@ -1,11 +1,11 @@
-"""What a file holds for a library: one sound, or the hits of a recording of any length.
+"""The sounds of one file: the file as a whole, or the hits of a recording of any length.
 
 A long recording is decoded in blocks, more than once: to find the hits, and to cut them out.
 """
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,9 +13,8 @@ import numpy as np
 import soundfile as sf
 from jaxtyping import Float
 
-from sst.audio import onsets
-from sst.audio.audio import LEAD_S, canonical, head_samples, read_wave
-from sst.audio.faults import Fault, faults
+from sst.audio import faults, onsets
+from sst.audio.clip import canonical
 from sst.audio.reader import (
     BODY_S,
     INEXACT,
@@ -26,38 +25,35 @@ from sst.audio.reader import (
     opened,
     read_block,
 )
+from sst.audio.recording import LEAD_S, head_samples, read_wave
 from sst.config import AudioConfig, SegmentConfig
-from sst.dsp import features
-from sst.types import Clip, LogMel
+from sst.dsp import descriptors, features, thumbnail
+from sst.types import Sound
 
 BLOCK = 2**22  # samples times channels decoded at once: 16 MB
-BLOCK_S = 60.0  # and seconds: an old machine listens to so much well within the time for a file
+BLOCK_S = 60.0  # and seconds: an old machine decodes so much well within the time for a file
 SAME_START_S = 0.05  # one hit that starts so near to the clip of the whole file is that clip
 
 
-class Sound(NamedTuple):
-    """One usable sound of a file."""
-
-    clip: Clip
-    log_mel: LogMel  # float32 [t, n_mels]
-    digest: str  # 32 hexadecimal digits of its samples in the file
-    sample_rate: int  # Hz, of the file
-    channels: int
-    end_s: float  # where it ends in the file
-    faults: tuple[Fault, ...] = ()  # where they were asked for
-
-
 def only_sound(
-    path: str | Path, audio: AudioConfig, offset_s: float = 0.0, inspect: bool = False
+    path: str | Path, audio: AudioConfig, offset_s: float = 0.0, measure: Sequence[str] = ()
 ) -> Sound:
-    """A file as one sound: what its first seconds hold, or those after `offset_s`.
+    """Decodes a file as one sound: what its first seconds hold, or those after `offset_s`.
+
+    Args:
+        path: of the file.
+        audio: the clip and the transform.
+        offset_s: where in the file to begin.
+        measure: which of `wire.MEASURES` are computed.
 
     Raises:
         BadAudio: the file is of no use.
     """
     recording = read_wave(path, offset_s)
-    sound = _described(recording.wave, recording.sample_rate, audio, path)
-    return sound._replace(faults=tuple(faults(recording, path))) if inspect else sound
+    sound = _Describe(path, audio, measure)(recording.wave, recording.sample_rate)
+    if "faults" in measure:
+        sound = sound._replace(faults=tuple(faults.faults(recording, path)))
+    return sound
 
 
 def hits(
@@ -66,24 +62,27 @@ def hits(
     settings: SegmentConfig,
     take: Callable[[Sound], None],
     alive: Callable[[], None] = lambda: None,
+    measure: Sequence[str] = (),
 ) -> str:
-    """Every hit of a file, in order. Silent ones are left out.
+    """Cuts a file into its hits, in order. Silent ones are left out.
 
     A file of one hit is what `only_sound` makes of it, with the real end of the hit.
 
     Args:
         path: of the file.
         audio: the clip and the transform.
-        settings: what is a hit, and how much of the file is listened to.
+        settings: what is a hit, and how much of the file is used.
         take: gets each hit as soon as it is cut out.
         alive: called often, for who watches over the time.
+        measure: which of `wire.MEASURES` are computed.
 
     Returns:
-        A phrase about what was left out; "" where the whole file was heard.
+        A phrase about what was left out; "" where the whole file was used.
 
     Raises:
         BadAudio: the file is of no use.
     """
+    describe = _Describe(path, audio, measure)
     with opened(path) as (file, raw):
         blocks = _Blocks(file, round(60 * settings.max_minutes * file.samplerate), alive)
         extents: list[Extent] = []
@@ -92,16 +91,52 @@ def hits(
         check(total, file, raw)
         blocks.limit = total.samples
         found = list(onsets.find(track, blocks.read, settings))
-        if len(found) == 1 and (sound := _whole(blocks, found[0], audio, path)):
+        if len(found) == 1 and (sound := _whole(blocks, found[0], describe)):
             take(sound)
             return blocks.left_out
-        cut = [_cut(blocks, s, audio, path, take) for s in found[: settings.max_segments]]
+        cut = [_cut(blocks, s, describe, take) for s in found[: settings.max_segments]]
         if not any(cut):
             raise BadAudio("silent", "nothing is left of it at this sample rate")
         if len(found) > len(cut):
             until = found[-1].start / file.samplerate / 60
             return f"only its first {len(cut):,} hits are used, up to {until:.1f} minutes"
         return blocks.left_out
+
+
+class _Describe(NamedTuple):
+    """Makes a sound of the samples of a file, all that a decoding process can compute of it."""
+
+    path: str | Path
+    audio: AudioConfig
+    measure: Sequence[str]
+
+    def __call__(self, wave: Float[np.ndarray, "n channels"], sample_rate: int) -> Sound:
+        """Raises BadAudio where nothing is left of the samples."""
+        clip = canonical(wave, sample_rate, self.audio)
+        if not np.isfinite(clip.peak_db):
+            raise BadAudio("silent", "nothing is left of it at this sample rate", self.path)
+        log_mel = features.log_mel(clip.wave, self.audio)
+        if not np.isfinite(log_mel).all():
+            raise BadAudio("non_finite", "its spectrogram is not finite", self.path)
+        sound = Sound(
+            self.path,
+            clip,
+            log_mel,
+            features.attack(clip.wave, self.audio),
+            _digest(wave, sample_rate),
+            sample_rate,
+            wave.shape[1],
+            end_s=clip.onset_s + clip.duration_s,
+        )
+        return self._measured(sound)
+
+    def _measured(self, sound: Sound) -> Sound:
+        if "descriptors" in self.measure:
+            described = descriptors.describe(sound.clip, sound.log_mel, self.audio)
+            sound = sound._replace(descriptors=described)
+        if "thumbnail" in self.measure:
+            sound = sound._replace(thumbnail=thumbnail.thumbnail(sound.log_mel, self.audio))
+        return sound
 
 
 class _Blocks:
@@ -166,16 +201,14 @@ def _joined(extents: list[Extent]) -> Extent:
     return total
 
 
-def _whole(
-    blocks: _Blocks, segment: onsets.Segment, audio: AudioConfig, path: str | Path
-) -> Sound | None:
-    """The only hit of a file as `only_sound` has it; None where that would be another sound."""
+def _whole(blocks: _Blocks, segment: onsets.Segment, describe: _Describe) -> Sound | None:
+    """Returns the only hit of a file as `only_sound` has it; None where that is another sound."""
     rate = blocks.file.samplerate
     longest = min(round((BODY_S + LEAD_S) * rate), MAX_VALUES // blocks.file.channels)
     wave = blocks.read(0, longest)
     wave = wave[: head_samples(wave, rate)]
     try:
-        sound = _described(wave, rate, audio, path)
+        sound = describe(wave, rate)
     except BadAudio:
         return None
     if abs(sound.clip.onset_s - segment.start / rate) > SAME_START_S:
@@ -184,37 +217,19 @@ def _whole(
 
 
 def _cut(
-    blocks: _Blocks,
-    segment: onsets.Segment,
-    audio: AudioConfig,
-    path: str | Path,
-    take: Callable[[Sound], None],
+    blocks: _Blocks, segment: onsets.Segment, describe: _Describe, take: Callable[[Sound], None]
 ) -> bool:
-    """Hands on the clip of one hit; False where nothing is left of it at the rate of `audio`."""
+    """Hands on one hit; False where nothing is left of it at the rate of the clip."""
     rate = blocks.file.samplerate
     longest = min(round(BODY_S * rate), MAX_VALUES // blocks.file.channels)
     wave = blocks.read(segment.start, min(segment.end, segment.start + longest))
     try:
-        sound = _described(wave, rate, audio, path)
+        sound = describe(wave, rate)
     except BadAudio:
         return False
     clip = sound.clip._replace(onset_s=segment.start / rate)
     take(sound._replace(clip=clip, end_s=segment.end / rate))
     return True
-
-
-def _described(
-    wave: Float[np.ndarray, "n channels"], sample_rate: int, audio: AudioConfig, path: str | Path
-) -> Sound:
-    clip = canonical(wave, sample_rate, audio)
-    if not np.isfinite(clip.peak_db):
-        raise BadAudio("silent", "nothing is left of it at this sample rate", path)
-    log_mel = features.log_mel(clip.wave, audio)
-    if not np.isfinite(log_mel).all():
-        raise BadAudio("non_finite", "its spectrogram is not finite", path)
-    digest = _digest(wave, sample_rate)
-    end_s = clip.onset_s + clip.duration_s
-    return Sound(clip, log_mel, digest, sample_rate, wave.shape[1], end_s)
 
 
 def _digest(wave: Float[np.ndarray, "n channels"], sample_rate: int) -> str:

@@ -12,9 +12,9 @@ from typing import Any
 from sst import files
 from sst.config import AudioConfig, digest, from_dict, to_dict
 from sst.data import splits
-from sst.data.records import Reject
 from sst.errors import UsageError
 from sst.files import Sample, Survey
+from sst.types import Skipped
 
 FORMAT = 1  # of the records and this metadata
 
@@ -110,7 +110,7 @@ def needed_bytes(samples: Iterable[Sample], audio: AudioConfig) -> int:
     return 2 * sum(min(sample.size, longest) for sample in samples)
 
 
-def write_lists(folder: Path, samples: Iterable[Sample], rejects: Iterable[Reject]) -> None:
+def write_lists(folder: Path, samples: Iterable[Sample], rejects: Iterable[Skipped]) -> None:
     """`files.csv`: every file seen. `skipped.csv`: those of no use, and why."""
     rows = ((s.id, s.size, s.mtime_ns) for s in samples)
     _write_csv(folder / "files.csv", ("id", "size", "mtime_ns"), rows)
@@ -118,7 +118,7 @@ def write_lists(folder: Path, samples: Iterable[Sample], rejects: Iterable[Rejec
     _write_csv(folder / "skipped.csv", ("path", "reason", "detail"), skipped)
 
 
-def reasons(rejects: Iterable[Reject]) -> dict[str, int]:
+def reasons(rejects: Iterable[Skipped]) -> dict[str, int]:
     """How many files were skipped for each reason, the most frequent first."""
     return dict(collections.Counter(r.reason for r in rejects).most_common())
 

@@ -1,28 +1,24 @@
-"""What one record of a dataset holds, and files of records that wait to be divided into splits.
+"""The records of a data set, and spool files of records that wait to be divided into splits.
 
-Every sound must be decoded before the first can be given to a split, for only then the duplicates
-are known. So a build decodes once into spool files and then writes the splits from these.
+Every sound must be decoded before the first can be given to a split, for only then the copies are
+known. So a build decodes once into spool files and then writes the splits from these.
 """
 
-import hashlib
 import json
 import os
-import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sst.audio.audio import from_int16, to_int16
-from sst.audio.decode_pool import Decoded, decode_many
+from sst.audio import wire
+from sst.audio.clip import clip_digest, from_int16, to_int16
+from sst.audio.decode_pool import decode_many
 from sst.config import AudioConfig
-from sst.dsp import features
 from sst.files import Sample, to_text
 from sst.search import waveform_match
-from sst.types import Wave
-
-_LENGTHS = struct.Struct("<IIII")  # bytes of JSON, wave, log-mel and attack
+from sst.types import Skipped, Sound, Wave
 
 ARRAYS = ("wave", "log_mel", "attack")
 
@@ -34,33 +30,24 @@ class Row(NamedTuple):
     label: str
     digest: str  # of the decoded samples
     clip_digest: str  # of the canonical clip: equal for copies without any loss
-    thumbnail: list[float]  # near for copies with some: duplicates.thumbnail
+    thumbnail: list[float]  # near for copies with some loss: `dsp.thumbnail`
     offset: int
 
 
-class Reject(NamedTuple):
-    """One file that is of no use."""
-
-    id: str
-    path: str  # as text
-    reason: str
-    detail: str
-
-
-def make_record(sample: Sample, decoded: Decoded, audio: AudioConfig) -> dict[str, Any]:
-    """One sound as it is stored."""
+def make_record(sample: Sample, sound: Sound) -> dict[str, Any]:
+    """Returns one sound as it is stored."""
     return {
         "id": sample.id,
         "path": to_text(sample.path),
         "label": sample.label,
-        "digest": decoded.digest,
-        "onset_s": decoded.clip.onset_s,
-        "duration_s": decoded.clip.duration_s,
-        "sample_rate": decoded.sample_rate,
-        "peak_db": decoded.clip.peak_db,
-        "wave": to_int16(decoded.clip.wave),
-        "log_mel": decoded.log_mel.astype(np.float16),
-        "attack": features.attack(decoded.clip.wave, audio).astype(np.float16),
+        "digest": sound.digest,
+        "onset_s": sound.clip.onset_s,
+        "duration_s": sound.clip.duration_s,
+        "sample_rate": sound.sample_rate,
+        "peak_db": sound.clip.peak_db,
+        "wave": to_int16(sound.clip.wave),
+        "log_mel": sound.log_mel.astype(np.float16),
+        "attack": sound.attack.astype(np.float16),
     }
 
 
@@ -71,95 +58,94 @@ def write_spool(
     workers: int | None = None,
     timeout_s: float = 10.0,
     progress: Callable[[bool], None] = lambda usable: None,
-) -> tuple[list[Row], list[Reject]]:
+) -> tuple[list[Row], list[Skipped]]:
     """Decodes files into one spool file; together the results are as many as the samples.
 
-    `progress` is told after every file whether it is of use.
+    The paths of skipped files are text. `progress` is told after every file whether it is of use.
     """
     rows: list[Row] = []
-    rejects: list[Reject] = []
+    skipped: list[Skipped] = []
     paths = [sample.path for sample in samples]
     with open(path, "wb") as spool:
-        results = decode_many(paths, audio, workers, timeout_s)
+        results = decode_many(paths, audio, workers, timeout_s, measure=("thumbnail",))
         for sample, result in zip(samples, results, strict=True):
-            if isinstance(result, Decoded):
-                record = make_record(sample, result, audio)
-                copies = hashlib.blake2b(record["wave"].tobytes(), digest_size=16).hexdigest()
-                look = waveform_match.thumbnail(result.log_mel, audio).tolist()
-                rows.append(Row(sample.id, sample.label, result.digest, copies, look, spool.tell()))
-                spool.write(_pack(record))
+            if isinstance(result, Sound):
+                rows.append(_row(sample, result, spool.tell()))
+                spool.write(_pack(make_record(sample, result)))
             else:
-                rejects.append(
-                    Reject(sample.id, to_text(sample.path), result.reason, result.detail)
-                )
-            progress(isinstance(result, Decoded))
-    return rows, rejects
+                skipped.append(result._replace(path=to_text(sample.path)))
+            progress(isinstance(result, Sound))
+    return rows, skipped
 
 
-def read_spool(
-    path: str | os.PathLike[str], offsets: Iterable[int], audio: AudioConfig
-) -> Iterator[dict[str, Any]]:
-    """The records at some offsets of a spool file."""
+def read_spool(path: str | os.PathLike[str], offsets: Iterable[int]) -> Iterator[dict[str, Any]]:
+    """Reads the records at some offsets of a spool file."""
     with open(path, "rb") as spool:
         for offset in offsets:
             spool.seek(offset)
-            lengths = _LENGTHS.unpack(spool.read(_LENGTHS.size))
-            facts, wave, log_mel, attack = (spool.read(length) for length in lengths)
-            record = json.loads(facts)
-            record["wave"] = np.frombuffer(wave, np.int16)
-            record["log_mel"] = np.frombuffer(log_mel, np.float16).reshape(-1, audio.n_mels)
-            record["attack"] = np.frombuffer(attack, np.float16)
-            yield record
+            facts, arrays = wire.read(spool)
+            yield facts | arrays
 
 
 def clusters(rows: Sequence[tuple[int, Row]], folder: str, audio: AudioConfig) -> list[int]:
-    """What only copies of one sound share (`duplicates.clusters`), of rows with their chunks."""
+    """Returns what only copies of one sound share, of rows with their chunks.
+
+    See `waveform_match.clusters`.
+    """
 
     def waves(wanted: Sequence[int]) -> Iterator[Wave]:
         for row in wanted:
             chunk, entry = rows[row]
-            (record,) = read_spool(chunk_path(folder, chunk), [entry.offset], audio)
+            (record,) = read_spool(chunk_path(folder, chunk), [entry.offset])
             yield from_int16(record["wave"])
 
     digests = [row.clip_digest for _, row in rows]
-    looks = np.array([row.thumbnail for _, row in rows], np.float32)
-    return waveform_match.clusters(digests, looks, waves, audio.sample_rate)
+    thumbnails = np.array([row.thumbnail for _, row in rows], np.float32)
+    return waveform_match.clusters(digests, thumbnails, waves, audio.sample_rate)
 
 
 def write_chunk(
     chunk: int, samples: Sequence[Sample], folder: str, audio: AudioConfig, timeout_s: float
 ) -> int:
-    """`write_spool` as a step of a distributed build: chunk `chunk` of `folder`, safe to repeat."""
+    """Does `write_spool` as a step of a distributed build: one chunk of `folder`.
+
+    Safe to repeat.
+    """
     final = chunk_path(folder, chunk)
     own = final.with_suffix(f".{os.getpid()}.tmp")
-    rows, rejects = write_spool(own, samples, audio, workers=1, timeout_s=timeout_s)
+    rows, skipped = write_spool(own, samples, audio, workers=1, timeout_s=timeout_s)
     facts = own.with_suffix(".json")
-    facts.write_text(json.dumps({"rows": rows, "rejects": rejects}))
+    facts.write_text(json.dumps({"rows": rows, "skipped": skipped}))
     os.replace(own, final)
     os.replace(facts, final.with_suffix(".json"))
     return chunk
 
 
-def read_chunk(folder: str, chunk: int) -> tuple[list[Row], list[Reject]]:
-    """What `write_chunk` found out."""
+def read_chunk(folder: str, chunk: int) -> tuple[list[Row], list[Skipped]]:
+    """Returns what `write_chunk` found out."""
     facts = json.loads(chunk_path(folder, chunk).with_suffix(".json").read_text())
-    return [Row(*row) for row in facts["rows"]], [Reject(*row) for row in facts["rejects"]]
+    return [Row(*row) for row in facts["rows"]], [Skipped(*row) for row in facts["skipped"]]
 
 
 def keyed_records(
-    chunk: int, offsets: Sequence[int], folder: str, audio: AudioConfig
+    chunk: int, offsets: Sequence[int], folder: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Records of one chunk with their ids as keys."""
-    for record in read_spool(chunk_path(folder, chunk), offsets, audio):
+    """Reads records of one chunk, with their ids as keys."""
+    for record in read_spool(chunk_path(folder, chunk), offsets):
         yield record["id"], record
 
 
 def chunk_path(folder: str, chunk: int) -> Path:
-    """The spool file of one chunk."""
+    """Returns the spool file of one chunk."""
     return Path(folder) / f"spool-{chunk:05d}.bin"
 
 
+def _row(sample: Sample, sound: Sound, offset: int) -> Row:
+    digest = clip_digest(sound.clip.wave)
+    thumbnail = sound.thumbnail.tolist()
+    return Row(sample.id, sample.label, sound.digest, digest, thumbnail, offset)
+
+
 def _pack(record: dict[str, Any]) -> bytes:
-    arrays = [record[name].tobytes() for name in ARRAYS]
-    facts = json.dumps({k: v for k, v in record.items() if k not in ARRAYS}).encode()
-    return b"".join([_LENGTHS.pack(len(facts), *map(len, arrays)), facts, *arrays])
+    facts = {name: value for name, value in record.items() if name not in ARRAYS}
+    return wire.pack(facts, {name: record[name] for name in ARRAYS})

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from sst.audio import audio
+from sst.audio.clip import canonical
 from sst.config import AudioConfig
 from sst.dsp import features
 from sst.evaluation import figures
@@ -58,7 +58,7 @@ def copied(sounds: Sounds, worsen: "Worsen", config: AudioConfig, seed: int) -> 
     """The sounds after `worsen`, heard as files would be."""
     rng = np.random.default_rng(seed)
     clips = [
-        audio.canonical(worsen(wave, config.sample_rate, rng), config.sample_rate, config)
+        canonical(worsen(wave, config.sample_rate, rng), config.sample_rate, config)
         for wave in sounds.waves
     ]
     waves = [at_level(clip.wave, clip.peak_db) for clip in clips]

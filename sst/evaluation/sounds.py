@@ -15,7 +15,7 @@ from sst.data import dataset as datasets
 from sst.data.dataset import Dataset
 from sst.dsp import features
 from sst.errors import NothingToDo, UsageError
-from sst.types import Features, Wave
+from sst.types import Features, Sound, Wave
 
 Progress = Callable[[str], None]
 
@@ -136,7 +136,7 @@ def from_folders(
     results = decode_pool.decode_many([sample.path for sample in chosen], audio)
     kept, clips = [], []
     for sample, result in zip(chosen, results, strict=True):
-        if isinstance(result, decode_pool.Decoded):
+        if isinstance(result, Sound):
             kept.append(sample)
             clips.append(result)
     if not kept:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from sst import inference
 from sst.config import AudioConfig, Config
+from sst.dsp import descriptors
 from sst.evaluation.baselines import griffinlim, mfcc, samplevae
 from sst.evaluation.sounds import Sounds, at_level
 from sst.inference import Model
@@ -70,7 +71,8 @@ def measured_aspects(sounds: Sounds, config: AudioConfig) -> Float[np.ndarray, "
         for wave, peak_db in zip(sounds.waves, levels, strict=True)
     ]
     cells = zip(clips, sounds.log_mel, sounds.n_frames, strict=True)
-    return np.stack([aspects.describe(clip, mel[:n], config) for clip, mel, n in cells])
+    described = [descriptors.describe(clip, mel[:n], config) for clip, mel, n in cells]
+    return aspects.weighted(np.stack(described))
 
 
 def _of_model(model: Model, title: str, seed: int, note: str = "") -> System:

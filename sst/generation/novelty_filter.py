@@ -1,6 +1,7 @@
-"""What a new sound is nearest to among real ones, and other draws in place of what is too near."""
+"""The novelty filter: the nearest real sound to a new one, and other draws where it is too near."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -8,10 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from sst.config import AudioConfig
 from sst.errors import ModelError, UsageError
 from sst.files import absolute, to_text
 from sst.generation import recipe as recipes
 from sst.generation.recipe import Recipe
+from sst.library import copies
 from sst.library.rows import Rows
 from sst.model import export_format
 from sst.search import aspects, novelty
@@ -29,7 +32,7 @@ class Collection(NamedTuple):
 
 
 def of_training(name: str | os.PathLike[str]) -> list[Collection]:
-    """The training sounds of a model; none where it was exported without them.
+    """Returns the training sounds of a model; none where it was exported without them.
 
     Raises:
         ModelError: there is no such model, or it is damaged.
@@ -38,18 +41,28 @@ def of_training(name: str | os.PathLike[str]) -> list[Collection]:
     return [] if known is None else [Collection("training", known)]
 
 
-def of_library(rows: Rows, dirs: Sequence[str | os.PathLike[str]]) -> Collection:
-    """The sounds of a library by their timbre, named from the library's folder on."""
+def of_library(
+    rows: Rows, dirs: Sequence[str | os.PathLike[str]], audio: AudioConfig
+) -> Collection:
+    """Returns the sounds of a library by their timbre, named from the library's folder on.
+
+    Args:
+        rows: of the library's index.
+        dirs: its folders.
+        audio: the transform that the index was made with.
+    """
     roots = [os.path.dirname(absolute(folder)) for folder in dirs]
     ids = [_below(path, roots) for path in rows.paths]
     timbre = np.ascontiguousarray(rows.vectors[:, : -aspects.SIZE])
-    return Collection("library", Known(ids, timbre, novelty.spacing(timbre, novelty.groups(ids))))
+    is_copy = functools.partial(copies.same_sound, rows, audio=audio)
+    spacing = novelty.spacing(timbre, novelty.groups(ids), is_copy)
+    return Collection("library", Known(ids, timbre, spacing))
 
 
 def nearest(
     model: Any, collections: Iterable[Collection], wave: Wave, sample_rate: int
 ) -> tuple[Nearest, ...]:
-    """What a sound is nearest to in each collection; silence is near to nothing."""
+    """Finds the sound nearest to a wave in each collection; silence is near to nothing."""
     from sst import inference
 
     if not np.any(wave):

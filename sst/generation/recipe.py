@@ -14,10 +14,13 @@ from jaxtyping import Float
 
 import sst
 from sst import files
-from sst.audio import audio, decode_pool
+from sst.audio.clip import resample
+from sst.audio.reader import BadAudio
+from sst.audio.wav import read_comment, write_wave
 from sst.errors import ModelError, NothingToDo, ResourceError, UsageError
 from sst.library import embed_files
 from sst.search.novelty import Nearest
+from sst.types import Sound
 
 PEAK = 10 ** (-1 / 20)  # -1 dBFS
 FORMAT = 1
@@ -201,7 +204,7 @@ def render(model: Any, recipe: Recipe) -> Float[np.ndarray, " n"]:
     wave = np.asarray(inference.decode(model, jnp.asarray(recipe.latent)), np.float32)
     if not np.isfinite(wave).all():
         raise ModelError("The model's answer is not finite: lower the variance or the weights.")
-    wave = audio.resample(wave, model.config.audio.sample_rate, recipe.sample_rate)
+    wave = resample(wave, model.config.audio.sample_rate, recipe.sample_rate)
     peak = float(np.max(np.abs(wave), initial=0.0))
     return wave if peak == 0.0 else wave * np.float32(PEAK / peak)
 
@@ -213,7 +216,7 @@ def write(path: Path, wave: Float[np.ndarray, " n"], recipe: Recipe) -> None:
         ResourceError: the folder cannot be written; neither file is left half written.
     """
     try:
-        audio.write_wave(path, wave, recipe.sample_rate, recipe.subtype, recipe.to_json())
+        write_wave(path, wave, recipe.sample_rate, recipe.subtype, recipe.to_json())
         write_text(path.with_suffix(".json"), recipe.to_json(indent=1) + "\n")
     except OSError as error:
         raise ResourceError(f"Cannot write {files.to_text(path)}: {error.strerror}.") from error
@@ -371,18 +374,16 @@ def _noisy(latent: Any, num: int, seed: int, variance: float) -> np.ndarray:
     return np.stack([np.asarray(inference.perturb(key, latent, variance)) for key in keys])
 
 
-def _encoded(
-    model: Any, paths: Sequence[str | os.PathLike[str]]
-) -> tuple[list[decode_pool.Decoded], np.ndarray]:
+def _encoded(model: Any, paths: Sequence[str | os.PathLike[str]]) -> tuple[list[Sound], np.ndarray]:
     """The sounds of files and the means of their latents [n, z]."""
     from sst import inference
 
-    sounds = embed_files.decoded_or_raise(paths, model.config.audio)
+    sounds = embed_files.decode_or_raise(paths, model.config.audio)
     heard = embed_files.features_of(sounds, model.config.audio)
     return sounds, np.asarray(inference.encode_features(model, heard))
 
 
-def _sources(sounds: Sequence[decode_pool.Decoded], weights: Sequence[float]) -> tuple[Source, ...]:
+def _sources(sounds: Sequence[Sound], weights: Sequence[float]) -> tuple[Source, ...]:
     return tuple(
         Source(files.to_text(Path(sound.path).name), sound.digest, float(weight))
         for sound, weight in zip(sounds, weights, strict=True)
@@ -391,8 +392,8 @@ def _sources(sounds: Sequence[decode_pool.Decoded], weights: Sequence[float]) ->
 
 def _recipe_texts(file: Path) -> Iterator[str]:
     if file.suffix.lower() != ".json":
-        with contextlib.suppress(audio.BadAudio):
-            yield audio.read_comment(file)
+        with contextlib.suppress(BadAudio):
+            yield read_comment(file)
     beside = file.with_suffix(".json")
     with contextlib.suppress(OSError):
         yield beside.read_text(encoding="utf-8")

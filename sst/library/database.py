@@ -30,7 +30,7 @@ CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
 
 
 @contextlib.contextmanager
-def opened(folder: Path) -> Iterator[sqlite3.Connection]:
+def open_database(folder: Path) -> Iterator[sqlite3.Connection]:
     """The database of a library, made if it is not there.
 
     Raises:
@@ -102,7 +102,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def alone(folder: Path, wait_s: float) -> Iterator[None]:
+def scan_lock(folder: Path, wait_s: float) -> Iterator[None]:
     """One scan at a time. The lock is SQLite's own: it works everywhere and dies with its owner."""
     with contextlib.closing(
         sqlite3.connect(folder / "scan.lock", timeout=0.0, isolation_level=None)

@@ -12,10 +12,11 @@ import numpy as np
 from jaxtyping import Float
 
 from sst import files
-from sst.audio.decode_pool import Skipped, decode_many
+from sst.audio.decode_pool import decode_many
 from sst.config import AudioConfig
 from sst.library.rows import Rows
 from sst.search import searcher
+from sst.types import Skipped
 
 # Measured by experiments/benchmarks/doctor.py.
 VOTERS = 10  # the nearest sounds, of other packs where there are some
@@ -126,7 +127,9 @@ def _of_waveforms(
     """What decoding a file tells of it."""
     paths = [sample.path for sample in samples]
     broken = 0
-    for done, sound in enumerate(decode_many(paths, AudioConfig(), workers, inspect=True), 1):
+    for done, sound in enumerate(
+        decode_many(paths, AudioConfig(), workers, measure=("faults",)), 1
+    ):
         path = os.fspath(sound.path)
         if isinstance(sound, Skipped):
             broken += 1

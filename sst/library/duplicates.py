@@ -1,23 +1,24 @@
-"""The copies in a library: which files hold one sound, and which of them is the best to keep."""
+"""Duplicates in a library: which files hold one sound, and which of them is the best to keep."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from sst import files
-from sst.audio.audio import to_int16
-from sst.audio.decode_pool import Decoded, Skipped, decode_many
+from sst.audio.clip import clip_digest
+from sst.audio.decode_pool import decode_many
 from sst.config import AudioConfig
+from sst.files import Sample
 from sst.search import waveform_match
-from sst.types import Wave
+from sst.types import Skipped, Sound, Wave
 
 AUDIO = AudioConfig()
 LOSSY = (".mp3", ".ogg")
-HEARD_RATE = 44_100  # Hz; what is beyond is not heard
+AUDIBLE_RATE = 44_100  # Hz; what is beyond is not heard
 Progress = Callable[[int, int, int], None]  # files done, files to do, of them skipped
 
 
@@ -40,12 +41,24 @@ class CopyReport(NamedTuple):
     skipped: dict[str, int]  # reason -> files
 
 
+class _File(NamedTuple):
+    """What is kept of a decoded file: not its arrays, for there may be many files."""
+
+    sample: Sample
+    clip_digest: str  # equal for copies without any loss
+    digest: str  # equal for equal samples in the file
+    thumbnail: Float[np.ndarray, " c"]
+    sample_rate: int
+    channels: int
+    duration_s: float
+
+
 def find(
     dirs: Sequence[str | os.PathLike[str]],
     progress: Progress | None = None,
     workers: int | None = None,
 ) -> CopyReport:
-    """Listens to every file, and once more to those that may be copies. Needs no model or index.
+    """Decodes every file, and once more those that may be copies. Needs no model or index.
 
     The best of a group is the one of the highest rate as far as that is heard (44.1 kHz), without
     loss before with it, then of the highest rate at all, with the most channels, the longest, and
@@ -56,78 +69,67 @@ def find(
         NothingToDo: no audio file in them.
     """
     samples = files.samples_or_raise(dirs).samples
-    heard, skipped = _heard(samples, progress, workers)
-    paths = [samples[one.row].path for one in heard]
+    found, skipped = _decode(samples, progress, workers)
 
     def waves(rows: Sequence[int]) -> Iterator[Wave]:
-        for sound in decode_many([paths[row] for row in rows], AUDIO, workers):
-            yield sound.clip.wave if isinstance(sound, Decoded) else np.zeros(1, np.float32)
+        for sound in decode_many([found[row].sample.path for row in rows], AUDIO, workers):
+            yield sound.clip.wave if isinstance(sound, Sound) else np.zeros(1, np.float32)
 
-    looks = np.array([one.look for one in heard], np.float32).reshape(len(heard), -1)
-    clusters = waveform_match.clusters(
-        [one.clip_digest for one in heard], looks, waves, AUDIO.sample_rate
-    )
-    members: dict[int, list[_Heard]] = {}
-    for one, cluster in zip(heard, clusters, strict=True):
-        members.setdefault(cluster, []).append(one)
-    groups = [_group(group, samples) for group in members.values() if len(group) > 1]
+    thumbnails = np.array([file.thumbnail for file in found], np.float32).reshape(len(found), -1)
+    digests = [file.clip_digest for file in found]
+    clusters = waveform_match.clusters(digests, thumbnails, waves, AUDIO.sample_rate)
+    members: dict[int, list[_File]] = {}
+    for file, cluster in zip(found, clusters, strict=True):
+        members.setdefault(cluster, []).append(file)
+    groups = [_group(group) for group in members.values() if len(group) > 1]
     return CopyReport(sorted(groups), len(samples), skipped)
 
 
-class _Heard(NamedTuple):
-    row: int  # of the sample
-    clip_digest: str  # equal for copies without any loss
-    digest: str  # equal for equal samples in the file
-    look: np.ndarray
-    sample_rate: int
-    channels: int
-    duration_s: float
-
-
-def _heard(
-    samples: Sequence[files.Sample], progress: Progress | None, workers: int | None
-) -> tuple[list[_Heard], dict[str, int]]:
-    found, skipped = [], dict[str, int]()
-    stream = decode_many([sample.path for sample in samples], AUDIO, workers)
-    for row, sound in enumerate(stream):
+def _decode(
+    samples: Sequence[Sample], progress: Progress | None, workers: int | None
+) -> tuple[list[_File], dict[str, int]]:
+    """Returns the usable files, and how many are skipped for each reason."""
+    found: list[_File] = []
+    skipped: dict[str, int] = {}
+    paths = [sample.path for sample in samples]
+    stream = decode_many(paths, AUDIO, workers, measure=("thumbnail",))
+    for done, (sample, sound) in enumerate(zip(samples, stream, strict=True), 1):
         if isinstance(sound, Skipped):
             skipped[sound.reason] = skipped.get(sound.reason, 0) + 1
         else:
-            found.append(_described(row, sound))
-        if progress and (row % 64 == 63 or row + 1 == len(samples)):
-            progress(row + 1, len(samples), sum(skipped.values()))
+            found.append(_file(sample, sound))
+        if progress and (done % 64 == 0 or done == len(samples)):
+            progress(done, len(samples), sum(skipped.values()))
     return found, skipped
 
 
-def _described(row: int, sound: Decoded) -> _Heard:
-    wave = to_int16(sound.clip.wave).tobytes()
-    return _Heard(
-        row,
-        hashlib.blake2b(wave, digest_size=16).hexdigest(),
+def _file(sample: Sample, sound: Sound) -> _File:
+    return _File(
+        sample,
+        clip_digest(sound.clip.wave),
         sound.digest,
-        waveform_match.thumbnail(sound.log_mel, AUDIO),
+        sound.thumbnail,
         sound.sample_rate,
         sound.channels,
         sound.clip.duration_s,
     )
 
 
-def _group(group: list[_Heard], samples: Sequence[files.Sample]) -> list[Copy]:
-    def quality(one: _Heard) -> tuple:
-        path = samples[one.row].path
-        lossy = Path(path).suffix.lower() in LOSSY
-        rate = one.sample_rate
-        length = round(one.duration_s, 3)
-        return -min(rate, HEARD_RATE), lossy, -rate, -one.channels, -length, str(path)
-
-    best, *others = sorted(group, key=quality)
-    return [_copy(best, "best", samples)] + [
-        _copy(one, "identical" if one.digest == best.digest else "copy", samples) for one in others
+def _group(group: list[_File]) -> list[Copy]:
+    """Returns the files of one sound, the best first."""
+    best, *others = sorted(group, key=_quality)
+    return [_copy(best, "best")] + [
+        _copy(file, "identical" if file.digest == best.digest else "copy") for file in others
     ]
 
 
-def _copy(one: _Heard, what: str, samples: Sequence[files.Sample]) -> Copy:
-    sample = samples[one.row]
-    return Copy(
-        os.fspath(sample.path), what, one.sample_rate, one.channels, one.duration_s, sample.size
-    )
+def _quality(file: _File) -> tuple:
+    path, rate = file.sample.path, file.sample_rate
+    lossy = Path(path).suffix.lower() in LOSSY
+    length = round(file.duration_s, 3)
+    return -min(rate, AUDIBLE_RATE), lossy, -rate, -file.channels, -length, path
+
+
+def _copy(file: _File, what: str) -> Copy:
+    path, size = file.sample.path, file.sample.size
+    return Copy(path, what, file.sample_rate, file.channels, file.duration_s, size)

@@ -1,4 +1,4 @@
-"""From files to vectors: decoded on all cores while the model encodes in batches."""
+"""From files to search vectors: decoded on all cores while the model embeds in batches."""
 
 import concurrent.futures
 import contextlib
@@ -12,18 +12,20 @@ from jaxtyping import Float
 
 from sst.audio import decode_pool
 from sst.config import AudioConfig, SegmentConfig
-from sst.dsp import features
+from sst.dsp.features import pad
 from sst.errors import NothingToDo, UsageError
 from sst.files import to_text
 from sst.search import aspects
-from sst.types import Features
+from sst.types import Features, Skipped, Sound
 
-BATCH = 128  # sounds that wait for the model; a file of many hits may bring more
+BATCH_SIZE = 128  # sounds that wait for the model; a file of many hits may bring more
 Embed = Callable[[Features], np.ndarray]
+DecodedFile = list[Sound] | Skipped
+EmbeddedFile = list[tuple[Sound, np.ndarray | None]] | Skipped  # None where no vector was wanted
 
 
 class Encoder(NamedTuple):
-    """A model as a library sees it. `embed` is called only when there is a sound to encode."""
+    """A model as a library sees it. `embed` is called only when there is a sound to embed."""
 
     digest: str
     audio: AudioConfig
@@ -31,62 +33,47 @@ class Encoder(NamedTuple):
     cut: SegmentConfig | None = None  # how files are cut into hits; None: a file is one sound
 
 
-Heard = list[tuple[decode_pool.Decoded, np.ndarray | None]] | decode_pool.Skipped  # of one file
-
-
-def heard(
+def embed_files(
     encoder: Encoder,
     paths: Sequence[str | os.PathLike[str]],
     has: Callable[[str], bool] = lambda digest: False,
     workers: int | None = None,
-) -> Generator[list[Heard], None, None]:
-    """Decodes files on all cores while the model encodes: batches of files, in order.
+) -> Generator[list[EmbeddedFile], None, None]:
+    """Decodes files on all cores while the model embeds: batches of files, in order.
 
     A file is its sounds, each with its vector, or why it is skipped. No vector for sounds whose
-    digest `has` says is known. A sound that occurs twice is encoded once.
+    digest `has` says is known. A sound that occurs twice is embedded once.
     """
     done: dict[str, np.ndarray] = {}
-    stream = _sounds(encoder, [Path(p) for p in paths], workers)
+    stream = _decode_files(encoder, [Path(p) for p in paths], workers)
     # The decoding is what goes to another thread: XLA's programs for the CPU have been seen to
     # crash in a thread that did not compile them.
     with contextlib.closing(stream), concurrent.futures.ThreadPoolExecutor(1) as thread:
         coming = thread.submit(_batch, stream)
         while batch := coming.result():
             coming = thread.submit(_batch, stream)
-            yield _embed(encoder, batch, has, done)
+            yield _embed_batch(encoder, batch, has, done)
 
 
-File = list[decode_pool.Decoded] | decode_pool.Skipped
+def embed_sounds(encoder: Encoder, sounds: Sequence[Sound]) -> Float[np.ndarray, "b e"]:
+    """Returns the search vectors of sounds, timbre and descriptors, by one call of the model."""
+    timbre = np.asarray(encoder.embed(features_of(sounds, encoder.audio)), np.float32)
+    described = np.stack([sound.descriptors for sound in sounds])
+    return np.concatenate([timbre, aspects.weighted(described)], axis=1)
 
 
-def _sounds(
-    encoder: Encoder, paths: list[Path], workers: int | None
-) -> Generator[File, None, None]:
-    """The sounds of every file: its hits, or the file as one sound."""
-    if encoder.cut is not None:
-        hits = decode_pool.decode_hits(paths, encoder.audio, encoder.cut, workers=workers)
-        with contextlib.closing(hits):  # type: ignore[type-var]
-            yield from hits
-        return
-    stream = decode_pool.decode_many(paths, encoder.audio, workers=workers)
-    with contextlib.closing(stream):  # type: ignore[type-var]
-        for sound in map(_audible, stream):
-            yield sound if isinstance(sound, decode_pool.Skipped) else [sound]
-
-
-def _batch(stream: Iterator[File]) -> list[File]:
-    batch: list[File] = []
-    size = 0
-    for file in stream:
-        batch.append(file)
-        size += len(file) if isinstance(file, list) else 1
-        if size >= BATCH:
-            break
-    return batch
+def features_of(sounds: Sequence[Sound], audio: AudioConfig) -> Features:
+    """Returns the input of a model: sounds padded to one length."""
+    return Features(
+        pad([sound.log_mel for sound in sounds], audio),
+        np.array([len(sound.log_mel) for sound in sounds], np.int32),
+        np.array([sound.clip.peak_db for sound in sounds], np.float32),
+        np.array([sound.attack for sound in sounds], np.float32),
+    )
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
-    """The path of a file that a person named.
+    """Returns the path of a file that a person named.
 
     Raises:
         UsageError: it is a folder, or not there.
@@ -99,13 +86,13 @@ def existing(path: str | os.PathLike[str]) -> Path:
     return file
 
 
-def decoded(
+def decode(
     paths: Sequence[str | os.PathLike[str]],
     audio: AudioConfig,
     workers: int | None = None,
     offset_s: float = 0.0,
-) -> Iterator[decode_pool.Decoded | decode_pool.Skipped]:
-    """The sounds of files in order; silence is skipped like what cannot be read.
+) -> Iterator[Sound | Skipped]:
+    """Decodes files in order, with descriptors; silence is skipped like what cannot be read.
 
     Raises:
         UsageError: the offset is no time after the start.
@@ -113,79 +100,97 @@ def decoded(
     if not 0.0 <= offset_s < float("inf"):
         raise UsageError(f"An offset of {offset_s:g} s should be a number of seconds from 0 up.")
     files = [Path(path) for path in paths]
-    return map(_audible, decode_pool.decode_many(files, audio, workers, offset_s=offset_s))
+    found = decode_pool.decode_many(
+        files, audio, workers, offset_s=offset_s, measure=("descriptors",)
+    )
+    return map(_audible, found)
 
 
-def decoded_or_raise(
+def decode_or_raise(
     paths: Sequence[str | os.PathLike[str]], audio: AudioConfig, offset_s: float = 0.0
-) -> list[decode_pool.Decoded]:
-    """The sounds of files that a person named one by one, each from `offset_s` on.
+) -> list[Sound]:
+    """Decodes files that a person named one by one, each from `offset_s` on.
 
     Raises:
         UsageError: there is no such file, or the offset is no time after the start.
         NothingToDo: it cannot be read, is silent, or ends before the offset.
     """
     full = [existing(path) for path in paths]
-    sounds: list[decode_pool.Decoded] = []
-    for sound in decoded(full, audio, 1, offset_s):
-        if isinstance(sound, decode_pool.Skipped):
+    sounds: list[Sound] = []
+    for sound in decode(full, audio, 1, offset_s):
+        if isinstance(sound, Skipped):
             raise NothingToDo(f"Cannot use {to_text(sound.path)}: {sound.detail}.")
         sounds.append(sound)
     return sounds
 
 
-def hits_or_raise(encoder: Encoder, path: str | os.PathLike[str]) -> list[decode_pool.Decoded]:
-    """The hits of a file that a person named, cut as `encoder.cut` says.
+def hits_or_raise(encoder: Encoder, path: str | os.PathLike[str]) -> list[Sound]:
+    """Decodes the hits of a file that a person named, cut as `encoder.cut` says.
 
     Raises:
         UsageError: there is no such file.
         NothingToDo: it cannot be read, or is silent.
     """
-    (file,) = _sounds(encoder, [existing(path)], workers=1)
-    if isinstance(file, decode_pool.Skipped):
+    (file,) = _decode_files(encoder, [existing(path)], workers=1)
+    if isinstance(file, Skipped):
         raise NothingToDo(f"Cannot use {to_text(path)}: {file.detail}.")
     return file
 
 
-def features_of(sounds: Sequence[decode_pool.Decoded], audio: AudioConfig) -> Features:
-    """What a model hears of decoded sounds."""
-    return features.of_clips([s.clip for s in sounds], audio, [s.log_mel for s in sounds])
+def _decode_files(
+    encoder: Encoder, paths: list[Path], workers: int | None
+) -> Generator[DecodedFile, None, None]:
+    """Decodes every file to its hits, or to one sound."""
+    if encoder.cut is not None:
+        hits = decode_pool.decode_hits(
+            paths, encoder.audio, encoder.cut, workers, measure=("descriptors",)
+        )
+        with contextlib.closing(hits):  # type: ignore[type-var]
+            yield from hits
+        return
+    stream = decode_pool.decode_many(paths, encoder.audio, workers, measure=("descriptors",))
+    with contextlib.closing(stream):  # type: ignore[type-var]
+        for sound in map(_audible, stream):
+            yield sound if isinstance(sound, Skipped) else [sound]
 
 
-def embed_sounds(
-    encoder: Encoder, sounds: Sequence[decode_pool.Decoded]
-) -> Float[np.ndarray, "b e"]:
-    """The search vectors of decoded sounds, timbre and aspects, by one call of the model."""
-    timbre = np.asarray(encoder.embed(features_of(sounds, encoder.audio)), np.float32)
-    measured = [aspects.describe(sound.clip, sound.log_mel, encoder.audio) for sound in sounds]
-    return np.concatenate([timbre, np.stack(measured)], axis=1)
+def _batch(stream: Iterator[DecodedFile]) -> list[DecodedFile]:
+    batch: list[DecodedFile] = []
+    size = 0
+    for file in stream:
+        batch.append(file)
+        size += len(file) if isinstance(file, list) else 1
+        if size >= BATCH_SIZE:
+            break
+    return batch
 
 
-def _embed(
-    encoder: Encoder, batch: list[File], has: Callable[[str], bool], done: dict[str, np.ndarray]
-) -> list[Heard]:
-    """Vectors for those of a batch that need one. What is not finite gets none."""
+def _embed_batch(
+    encoder: Encoder,
+    batch: list[DecodedFile],
+    has: Callable[[str], bool],
+    done: dict[str, np.ndarray],
+) -> list[EmbeddedFile]:
+    """Embeds those of a batch that need it. What is not finite gets no vector."""
     sounds = {s.digest: s for file in batch if isinstance(file, list) for s in file}
     wanted = [s for digest, s in sounds.items() if digest not in done and not has(digest)]
     if wanted:
         done.update(zip((s.digest for s in wanted), embed_sounds(encoder, wanted), strict=True))
-    return [_heard(file, done) for file in batch]
+    return [_with_vectors(file, done) for file in batch]
 
 
-def _heard(file: File, done: dict[str, np.ndarray]) -> Heard:
-    if isinstance(file, decode_pool.Skipped):
+def _with_vectors(file: DecodedFile, done: dict[str, np.ndarray]) -> EmbeddedFile:
+    if isinstance(file, Skipped):
         return file
     pairs = [(sound, done.get(sound.digest)) for sound in file]
     finite = [(s, v) for s, v in pairs if v is None or np.isfinite(v).all()]
     if finite:
         return finite
-    return decode_pool.Skipped(file[0].path, "non_finite", "the model's answer to it is not finite")
+    return Skipped(file[0].path, "non_finite", "the model's answer to it is not finite")
 
 
-def _audible(
-    sound: decode_pool.Decoded | decode_pool.Skipped,
-) -> decode_pool.Decoded | decode_pool.Skipped:
-    """Silence has no neighbours: whatever is near it would be noise."""
-    if isinstance(sound, decode_pool.Decoded) and not np.isfinite(sound.clip.peak_db):
-        return decode_pool.Skipped(sound.path, "silent", "it is silent")
+def _audible(sound: Sound | Skipped) -> Sound | Skipped:
+    """Skips silence, which has no neighbours: whatever is near it would be noise."""
+    if isinstance(sound, Sound) and not np.isfinite(sound.clip.peak_db):
+        return Skipped(sound.path, "silent", "it is silent")
     return sound

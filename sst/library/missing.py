@@ -8,8 +8,8 @@ from typing import Literal
 from sst.errors import NothingToDo
 from sst.files import Sample
 
-FEW = 20  # so many may go without a word
-ASKED, STOPPED = 0.05, 0.5  # shares of the known files
+FEW_FILES = 20  # so many may go without a word
+KEEP_SHARE, STOP_SHARE = 0.05, 0.5  # shares of the known files
 
 Identity = tuple[int, int, int]  # size, mtime_ns, inode
 
@@ -36,15 +36,15 @@ def unexplained(gone: Mapping[bytes, Identity], new: Iterable[Sample]) -> set[by
     return lost
 
 
-def verdict(lost: int, known: int) -> Literal["remove", "keep"]:
+def decide(lost: int, known: int) -> Literal["remove", "keep"]:
     """Whether files that are lost leave the index, of so many that it knows.
 
     Raises:
         NothingToDo: so many are lost that the reason is hardly that someone deleted them.
     """
-    if lost <= FEW or lost <= ASKED * known:
+    if lost <= FEW_FILES or lost <= KEEP_SHARE * known:
         return "remove"
-    if lost <= STOPPED * known:
+    if lost <= STOP_SHARE * known:
         return "keep"
     raise NothingToDo(
         f"{lost:,} of the {known:,} known files ({lost / known:.0%}) are missing: is the drive"

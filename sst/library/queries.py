@@ -1,4 +1,4 @@
-"""What is looked for, as vectors: a file, a hit in it, likes and dislikes, a way between two."""
+"""Queries as vectors: a file, a hit in it, likes and dislikes, an interpolation."""
 
 import os
 from collections.abc import Sequence
@@ -8,13 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from sst.audio import audio, decode_pool
-from sst.dsp import features
+from sst.audio.clip import canonical, resample
+from sst.dsp import descriptors, features
 from sst.errors import NothingToDo, UsageError
 from sst.files import to_text
 from sst.library import embed_files, rows
 from sst.library.embed_files import Encoder
 from sst.search import aspects
+from sst.types import Sound
 
 Path_ = str | os.PathLike[str]
 
@@ -27,7 +28,7 @@ class Query(NamedTuple):
 
 
 def of_file(encoder: Encoder, folder: Path, target: Path_, segment: int | None = None) -> Query:
-    """A file, or one hit of it, which may or may not be in the library.
+    """Makes a query of a file, or of one hit of it, which may or may not be in the library.
 
     Args:
         encoder: the model.
@@ -41,20 +42,23 @@ def of_file(encoder: Encoder, folder: Path, target: Path_, segment: int | None =
     """
     if segment is not None and encoder.cut is None:
         raise UsageError("--segment goes with --library-segmentation.")
-    known = rows.known(folder, target)
-    if known and (segment is not None or len(known) == 1):
-        sound = known[_place(target, segment or 1, len(known))]
+    indexed = rows.indexed_sounds(folder, target)
+    if indexed and (segment is not None or len(indexed) == 1):
+        sound = indexed[_position(target, segment or 1, len(indexed))]
         return Query(sound.vector[None], frozenset([sound.digest]))
-    decoded = _decoded(encoder, target, segment)
-    hits = [sound.digest for sound in known]  # of a whole that the index has in parts
+    decoded = _decode(encoder, target, segment)
+    hits = [sound.digest for sound in indexed]  # of a whole that the index has in parts
     return Query(_vectors(encoder, [decoded], target), frozenset([decoded.digest, *hits]))
 
 
 def of_hits(encoder: Encoder, folder: Path, target: Path_, any_pitch: bool = False) -> list[Query]:
-    """Every hit of a file, which is decoded once at most; arguments and errors as of `of_file`."""
-    known = [] if any_pitch else rows.known(folder, target)
-    if known:
-        return [Query(sound.vector[None], frozenset([sound.digest])) for sound in known]
+    """Makes a query of every hit of a file, which is decoded once at most.
+
+    Arguments and errors as of `of_file`.
+    """
+    indexed = [] if any_pitch else rows.indexed_sounds(folder, target)
+    if indexed:
+        return [Query(sound.vector[None], frozenset([sound.digest])) for sound in indexed]
     hits = embed_files.hits_or_raise(encoder, target)
     if any_pitch:
         return [_transposed(encoder, hit, target) for hit in hits]
@@ -62,23 +66,24 @@ def of_hits(encoder: Encoder, folder: Path, target: Path_, any_pitch: bool = Fal
     return [Query(v[None], frozenset([hit.digest])) for v, hit in zip(vectors, hits, strict=True)]
 
 
-def transposed(encoder: Encoder, target: Path_, segment: int | None = None) -> Query:
-    """As `of_file`, but the sound at every semitone of two octaves: its pitch does not matter."""
-    return _transposed(encoder, _decoded(encoder, target, segment), target)
+def at_any_pitch(encoder: Encoder, target: Path_, segment: int | None = None) -> Query:
+    """Makes a query as `of_file`, but of the sound at every semitone of two octaves."""
+    return _transposed(encoder, _decode(encoder, target, segment), target)
 
 
-def segments(encoder: Encoder, folder: Path, target: Path_) -> int:
-    """How many hits the file has.
+def count_hits(encoder: Encoder, folder: Path, target: Path_) -> int:
+    """Counts the hits of a file.
 
     Raises:
         UsageError: there is no such file.
         NothingToDo: the file cannot be read, or is silent.
     """
-    return len(rows.known(folder, target)) or len(embed_files.hits_or_raise(encoder, target))
+    indexed = rows.indexed_sounds(folder, target)
+    return len(indexed) or len(embed_files.hits_or_raise(encoder, target))
 
 
 def blend(parts: Sequence[tuple[Query, float]]) -> Query:
-    """The weighted sum of queries of one vector; a negative weight is for what is to be unlike.
+    """Returns the weighted sum of queries of one vector; negative weights are for dislikes.
 
     The way of Rocchio, "Relevance feedback in information retrieval", 1971, on the sphere.
 
@@ -92,11 +97,11 @@ def blend(parts: Sequence[tuple[Query, float]]) -> Query:
         raise UsageError("Something to be like is missing: give a target, or --like.")
     vectors = np.concatenate([query.vectors for query, _ in parts])
     own = frozenset().union(*(query.own for query, _ in parts))
-    return Query(aspects.between(vectors, shares)[None], own)
+    return Query(aspects.blend(vectors, shares)[None], own)
 
 
-def way(a: Query, b: Query, steps: int) -> list[Query]:
-    """Queries that lead from one sound to another, both ends included.
+def interpolation(a: Query, b: Query, steps: int) -> list[Query]:
+    """Returns queries on the path from one sound to another, both ends included.
 
     Raises:
         UsageError: fewer than 2 steps, or two sounds that are opposites.
@@ -105,46 +110,50 @@ def way(a: Query, b: Query, steps: int) -> list[Query]:
         raise UsageError(f"--steps {steps} should be at least 2.")
     ends, own = np.concatenate([a.vectors, b.vectors]), a.own | b.own
     points = np.linspace(0.0, 1.0, steps)
-    return [Query(aspects.between(ends, np.array([1 - t, t]))[None], own) for t in points]
+    return [Query(aspects.blend(ends, np.array([1 - t, t]))[None], own) for t in points]
 
 
-def _transposed(encoder: Encoder, sound: decode_pool.Decoded, target: Path_) -> Query:
+def _transposed(encoder: Encoder, sound: Sound, target: Path_) -> Query:
     variants = [_at_pitch(sound, semitones, encoder) for semitones in aspects.SEMITONES]
     return Query(_vectors(encoder, variants, target), frozenset([sound.digest]))
 
 
-def _place(target: Path_, segment: int, there: int) -> int:
+def _position(target: Path_, segment: int, there: int) -> int:
     if not 1 <= segment <= there:
         hits = "1 hit" if there == 1 else f"{there} hits"
         raise UsageError(f"--segment {segment}: {to_text(target)} has {hits}.")
     return segment - 1
 
 
-def _decoded(encoder: Encoder, target: Path_, segment: int | None) -> decode_pool.Decoded:
+def _decode(encoder: Encoder, target: Path_, segment: int | None) -> Sound:
     if segment is None:
-        return embed_files.decoded_or_raise([target], encoder.audio)[0]
+        return embed_files.decode_or_raise([target], encoder.audio)[0]
     hits = embed_files.hits_or_raise(encoder, target)
-    return hits[_place(target, segment, len(hits))]
+    return hits[_position(target, segment, len(hits))]
 
 
-def _vectors(
-    encoder: Encoder, sounds: Sequence[decode_pool.Decoded], target: Path_
-) -> Float[np.ndarray, "q e"]:
+def _vectors(encoder: Encoder, sounds: Sequence[Sound], target: Path_) -> Float[np.ndarray, "q e"]:
     vectors = embed_files.embed_sounds(encoder, sounds)
     if not np.isfinite(vectors).all():
         raise NothingToDo(f"Cannot use {to_text(target)}: the model's answer to it is not finite.")
     return vectors
 
 
-def _at_pitch(sound: decode_pool.Decoded, semitones: int, encoder: Encoder) -> decode_pool.Decoded:
-    """The sound played faster or slower, at the level that it had."""
+def _at_pitch(sound: Sound, semitones: int, encoder: Encoder) -> Sound:
+    """Returns the sound played faster or slower, at the level that it had."""
     if not semitones:
         return sound
     config = encoder.audio
     rate = config.sample_rate * 2.0 ** (semitones / 12.0)
-    wave = audio.resample(sound.clip.wave, rate, config.sample_rate)
-    clip = audio.canonical(wave, config.sample_rate, config)
+    wave = resample(sound.clip.wave, rate, config.sample_rate)
+    clip = canonical(wave, config.sample_rate, config)
     if not np.isfinite(clip.peak_db):  # all of it is above the highest frequency now
         return sound
     clip = clip._replace(peak_db=sound.clip.peak_db)
-    return sound._replace(clip=clip, log_mel=features.log_mel(clip.wave, config))
+    log_mel = features.log_mel(clip.wave, config)
+    return sound._replace(
+        clip=clip,
+        log_mel=log_mel,
+        attack=features.attack(clip.wave, config),
+        descriptors=descriptors.describe(clip, log_mel, config),
+    )

@@ -1,4 +1,4 @@
-"""What the index of a library holds, as arrays: read in one go, every vector by its checksum."""
+"""The content of a library's index as arrays: read in one go, every vector by its checksum."""
 
 import contextlib
 import os
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from sst.library.database import opened
+from sst.library.database import open_database
 from sst.search.searcher import DamagedIndex
-from sst.search.similarity import Spread
+from sst.search.similarity import DistanceQuantiles
 
 Path_ = str | os.PathLike[str]
 
@@ -27,10 +27,10 @@ class Rows(NamedTuple):
     onsets: Float[np.ndarray, " n"]  # seconds
     ends: Float[np.ndarray, " n"]  # seconds
     vectors: Float[np.ndarray, "n e"]
-    spread: Spread
+    distances: DistanceQuantiles  # of these sounds
 
 
-class Known(NamedTuple):
+class IndexedSound(NamedTuple):
     """A sound of a file that the index holds unchanged."""
 
     digest: str
@@ -54,9 +54,11 @@ def exists(folder: Path) -> bool:
 
 
 def rows(folder: Path) -> Rows:
-    """All sounds of the index in `folder`, as the last scan left it, without those of files that
-    are missing."""
-    with opened(folder) as db:
+    """Reads all sounds of the index in `folder`, as the last scan left it.
+
+    Sounds of files that are missing are left out.
+    """
+    with open_database(folder) as db:
         found, vectors = _read(
             db.execute(
                 "SELECT path, number, onset_s, end_s, digest, crc, vector FROM sounds"
@@ -64,7 +66,8 @@ def rows(folder: Path) -> Rows:
                 " ORDER BY path, number"
             )
         )
-        spread = Spread(*(np.frombuffer(_fact(db, name), np.float32) for name in Spread._fields))
+        names = DistanceQuantiles._fields
+        distances = DistanceQuantiles(*(np.frombuffer(_fact(db, n), np.float32) for n in names))
     return Rows(
         [os.fsdecode(row[0]) for row in found],
         [row[4] for row in found],
@@ -72,16 +75,16 @@ def rows(folder: Path) -> Rows:
         np.array([row[2] for row in found], np.float32),
         np.array([row[3] for row in found], np.float32),
         vectors,
-        spread,
+        distances,
     )
 
 
-def known(folder: Path, path: Path_) -> list[Known]:
-    """The sounds of a file, if the index holds it and size and time are unchanged; else none."""
+def indexed_sounds(folder: Path, path: Path_) -> list[IndexedSound]:
+    """Reads the sounds of a file, if the index holds it and size and time are unchanged."""
     full = os.path.abspath(os.path.expanduser(path))
     if not exists(folder):
         return []
-    with contextlib.suppress(DamagedIndex, OSError), opened(folder) as db:
+    with contextlib.suppress(DamagedIndex, OSError), open_database(folder) as db:
         info = os.stat(full)
         found = db.execute(
             "SELECT s.digest, onset_s, end_s, crc, vector FROM files JOIN sounds s USING (path)"
@@ -90,24 +93,24 @@ def known(folder: Path, path: Path_) -> list[Known]:
             (os.fsencode(full), info.st_size, info.st_mtime_ns),
         ).fetchall()
         return [
-            Known(digest, onset_s, end_s, np.frombuffer(_intact(digest, crc, blob), "<f4"))
+            IndexedSound(digest, onset_s, end_s, np.frombuffer(_intact(digest, crc, blob), "<f4"))
             for digest, onset_s, end_s, crc, blob in found
         ]
     return []
 
 
 def skipped(folder: Path) -> list[tuple[str, str, str]]:
-    """(path, reason, detail) of every file that has no vector, sorted by path."""
-    with opened(folder) as db:
+    """Lists (path, reason, detail) of every file that has no vector, sorted by path."""
+    with open_database(folder) as db:
         found = db.execute(
             "SELECT path, reason, detail FROM present WHERE reason IS NOT NULL ORDER BY path"
         )
         return [(os.fsdecode(path), reason, detail) for path, reason, detail in found]
 
 
-def partly(folder: Path) -> list[tuple[str, str]]:
-    """(path, what was left out) of every file that holds more hits or minutes than are used."""
-    with opened(folder) as db:
+def partly_used(folder: Path) -> list[tuple[str, str]]:
+    """Lists (path, what was left out) of every file with more hits or minutes than are used."""
+    with open_database(folder) as db:
         found = db.execute(
             "SELECT path, detail FROM present WHERE reason IS NULL AND detail IS NOT NULL"
             " ORDER BY path"
@@ -116,10 +119,10 @@ def partly(folder: Path) -> list[tuple[str, str]]:
 
 
 def contents(folder: Path) -> Contents:
-    """What the index in `folder` holds; all zero if there is none."""
+    """Counts what the index in `folder` holds; all zero if there is none."""
     if not exists(folder):
         return Contents(0, 0, 0, {})
-    with opened(folder) as db:
+    with open_database(folder) as db:
         files, size = db.execute("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM present").fetchone()
         missing = db.execute("SELECT COUNT(*) FROM missing").fetchone()[0]
         skipped = db.execute(
@@ -129,8 +132,8 @@ def contents(folder: Path) -> Contents:
         return Contents(files, missing, size, dict(skipped.fetchall()))
 
 
-def different(db: sqlite3.Connection) -> Float[np.ndarray, "n e"]:
-    """The vectors of all different sounds that are not missing, by digest."""
+def distinct_vectors(db: sqlite3.Connection) -> Float[np.ndarray, "n e"]:
+    """Reads the vectors of all different sounds that are not missing, by digest."""
     found = db.execute(
         "SELECT digest, crc, vector FROM vectors WHERE digest IN (SELECT digest FROM sounds"
         " WHERE path NOT IN (SELECT path FROM missing)) ORDER BY digest"
@@ -138,8 +141,8 @@ def different(db: sqlite3.Connection) -> Float[np.ndarray, "n e"]:
     return _read(found)[1]
 
 
-def blobs(vectors: dict[str, np.ndarray]) -> Iterator[tuple[str, int, bytes]]:
-    """Rows of the table of vectors: digest, checksum, numbers."""
+def vector_rows(vectors: dict[str, np.ndarray]) -> Iterator[tuple[str, int, bytes]]:
+    """Makes rows of the table of vectors: digest, checksum, numbers."""
     for digest, vector in vectors.items():
         blob = np.ascontiguousarray(vector, "<f4").tobytes()
         yield digest, zlib.crc32(blob, zlib.crc32(digest.encode())), blob

@@ -1,9 +1,8 @@
-"""Similar sounds: a session over one library that starts without JAX and loads the model late."""
+"""A session over one library: similar sounds. It starts without JAX and loads the model late."""
 
 import collections
 import contextlib
 import functools
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,10 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from sst.audio import audio
-from sst.config import AudioConfig, SegmentConfig
+from sst.config import SegmentConfig
 from sst.errors import NothingToDo, UsageError
-from sst.library import queries, scan
+from sst.library import copies, queries, scan
 from sst.library import rows as index_rows
 from sst.library.embed_files import Encoder
 from sst.library.queries import Query
@@ -22,7 +20,8 @@ from sst.model import export_format
 from sst.search import aspects
 from sst.search import searcher as searchers
 from sst.search import similarity as similarities
-from sst.types import Clip, Features
+from sst.search.similarity import SAME_DISTANCE
+from sst.types import Features
 
 Path_ = str | os.PathLike[str]
 
@@ -62,7 +61,7 @@ DEFAULT = Choice()
 
 
 def encoder(name: Path_, cut: SegmentConfig | None = None) -> Encoder:
-    """The search side of a model. JAX is imported when the first sound is encoded, not before."""
+    """Returns a model as a library sees it. JAX is imported when the first sound is embedded."""
     saved = export_format.load_model(export_format.find_model(name))
 
     @functools.cache
@@ -94,7 +93,7 @@ def open_session(
         NothingToDo: no audio in the folders, none that can be read, or most of what was known is
             gone and `prune` is not given.
     """
-    report, rows = scan.scanned(encoder, dirs, progress, workers, prune=prune)
+    report, rows = scan.scan_and_read(encoder, dirs, progress, workers, prune=prune)
     if not rows.paths:
         _, _, detail = index_rows.skipped(report.folder)[0]
         raise NothingToDo(
@@ -106,7 +105,7 @@ def open_session(
 
 
 def find(session: Session, target: Path_, choice: Choice = DEFAULT) -> list[Hit]:
-    """The sounds nearest to a file, which may or may not be in the library.
+    """Finds the sounds nearest to a file, which may or may not be in the library.
 
     Raises:
         UsageError: there is no such file, or a choice that cannot be made.
@@ -117,16 +116,16 @@ def find(session: Session, target: Path_, choice: Choice = DEFAULT) -> list[Hit]
 
 
 def query(session: Session, target: Path_, choice: Choice, segment: int | None = None) -> Query:
-    """What to look for where a file is given, or one hit of it; in any pitch if pitch weighs 0."""
+    """Makes a query of a file, or of one hit of it; at any pitch if pitch weighs 0."""
     if _any_pitch(choice):
-        found = queries.transposed(session.encoder, target, segment)
+        found = queries.at_any_pitch(session.encoder, target, segment)
     else:
         found = queries.of_file(session.encoder, session.report.folder, target, segment)
     return _from_outside(session, found, target)
 
 
 def hits(session: Session, target: Path_, choice: Choice) -> list[Query]:
-    """`query` for every hit of a file."""
+    """Makes a `query` of every hit of a file."""
     folder, any_pitch = session.report.folder, _any_pitch(choice)
     found = queries.of_hits(session.encoder, folder, target, any_pitch)
     return [_from_outside(session, hit, target) for hit in found]
@@ -137,8 +136,10 @@ def _any_pitch(choice: Choice) -> bool:
 
 
 def _from_outside(session: Session, query: Query, target: Path_) -> Query:
-    """The query without sounds of its own where the target is no file of the library: one outside
-    that has a copy in it finds that."""
+    """Returns the query without sounds of its own where the target is no file of the library.
+
+    So a file outside that has a copy in the library finds it.
+    """
     rows = session.rows
     same = (path for path, own in zip(rows.paths, rows.digests, strict=True) if own in query.own)
     with contextlib.suppress(OSError):
@@ -160,15 +161,15 @@ def nearest(
     session: Session,
     query: Query,
     choice: Choice = DEFAULT,
-    spread: similarities.Spread | None = None,
+    quantiles: similarities.DistanceQuantiles | None = None,
 ) -> list[Hit]:
-    """The sounds nearest to a query, one for all copies of it, nearest first.
+    """Finds the sounds nearest to a query, one for all copies of it, nearest first.
 
     Args:
         session: the library.
         query: what to look for.
         choice: what counts, and what is shown.
-        spread: of the library by the weights of the choice, where it is known already.
+        quantiles: of the library by the weights of the choice, where they are known already.
 
     Raises:
         UsageError: a choice that cannot be made.
@@ -177,29 +178,31 @@ def nearest(
     reach, there = choice.num_similar + 16, len(session.rows.paths)
     while True:
         rows, distances = _candidates(session, query, choice, reach)
-        chosen, copies = _chosen(session, rows, query, choice)
+        chosen, more = _chosen(session, rows, query, choice)
         if len(chosen) >= choice.num_similar or reach >= there:
-            spread = spread or spread_of(session, choice)
-            bands = similarities.bands(distances[chosen], spread.nearest, _is_whole(choice))
-            return _hits(session.rows, spread, bands, rows, distances, chosen, copies)
+            quantiles = quantiles or distances_of(session, choice)
+            bands = similarities.bands(distances[chosen], quantiles.nearest, _is_whole(choice))
+            return _hits(session.rows, quantiles, bands, rows, distances, chosen, more)
         reach *= 8
 
 
-def way(session: Session, a: Path_, b: Path_, steps: int, choice: Choice = DEFAULT) -> list[Hit]:
-    """Different sounds of the library, each near its point on the way from one file to another.
+def interpolate(
+    session: Session, a: Path_, b: Path_, steps: int, choice: Choice = DEFAULT
+) -> list[Hit]:
+    """Finds different sounds, each near its point on the path from one file to another.
 
     Raises:
         UsageError: there is no such file, or fewer than 2 steps.
         NothingToDo: a file cannot be read, or is silent.
     """
     start, end = (queries.of_file(session.encoder, session.report.folder, x) for x in (a, b))
-    points = queries.way(start, end, steps)
-    spread = spread_of(session, choice)
+    points = queries.interpolation(start, end, steps)
+    quantiles = distances_of(session, choice)
     found: dict[int, Hit] = {}
     taken: set[tuple[str, float]] = set()
     for step in (0, steps - 1, *range(1, steps - 1)):  # the ends choose first
         enough = choice._replace(num_similar=len(found) + 1)
-        near = nearest(session, points[step], enough, spread)
+        near = nearest(session, points[step], enough, quantiles)
         for hit in near:
             if (hit.path, hit.onset_s) not in taken:
                 found[step] = hit
@@ -216,7 +219,7 @@ def nothing_close(hits: Sequence[Hit]) -> bool:
 def _candidates(
     session: Session, query: Query, choice: Choice, reach: int
 ) -> tuple[Int[np.ndarray, " k"], Float[np.ndarray, " k"]]:
-    """Rows and distances, nearest first; a row counts by the nearest of the query's vectors."""
+    """Returns rows and distances, nearest first, by the nearest of the query's vectors."""
     width = session.rows.vectors.shape[1]
     factors = aspects.factors(choice.aspects, width) if choice.aspects else None
     rows, distances = session.searcher.search(query.vectors, reach, factors)
@@ -230,17 +233,17 @@ def _candidates(
 def _chosen(
     session: Session, found: Int[np.ndarray, " k"], query: Query, choice: Choice
 ) -> tuple[list[int], list[int]]:
-    """Places in `found` that are shown, and how many more places each of their sounds has."""
+    """Returns places in `found` that are shown, and how many more places each of these has."""
     rows = session.rows
     chosen: list[int] = []
-    copies: list[int] = []
+    more: list[int] = []
     folders: collections.Counter[str] = collections.Counter()
     for place, row in enumerate(found.tolist()):
         if rows.digests[row] in query.own and not choice.include_self:
             continue
-        twin = None if choice.keep_duplicates else _twin(session, found[chosen], row)
-        if twin is not None:
-            copies[twin] += 1
+        shown = None if choice.keep_duplicates else _shown_copy(session, found[chosen], row)
+        if shown is not None:
+            more[shown] += 1
             continue
         folder = os.path.dirname(rows.paths[row])
         if choice.per_folder is not None and folders[folder] >= choice.per_folder:
@@ -249,48 +252,30 @@ def _chosen(
             break
         folders[folder] += 1
         chosen.append(place)
-        copies.append(0)
-    return chosen, copies
+        more.append(0)
+    return chosen, more
 
 
-def _twin(session: Session, shown: Int[np.ndarray, " k"], row: int) -> int | None:
-    """The place in `shown` of a row with the sound of `row`: the same samples, or a copy by ear."""
-    rows = session.rows
+def _shown_copy(session: Session, shown: Int[np.ndarray, " k"], row: int) -> int | None:
+    """Returns the place in `shown` of a row that holds the same sound as `row`."""
+    rows, config = session.rows, session.encoder.audio
     apart = np.linalg.norm(rows.vectors[shown] - rows.vectors[row], axis=1)
-    for place in np.flatnonzero(apart <= similarities.SAME).tolist():
-        other = int(shown[place])
-        if rows.digests[other] == rows.digests[row] or _one_sound(session, other, row):
+    for place in np.flatnonzero(apart <= SAME_DISTANCE).tolist():
+        if copies.same_sound(rows, int(shown[place]), row, config):
             return place
     return None
 
 
-def _one_sound(session: Session, a: int, b: int) -> bool:
-    """Whether two rows have one waveform; a file that cannot be read now is like no other."""
-    from sst.search import waveform_match
-
-    config = session.encoder.audio
-    try:
-        one, other = (_clip(session.rows, row, config) for row in (a, b))
-    except audio.BadAudio:
-        return False
-    return waveform_match.same_sound(one, other, config.sample_rate)
-
-
-def _clip(rows: index_rows.Rows, row: int, config: AudioConfig) -> Clip:
-    """The sound of a row, decoded here: its file was decoded without harm when it was scanned."""
-    onset, end = float(rows.onsets[row]), float(rows.ends[row])
-    wave, rate, _ = audio.read_wave(rows.paths[row], onset)
-    return audio.canonical(wave[: math.ceil((end - onset) * rate)], rate, config)
-
-
-def spread_of(session: Session, choice: Choice) -> similarities.Spread:
-    """The library's own distances by the weights of the choice."""
+def distances_of(session: Session, choice: Choice) -> similarities.DistanceQuantiles:
+    """Returns the library's own distances by the weights of the choice."""
     rows = session.rows
     if not choice.aspects:
-        return rows.spread
+        return rows.distances
     _, first = np.unique(rows.digests, return_index=True)
     different = rows.vectors[np.sort(first)]
-    return similarities.spread(different, aspects.factors(choice.aspects, different.shape[1]))
+    return similarities.distance_quantiles(
+        different, aspects.factors(choice.aspects, different.shape[1])
+    )
 
 
 def _is_whole(choice: Choice) -> bool:
@@ -300,14 +285,14 @@ def _is_whole(choice: Choice) -> bool:
 
 def _hits(
     rows: index_rows.Rows,
-    spread: similarities.Spread,
+    quantiles: similarities.DistanceQuantiles,
     bands: list[similarities.Band],
     found: Int[np.ndarray, " k"],
     distances: Float[np.ndarray, " k"],
     chosen: list[int],
-    copies: list[int],
+    more: list[int],
 ) -> list[Hit]:
-    shares = similarities.similarity(distances[chosen], spread.pairs)
+    shares = similarities.similarity(distances[chosen], quantiles.pairs)
     return [
         Hit(
             rows.paths[row],
@@ -316,9 +301,9 @@ def _hits(
             float(distances[place]),
             float(share),
             band,
-            more,
+            n_copies,
         )
-        for place, row, share, band, more in zip(
-            chosen, found[chosen].tolist(), shares, bands, copies, strict=True
+        for place, row, share, band, n_copies in zip(
+            chosen, found[chosen].tolist(), shares, bands, more, strict=True
         )
     ]

@@ -1,22 +1,23 @@
-"""How near a sound is to the real ones, in per cent: 0 is a copy of one of them.
+"""Novelty: the percentile of a sound's distance to the nearest real sound; 0 is a copy of one.
 
-The measure is what real sounds are to each other. A sound that is 37 % novel is farther from the
-nearest real one than 37 % of the real sounds are from the nearest sound of another pack.
+The scale is the distances of real sounds to each other. A sound that is 37 % novel is farther from
+the nearest real one than 37 % of the real sounds are from the nearest sound of another pack.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from sst import files
-from sst.search import similarity
+from sst.search.similarity import SAME_DISTANCE
 
 SOUNDS = 1000  # random ones whose nearest others are looked for
 STEPS = 101  # quantiles that are kept
 AT_ONCE = 64  # sounds compared with all others
 NO_SPACING = np.zeros(0, np.float32)
+IsCopy = Callable[[int, int], bool]  # of two rows
 
 
 class Known(NamedTuple):
@@ -37,7 +38,7 @@ class Nearest(NamedTuple):
 
 
 def nearest(of: str, known: Known, vector: Float[np.ndarray, " e"]) -> Nearest:
-    """The sound of `known` that is nearest to a search vector of the same model."""
+    """Finds the sound of `known` that is nearest to a search vector of the same model."""
     distances = np.linalg.norm(known.vectors - vector, axis=1)
     row = int(distances.argmin())
     away = float(distances[row])
@@ -45,7 +46,7 @@ def nearest(of: str, known: Known, vector: Float[np.ndarray, " e"]) -> Nearest:
 
 
 def percentage(distance: float, spacing: Float[np.ndarray, " q"]) -> float | None:
-    """The share of real sounds that are nearer to another one than `distance`, in per cent."""
+    """Returns the per cent of real sounds that are nearer to another one than `distance`."""
     if len(spacing) < 2:
         return None
     shares = np.linspace(0.0, 100.0, len(spacing))
@@ -53,36 +54,48 @@ def percentage(distance: float, spacing: Float[np.ndarray, " q"]) -> float | Non
 
 
 def spacing(
-    vectors: Float[np.ndarray, "n e"], groups: Int[np.ndarray, " n"]
+    vectors: Float[np.ndarray, "n e"],
+    groups: Int[np.ndarray, " n"],
+    is_copy: IsCopy,
 ) -> Float[np.ndarray, " q"]:
-    """Quantiles of the distance from a real sound to the nearest one of another group.
-
-    What is as near as a copy (`nearness.SAME`) is taken for one, and passed over.
+    """Measures how far real sounds are from the nearest other one, of another group.
 
     Args:
         vectors: the search vectors.
         groups: sounds of one group are not compared, such as those of one pack.
+        is_copy: whether two rows are copies of one sound, by the definition of `waveform_match`;
+            asked only of rows within `SAME_DISTANCE` of each other.
 
     Returns:
-        `STEPS` distances in rising order; none where there are no two groups.
+        `STEPS` quantiles in rising order; none where there are no two groups.
     """
     squares = np.einsum("ne,ne->n", vectors, vectors)
     chosen = np.random.default_rng(0).permutation(len(vectors))[:SOUNDS]
-    found = [np.zeros(0)]
+    found: list[float] = []
     for start in range(0, len(chosen), AT_ONCE):
         rows = chosen[start : start + AT_ONCE]
         away = squares[rows, None] + squares - 2.0 * (vectors[rows] @ vectors.T)
-        others = (groups[rows, None] != groups) & (away > similarity.SAME**2)
-        found.append(np.sqrt(np.where(others, away, np.inf).min(axis=1)))
-    distances = np.concatenate(found)
-    distances = distances[np.isfinite(distances)]
+        away = np.where(groups[rows, None] != groups, np.sqrt(np.maximum(away, 0.0)), np.inf)
+        found += [
+            _nearest_other(int(row), each, is_copy) for row, each in zip(rows, away, strict=True)
+        ]
+    distances = np.array([distance for distance in found if np.isfinite(distance)])
     if not len(distances):
         return NO_SPACING
     return np.quantile(distances, np.linspace(0.0, 1.0, STEPS)).astype(np.float32)
 
 
+def _nearest_other(row: int, away: Float[np.ndarray, " n"], is_copy: IsCopy) -> float:
+    """Returns the distance of the nearest row that is no copy; inf where there is none."""
+    near = np.flatnonzero(away <= SAME_DISTANCE)
+    for other in near[np.argsort(away[near], kind="stable")].tolist():
+        if not is_copy(row, other):
+            return float(away[other])
+    return float(np.min(away, initial=np.inf, where=away > SAME_DISTANCE))
+
+
 def groups(ids: Sequence[str], by_pack: bool | None = None) -> Int[np.ndarray, " n"]:
-    """A number for the pack of each sound, or for each sound where packs are no measure.
+    """Numbers the pack of each sound, or each sound where packs are no measure.
 
     Args:
         ids: names with the folders that the sounds are in, see `files.pack_of`.

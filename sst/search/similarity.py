@@ -1,4 +1,4 @@
-"""What a distance means in one library: a percentage, and a word."""
+"""Similarity calibration: a distance as a percentage and a word, by a library's own distances."""
 
 from typing import Literal, NamedTuple
 
@@ -10,7 +10,7 @@ from sst.search import searcher
 Band = Literal["same sound", "close", "related", "weak"]
 
 # Nearer than this are quieter copies of drums, nine of ten MP3 of them and half of those cut short.
-SAME = 0.2
+SAME_DISTANCE = 0.2
 # "close" is as near as the nearer half of the library's own sounds have a neighbour, "related" as
 # 95 of 100 have one; what is farther is farther than the library's sounds are from each other. Some
 # sounds with nothing in common are no measure: beyond these distances nothing is close or related.
@@ -21,21 +21,26 @@ _COPIES = 10  # of one sound that are passed over, at most, to find another one
 _STEPS = 513  # quantiles that are kept
 
 
-class Spread(NamedTuple):
-    """How far the sounds of a library are from each other; empty where there are no two."""
+class DistanceQuantiles(NamedTuple):
+    """Quantiles of the distances in a library; empty where there are no two different sounds."""
 
     pairs: Float[np.ndarray, " s"]  # quantiles of the distance between two different sounds
     # Quantiles of the distance of a sound to the nearest other that is not just a copy of it.
     nearest: Float[np.ndarray, " s"]
 
 
-def spread(
+def distance_quantiles(
     vectors: Float[np.ndarray, "n d"], factors: Float[np.ndarray, " d"] | None = None
-) -> Spread:
-    """The spread of different sounds, a row each; `factors` as for `Searcher.search`."""
+) -> DistanceQuantiles:
+    """Measures the distances of different sounds, a row each.
+
+    Args:
+        vectors: search vectors.
+        factors: of the squared differences, as for `Searcher.search`.
+    """
     n = len(vectors)
     if n < 2:
-        return Spread(np.zeros(0, np.float32), np.zeros(0, np.float32))
+        return DistanceQuantiles(np.zeros(0, np.float32), np.zeros(0, np.float32))
     rng = np.random.default_rng(0)
     left = rng.integers(n, size=_PAIRS)
     difference = vectors[left] - vectors[(left + rng.integers(1, n, size=_PAIRS)) % n]
@@ -43,15 +48,16 @@ def spread(
     pairs = np.sqrt(np.einsum("pd,pd->p", difference, scaled))
     some = vectors[rng.permutation(n)[:_SOUNDS]]
     near = searcher.build(vectors, "exact").search(some, 1 + _COPIES, factors)[1][:, 1:]
-    others = np.where((near > SAME).any(axis=1), (near > SAME).argmax(axis=1), near.shape[1] - 1)
+    different = near > SAME_DISTANCE
+    others = np.where(different.any(axis=1), different.argmax(axis=1), near.shape[1] - 1)
     nearest = near[np.arange(len(near)), others]
-    return Spread(_quantiles(pairs), _quantiles(nearest))
+    return DistanceQuantiles(_quantiles(pairs), _quantiles(nearest))
 
 
 def similarity(
     distances: Float[np.ndarray, " k"], pairs: Float[np.ndarray, " s"]
 ) -> Float[np.ndarray, " k"]:
-    """Per cent of the library's pairs of sounds that are farther apart; 100 for distance 0.
+    """Returns the per cent of the library's pairs that are farther apart; 100 for distance 0.
 
     Where the library has no two different sounds, 100 / (1 + distance).
     """
@@ -70,7 +76,7 @@ def bands(
 
     Args:
         distances: of hits.
-        nearest: `Spread.nearest`.
+        nearest: `DistanceQuantiles.nearest`.
         whole: whether the sounds were compared as a whole, timbre and all: else none is the same.
     """
     close, related = LIMITS
@@ -79,7 +85,7 @@ def bands(
         close, related = np.minimum(LIMITS, np.interp(SHARES, grid, nearest))
     words: list[Band] = []
     for distance in np.asarray(distances).tolist():
-        if distance <= SAME and whole:
+        if distance <= SAME_DISTANCE and whole:
             words.append("same sound")
         elif distance <= close:
             words.append("close")

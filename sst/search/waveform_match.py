@@ -1,8 +1,9 @@
-"""Copies of one sound: told by their waveforms, whatever was done to the file.
+"""The one definition of a copy of a sound: by waveforms, whatever was done to the file.
 
 Two files may hold one sound at another level, rate, polarity, number of channels or start, as MP3
 or with noise under it. Their waveforms then agree once they are laid over each other, in every part
-that one can hear; those of two hits of one drum do not. Nothing here needs a model.
+that one can hear; those of two hits of one drum do not. Nothing here needs a model. The builder,
+the library, search, novelty and the evaluation all ask here.
 """
 
 import collections
@@ -17,10 +18,10 @@ from jaxtyping import Complex, Float, Int
 from sst.config import AudioConfig
 from sst.dsp import features
 from sst.search import searcher
-from sst.types import Clip, LogMel, Wave
+from sst.types import Clip, Wave
 
 # Measured by experiments/benchmarks/duplicates.py.
-SAME = 0.94  # the likeness from which two sounds are one
+SAME_LIKENESS = 0.94  # the likeness from which two sounds are one
 COMMON = 0.6  # of the energy of each must lie in the part that both have
 CORRELATED = 0.6  # at first sight: with less, the waveforms are too different to look closer
 FIRST_S, FIRST_BELOW_HZ = 0.4, 7_000.0  # of the sounds; copies at 16 kHz have these frequencies too
@@ -33,9 +34,6 @@ TRANSITION = 0.92  # below this part of a limit, the filter that made it does no
 # Copies are looked for among the nearest thumbnails only.
 REACH_DB = 2.2  # between two of them
 NEAREST = 3  # of each sound
-BANDS, BANDS_BELOW_HZ = 16, 7_000.0
-TIMES_S = (0.0, 0.02, 0.04, 0.07, 0.12, 0.19, 0.3, 0.46, 0.81)  # where a stretch begins
-LEAST_DB = -45.0  # of the loudest cell
 
 
 Pair = tuple[int, int]  # two rows, the smaller one first
@@ -48,11 +46,11 @@ def clusters(
     waves: Waves,
     sample_rate: int,
 ) -> list[int]:
-    """The first row with the same sound, for each row.
+    """Returns the first row with the same sound, for each row.
 
     Args:
         digests: [n] what only equal clips share.
-        thumbnails: [n, c] of `thumbnail`, in one transform.
+        thumbnails: [n, c] of `dsp.thumbnail`, in one transform.
         waves: called once, with the rows of all candidates, each once. What it gives is taken one
             by one, and only the waves of sounds that may be copies of each other are held.
         sample_rate: Hz, of the waves.
@@ -66,36 +64,14 @@ def clusters(
     copies = []
     for members, pairs in parts:
         held = dict(zip(members, coming, strict=False))
-        copies += [p for p in pairs if likeness(held[p[0]], held[p[1]], sample_rate) >= SAME]
+        same = (likeness(held[i], held[j], sample_rate) >= SAME_LIKENESS for i, j in pairs)
+        copies += [pair for pair, is_copy in zip(pairs, same, strict=True) if is_copy]
     joined = dict(joins(copies))
     return [joined.get(row, row) for row in rows]
 
 
-def thumbnail(log_mel: LogMel, audio: AudioConfig) -> Float[np.ndarray, " c"]:
-    """What a copy has nearly the same of: the spectrogram in few bands and stretches of time.
-
-    Args:
-        log_mel: dB relative to the loudest cell.
-        audio: its transform.
-
-    Returns:
-        Numbers whose Euclidean distance is the root mean square of the difference in dB.
-    """
-    power = 10.0 ** (np.asarray(log_mel, np.float32) / 10.0)
-    edges = np.linspace(0.0, _bands_below(audio), BANDS + 1).astype(int)
-    in_bands = np.add.reduceat(power, edges[:-1], axis=1)[:, :BANDS] / np.diff(edges)
-    starts = np.unique([round(time * audio.sample_rate / audio.hop) for time in TIMES_S])
-    sums = np.zeros((len(starts), BANDS), np.float32)
-    there = starts < len(power)
-    sums[there] = np.add.reduceat(in_bands, starts[there], axis=0)
-    means = sums / np.diff(np.append(starts, audio.n_frames))[:, None]
-    floor = 10.0 ** (LEAST_DB / 10.0) * max(float(means.max()), 1e-12)
-    cells = 10.0 * np.log10(np.maximum(means, floor) / floor)
-    return (cells.ravel() / math.sqrt(cells.size)).astype(np.float32)
-
-
 def near_pairs(thumbnails: Float[np.ndarray, "n c"]) -> list[Pair]:
-    """The pairs of rows that may be copies, in order."""
+    """Finds the pairs of rows that may be copies, in order."""
     if len(thumbnails) < 2:
         return []
     rows, distances = searcher.build(thumbnails).search(thumbnails, NEAREST + 1)
@@ -105,7 +81,7 @@ def near_pairs(thumbnails: Float[np.ndarray, "n c"]) -> list[Pair]:
 
 
 def joins(pairs: Iterable[Pair]) -> Iterator[Pair]:
-    """(row, first row of its group) of every row in a group that these pairs make."""
+    """Yields (row, first row of its group) of every row in a group that these pairs make."""
     for members, _ in _components(pairs):
         yield from ((row, members[0]) for row in members)
 
@@ -130,19 +106,13 @@ def _components(pairs: Iterable[Pair]) -> list[tuple[list[int], list[Pair]]]:
     return [(sorted({row for pair in part for row in pair}), part) for part in parts.values()]
 
 
-@functools.lru_cache(maxsize=8)
-def _bands_below(audio: AudioConfig) -> int:
-    """How many mel bands a thumbnail hears: copies at 16 kHz have them too."""
-    return int(np.searchsorted(features.band_edges(audio)[2:], BANDS_BELOW_HZ))
-
-
 def same_sound(a: Clip, b: Clip, sample_rate: int) -> bool:
     """Whether two clips of this rate are one sound: their `likeness` is `SAME` or more."""
-    return likeness(a.wave, b.wave, sample_rate) >= SAME
+    return likeness(a.wave, b.wave, sample_rate) >= SAME_LIKENESS
 
 
 def likeness(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> float:
-    """How much of what is heard in two sounds is one sound, from 0 to 1.
+    """Measures how much of what is audible in two sounds is one sound, from 0 to 1.
 
     They are laid over each other where their correlation is largest (either polarity), at one
     level. In each cell of a spectrogram, agreement is twice the common power over the sum of

@@ -11,8 +11,10 @@ import jax
 import numpy as np
 
 import sst
+from sst.audio.wav import write_wave
 from sst.config import Config
 from sst.data import dataset as datasets
+from sst.data.copies import copy_clusters
 from sst.data.dataset import Dataset, Split
 from sst.model import calibration, prior, quantization
 from sst.search import novelty
@@ -141,7 +143,9 @@ def known_sounds(source: Source, params: Any, stats: Any) -> Known:
     vectors = _in_chunks(source, program, params, stats, split, rows)
     ids = [split.ids[row] for row in rows]
     packs = novelty.groups(ids, dataset.metadata.get("split_by") == "folder")
-    return Known(ids, vectors, novelty.spacing(vectors, packs))
+    clusters = copy_clusters(dataset, "train", rows, source.config.audio)
+    spacing = novelty.spacing(vectors, packs, lambda a, b: clusters[a] == clusters[b])
+    return Known(ids, vectors, spacing)
 
 
 def encode(source: Source, params: Any, stats: Any, split: Split, rows: np.ndarray) -> np.ndarray:
@@ -206,13 +210,12 @@ def show_examples(source: Source, params: Any, stats: Any) -> None:
 
 def _write_sounds(source: Source, z: np.ndarray, rows: np.ndarray) -> None:
     from sst import inference
-    from sst.audio import audio
 
     folder, rate = source.directory / "samples", source.config.audio.sample_rate
     folder.mkdir(exist_ok=True)
     loaded = inference.load(source.directory)
     originals = datasets.read_waves(source.dataset, "validation", list(rows))
     for number, (original, latent) in enumerate(zip(originals, z, strict=True), start=1):
-        audio.write_wave(folder / f"{number}_original.wav", original, rate)
+        write_wave(folder / f"{number}_original.wav", original, rate)
         wave = np.asarray(inference.decode(loaded, latent))
-        audio.write_wave(folder / f"{number}_reconstruction.wav", wave, rate)
+        write_wave(folder / f"{number}_reconstruction.wav", wave, rate)

@@ -14,9 +14,12 @@ import synth
 from hostile import HANG
 
 from sst import files
-from sst.audio import audio, decode_pool
+from sst.audio import decode_pool, decode_process, wire
+from sst.audio.clip import canonical
+from sst.audio.recording import read_wave
 from sst.config import AudioConfig
 from sst.dsp import features
+from sst.types import Sound
 
 A = AudioConfig()
 
@@ -31,8 +34,8 @@ def test_results_are_what_the_query_path_computes_in_the_order_given(library):
     results = list(decode_pool.decode_many(library, A))
     assert [r.path for r in results] == library
     for result in results:
-        wave, rate, _ = audio.read_wave(result.path)
-        clip = audio.canonical(wave, rate, A)
+        wave, rate, _ = read_wave(result.path)
+        clip = canonical(wave, rate, A)
         np.testing.assert_array_equal(result.clip.wave, clip.wave)
         assert result.clip[1:] == clip[1:]
         # Matrix products of one and of several threads differ in the last bit.
@@ -59,14 +62,14 @@ def test_a_file_that_hangs_the_decoder_costs_itself_only(library, tmp_path):
     results = list(decode_pool.decode_many(paths, A, timeout_s=1.0))
     assert time.monotonic() - start < 20
     assert results[10].reason == "timeout" and "1 s" in results[10].detail
-    assert all(isinstance(r, decode_pool.Decoded) for r in results[:10] + results[11:])
+    assert all(isinstance(r, Sound) for r in results[:10] + results[11:])
     assert [r.path for r in results] == paths
 
 
 WORKER_WITH_TRAPS = """
 import os, resource, signal, sys
-from sst.audio import segment_file as hits
-whole = hits.read_wave
+from sst.audio import segment_file
+whole = segment_file.read_wave
 def read(path, offset_s):
     name = os.path.basename(path)
     if name == "segv.wav": os.kill(os.getpid(), signal.SIGSEGV)
@@ -75,17 +78,17 @@ def read(path, offset_s):
     if name == "odd.wav": raise ZeroDivisionError("surprise")
     if name == "noise.wav": os.write(2, b"E" * 300_000); os.write(1, b"O" * 300_000)
     return whole(path, offset_s)
-hits.read_wave = read
+segment_file.read_wave = read
 """
 
 
 def test_crashes_exits_and_surprises_cost_one_file_each(library, tmp_path, monkeypatch):
     for name in ("segv", "exit", "memory", "odd", "noise"):
         os.link(library[0], tmp_path / f"{name}.wav")
-    marker = "from sst.audio import decode_worker as worker\n"
-    assert marker in decode_pool._WORKER
-    trapped = decode_pool._WORKER.replace(marker, marker + WORKER_WITH_TRAPS)
-    monkeypatch.setattr(decode_pool, "_WORKER", trapped)
+    marker = "from sst.audio import decode_worker\n"
+    assert marker in decode_process._WORKER
+    trapped = decode_process._WORKER.replace(marker, marker + WORKER_WITH_TRAPS)
+    monkeypatch.setattr(decode_process, "_WORKER", trapped)
     traps = [tmp_path / f"{n}.wav" for n in ("segv", "exit", "memory", "odd", "noise")]
     paths = [*library[:5], *traps, *library[5:]]
     results = {r.path: r for r in decode_pool.decode_many(paths, A, workers=2)}
@@ -95,7 +98,7 @@ def test_crashes_exits_and_surprises_cost_one_file_each(library, tmp_path, monke
         "surprise" in results[traps[3]].detail and str(-signal.SIGSEGV) in results[traps[0]].detail
     )
     good = [p for p in paths if p not in traps[:4]]
-    assert all(isinstance(results[p], decode_pool.Decoded) for p in good)
+    assert all(isinstance(results[p], Sound) for p in good)
 
 
 def test_found_is_decoded_plus_skipped_with_the_readers_reasons(library, tmp_path):
@@ -127,7 +130,7 @@ def test_a_slow_caller_is_no_timeout_and_memory_stays_bounded(library, monkeypat
         taken += 1
         if taken in (1, 20):
             time.sleep(1.2)
-        assert isinstance(result, decode_pool.Decoded)
+        assert isinstance(result, Sound)
         assert len(issued) - taken <= 8 + 2 * decode_pool.BATCH
     assert taken == len(issued) == 3 * len(library)
 
@@ -180,7 +183,7 @@ def test_it_works_from_a_script_without_a_main_guard(library, tmp_path):
 
 
 def test_a_worker_that_cannot_start_says_why(library, monkeypatch):
-    monkeypatch.setattr(decode_pool, "_WORKER", "raise ImportError('no such thing')")
+    monkeypatch.setattr(decode_process, "_WORKER", "raise ImportError('no such thing')")
     with pytest.raises(RuntimeError, match="no such thing"):
         list(decode_pool.decode_many(library, A))
 
@@ -188,10 +191,10 @@ def test_a_worker_that_cannot_start_says_why(library, monkeypatch):
 def test_workers_import_nothing_heavy(library, monkeypatch, tmp_path):
     report = tmp_path / "modules"
     end = f"\nopen({str(report)!r}, 'w').write(' '.join(sys.modules))\n"
-    monkeypatch.setattr(decode_pool, "_WORKER", decode_pool._WORKER + end)
+    monkeypatch.setattr(decode_process, "_WORKER", decode_process._WORKER + end)
     results = decode_pool.decode_many(library, A, workers=1)
     assert len(list(results)) == len(library)
-    worker = decode_pool._Worker(decode_pool._Task(A, 10.0, 0.0))
+    worker = decode_process.DecodeProcess(wire.Task(A, 10.0))
     worker.input.close()  # the worker ends by itself, and reports
     worker.process.wait(30)
     worker.kill()
@@ -203,5 +206,5 @@ def test_workers_import_nothing_heavy(library, monkeypatch, tmp_path):
 def test_every_file_is_heard_from_the_offset_on(library):
     late = list(decode_pool.decode_many(library[:3], A, workers=1, offset_s=0.05))
     for path, result in zip(library, late, strict=False):
-        wave, rate, _ = audio.read_wave(path, 0.05)
-        np.testing.assert_array_equal(result.clip.wave, audio.canonical(wave, rate, A).wave)
+        wave, rate, _ = read_wave(path, 0.05)
+        np.testing.assert_array_equal(result.clip.wave, canonical(wave, rate, A).wave)

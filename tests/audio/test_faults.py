@@ -3,8 +3,8 @@ import pytest
 import soundfile as sf
 import synth
 
-from sst.audio import audio
 from sst.audio.faults import faults
+from sst.audio.recording import FileInfo, Recording, read_wave
 
 RATE = 44_100
 
@@ -12,8 +12,8 @@ RATE = 44_100
 def names(wave, name="x.wav", format_="WAV", rate=RATE):
     wave = np.asarray(wave, np.float32)
     wave = wave if wave.ndim == 2 else wave[:, None]
-    info = audio.FileInfo(format_, "PCM_16", len(wave))
-    return {fault.name for fault in faults(audio.Recording(wave, rate, info), name)}
+    info = FileInfo(format_, "PCM_16", len(wave))
+    return {fault.name for fault in faults(Recording(wave, rate, info), name)}
 
 
 def in_bits(wave, bits):
@@ -66,8 +66,8 @@ def test_an_end_at_full_level_is_cut_off_unless_the_file_goes_on(rng):
     assert "cut_off" in names(wave[:3000])
     faded = wave[:3000] * np.minimum(1, np.arange(3000)[::-1] / 1500)
     assert "cut_off" not in names(faded)
-    info = audio.FileInfo("WAV", "PCM_16", 99_999)  # only the start was read
-    found = faults(audio.Recording(wave[:3000, None], RATE, info), "x.wav")
+    info = FileInfo("WAV", "PCM_16", 99_999)  # only the start was read
+    found = faults(Recording(wave[:3000, None], RATE, info), "x.wav")
     assert "cut_off" not in {fault.name for fault in found}
 
 
@@ -75,7 +75,7 @@ def test_the_suffix_is_compared_with_what_is_inside(tmp_path, rng):
     for format_, wrong in (("WAV", ".aiff"), ("AIFF", ".wav"), ("FLAC", ".wav"), ("OGG", ".MP3")):
         wave = synth.snare(RATE, rng)
         sf.write(tmp_path / f"x{wrong}", wave, RATE, format=format_)
-        recording = audio.read_wave(tmp_path / f"x{wrong}")
+        recording = read_wave(tmp_path / f"x{wrong}")
         (found,) = (f for f in faults(recording, f"x{wrong}") if f.name == "wrong_suffix")
         assert format_ in found.detail and wrong.lower()[1:] in found.detail
     for format_, right in (("WAV", "a.WAV"), ("AIFF", "a.aif"), ("FLAC", "a.flac")):

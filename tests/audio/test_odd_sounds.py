@@ -8,7 +8,8 @@ import small_model
 import synth
 
 from sst import inference
-from sst.audio import audio
+from sst.audio.clip import canonical
+from sst.audio.reader import BadAudio
 from sst.dsp import features
 from sst.errors import UsageError
 from sst.model.pca import LOWEST_PEAK_DB
@@ -56,7 +57,7 @@ def test_it_is_encoded_and_decoded(model, name):
 
 
 def test_it_is_trained_on(model):
-    clips = [audio.canonical(wave, rate, CONFIG.audio) for wave, rate in ODD.values()]
+    clips = [canonical(wave, rate, CONFIG.audio) for wave, rate in ODD.values()]
     heard, n = features.of_clips(clips, CONFIG.audio), len(clips)
     heard = heard._replace(peak_db=np.maximum(heard.peak_db, -200.0))  # as no record is silent
     batch = Batch(*heard, np.full(n, -1, np.int32), np.ones(n, bool))
@@ -89,8 +90,8 @@ def test_what_is_not_finite_is_refused(model, bad):
     wave[7] = bad
     with pytest.raises(UsageError, match="not finite"):
         inference.encode(model, wave, RATE)
-    with pytest.raises(audio.BadAudio, match="finite"):
-        audio.canonical(wave, RATE, CONFIG.audio)
+    with pytest.raises(BadAudio, match="finite"):
+        canonical(wave, RATE, CONFIG.audio)
 
 
 def test_a_silent_sound_comes_back_silent(model):

@@ -6,7 +6,9 @@ import pytest
 import soundfile as sf
 import synth
 
-from sst.audio import audio, onsets
+from sst.audio import onsets
+from sst.audio.clip import canonical
+from sst.audio.recording import read_wave
 from sst.config import AudioConfig, SegmentConfig, from_dict
 from sst.errors import UsageError
 
@@ -84,7 +86,7 @@ def test_one_cymbal_is_one_segment(seed, rate):
 
 @pytest.mark.parametrize("path", sorted(DEMO.glob("*/cymbal/*")), ids=lambda p: p.stem)
 def test_one_real_cymbal_is_one_segment(path):
-    wave, rate, _ = audio.read_wave(path)
+    wave, rate, _ = read_wave(path)
     assert len(onsets.split(wave, rate, S)) == 1
 
 
@@ -93,7 +95,7 @@ def test_a_one_shot_is_the_sound_that_a_clip_is_made_of():
         hit = kind(RATE, np.random.default_rng(1))
         wave = np.concatenate([np.zeros(RATE // 3), hit, np.zeros(RATE // 3)]).astype(np.float32)
         (one,) = onsets.split(wave, RATE, S)
-        clip = audio.canonical(wave, RATE, AudioConfig())
+        clip = canonical(wave, RATE, AudioConfig())
         assert abs(one.start / RATE - clip.onset_s) < 0.003
         assert abs((one.end - one.start) / RATE - clip.duration_s) < 0.02
 
@@ -211,7 +213,7 @@ def test_demo_sounds_in_a_row_are_found_again():
     parts.append(np.zeros(round(0.1 * RATE), np.float32))
     for path in paths:
         wave, rate = sf.read(path, dtype="float32", always_2d=True)
-        clip = audio.canonical(wave, rate, AudioConfig.at_rate(RATE))
+        clip = canonical(wave, rate, AudioConfig.at_rate(RATE))
         parts += [clip.wave, np.zeros(RATE // 10, np.float32)]
         times.append(at)
         at += clip.duration_s + 0.1

@@ -9,9 +9,13 @@ import synth
 from hostile import HANG
 
 from sst import files
-from sst.audio import audio, decode_pool, onsets, segment_file
+from sst.audio import decode_pool, decode_process, onsets, segment_file
+from sst.audio.clip import canonical
+from sst.audio.reader import BadAudio
+from sst.audio.recording import read_wave
 from sst.config import AudioConfig, SegmentConfig
 from sst.dsp import features
+from sst.types import Skipped
 
 A, S = AudioConfig(), SegmentConfig()
 RATE = 22_050
@@ -31,12 +35,12 @@ def hits_of(path, settings=S, **options):
 
 
 def test_each_hit_is_the_clip_of_the_samples_cut_out(loop):
-    wave, rate, _ = audio.read_wave(loop)
+    wave, rate, _ = read_wave(loop)
     found = hits_of(loop)
     expected = onsets.split(wave, rate, S)
     assert len(found) == len(expected) == len(TIMES)
     for hit, segment, time in zip(found, expected, TIMES, strict=True):
-        clip = audio.canonical(wave[segment.start : segment.end], rate, A)
+        clip = canonical(wave[segment.start : segment.end], rate, A)
         np.testing.assert_array_equal(hit.clip.wave, clip.wave)
         np.testing.assert_allclose(hit.log_mel, features.log_mel(clip.wave, A), atol=1e-4)
         assert (hit.clip.onset_s, hit.end_s) == (segment.start / rate, segment.end / rate)
@@ -76,7 +80,7 @@ def test_every_file_is_a_list_or_a_reason_in_order(loop, tmp_path):
     names = ["silent.wav", "loop.wav", "hang.wav", "nan.wav", "text.wav", "gone.wav", "loop.wav"]
     paths = [tmp_path / name for name in names]
     results = list(decode_pool.decode_hits(paths, A, S, timeout_s=1.0))
-    reasons = [r.reason if isinstance(r, decode_pool.Skipped) else len(r) for r in results]
+    reasons = [r.reason if isinstance(r, Skipped) else len(r) for r in results]
     assert reasons == ["silent", 6, "timeout", "non_finite", "unreadable", "vanished", 6]
 
 
@@ -85,26 +89,26 @@ def test_a_late_hit_in_a_long_silence_is_found(tmp_path):
     kick = synth.kick(8_000, np.random.default_rng(0))
     wave[120 * 8_000 : 120 * 8_000 + len(kick)] = 0.01 * kick
     sf.write(tmp_path / "late.flac", wave, 8_000)
-    assert decode_pool.Skipped in map(type, decode_pool.decode_many([tmp_path / "late.flac"], A))
+    assert Skipped in map(type, decode_pool.decode_many([tmp_path / "late.flac"], A))
     (hit,) = hits_of(tmp_path / "late.flac")
     assert abs(hit.clip.onset_s - 120) < 0.01 and abs(hit.clip.peak_db + 41) < 1
 
 
 def test_hits_that_the_model_cannot_hear_are_dropped(loop, monkeypatch):
-    described = segment_file._described
+    whole = segment_file.canonical
 
-    def deaf(wave, *rest):
-        clip = described(wave, *rest)
-        if clip.clip.duration_s > 0.2:  # all but the hats
-            raise audio.BadAudio("silent", "too high")
+    def deaf(*arguments):
+        clip = whole(*arguments)
+        if clip.duration_s > 0.2:  # all but the hats
+            raise BadAudio("silent", "too high")
         return clip
 
-    monkeypatch.setattr(segment_file, "_described", deaf)
+    monkeypatch.setattr(segment_file, "canonical", deaf)
     found = []
     segment_file.hits(loop, A, S, found.append)
     assert np.allclose([hit.clip.onset_s for hit in found], TIMES[2::3], atol=0.012)
     sf.write(loop, synth.kick(RATE, np.random.default_rng(0)), RATE)
-    with pytest.raises(audio.BadAudio, match="sample rate"):
+    with pytest.raises(BadAudio, match="sample rate"):
         segment_file.hits(loop, A, S, found.append)
 
 
@@ -171,20 +175,22 @@ def test_three_hours_are_heard_whole(tmp_path):
 
 SLOW = """
 import time
-from sst.audio import segment_file as hits
-hits.BLOCK = 30_000
-whole = hits.read_block
+from sst.audio import segment_file
+segment_file.BLOCK = 30_000
+whole = segment_file.read_block
 def read(file, samples):
     time.sleep(0.3)
     return whole(file, samples)
-hits.read_block = read
+segment_file.read_block = read
 """
 
 
 def test_the_time_limit_is_for_a_block_not_for_the_file(tmp_path, monkeypatch):
     sf.write(tmp_path / "a.wav", synth.sequence([0.5, 1.5, 3.0], RATE), RATE)
-    marker = "from sst.audio import decode_worker as worker\n"
-    monkeypatch.setattr(decode_pool, "_WORKER", decode_pool._WORKER.replace(marker, marker + SLOW))
+    marker = "from sst.audio import decode_worker\n"
+    monkeypatch.setattr(
+        decode_process, "_WORKER", decode_process._WORKER.replace(marker, marker + SLOW)
+    )
     assert len(hits_of(tmp_path / "a.wav", timeout_s=1.0)) == 3  # 2 s and more of waiting
 
 
@@ -195,14 +201,14 @@ def test_few_sounds_wait_however_many_there_are(tmp_path, monkeypatch):
     for i in range(12):
         sf.write(tmp_path / f"{i:02}.wav", synth.sequence(times, 8_000, seed=i), 8_000)
     waiting = []
-    heard = decode_pool._Pool._heard
+    heard = decode_pool._Pool._read_from
 
     def watched(pool):
         sounds = sum(len(r) if isinstance(r, list) else 1 for r in pool.results.values())
         waiting.append(sounds + sum(len(w.hits) for w in pool.workers))
         return heard(pool)
 
-    monkeypatch.setattr(decode_pool._Pool, "_heard", watched)
+    monkeypatch.setattr(decode_pool._Pool, "_read_from", watched)
     paths = sorted(tmp_path.iterdir())
     with contextlib.closing(decode_pool.decode_hits(paths, A, S, workers=2)) as results:
         found = list(results)

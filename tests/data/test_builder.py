@@ -17,7 +17,8 @@ import threadpoolctl
 from hostile import HANG
 
 from sst import files
-from sst.audio import audio
+from sst.audio.clip import canonical, to_int16
+from sst.audio.recording import read_wave
 from sst.config import AudioConfig, to_dict
 from sst.data import manifest, records
 from sst.dsp import features
@@ -83,9 +84,9 @@ def test_a_library_becomes_records_that_equal_the_query_path(build, tmp_path):
     rows = rows_of(builder)
     assert set(rows) == set(found) and len(rows) == 73
     for key, (_, row) in rows.items():
-        wave, rate, _ = audio.read_wave(found[key].path)
-        clip = audio.canonical(wave, rate, A)
-        np.testing.assert_array_equal(row["wave"], audio.to_int16(clip.wave))
+        wave, rate, _ = read_wave(found[key].path)
+        clip = canonical(wave, rate, A)
+        np.testing.assert_array_equal(row["wave"], to_int16(clip.wave))
         with threadpoolctl.threadpool_limits(1):  # more threads differ in the last bit
             log_mel = features.log_mel(clip.wave, A)
         np.testing.assert_array_equal(row["log_mel"], log_mel.astype(np.float16))

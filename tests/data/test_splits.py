@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sst import files
 from sst.data import splits
 from sst.errors import UsageError
 

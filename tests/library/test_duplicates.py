@@ -6,7 +6,7 @@ import soundfile as sf
 import soxr
 import synth
 
-from sst.audio import audio
+from sst.audio.clip import to_int16
 from sst.library import duplicates
 
 RATE = 44_100
@@ -17,7 +17,7 @@ def folder(tmp_path, rng):
     """A snare in five files, and a kick."""
     wave = synth.snare(RATE, rng)
     for name in ("whole.flac", "same.wav"):
-        sf.write(tmp_path / name, audio.to_int16(wave), RATE)
+        sf.write(tmp_path / name, to_int16(wave), RATE)
     sf.write(tmp_path / "lossy.ogg", soxr.resample(wave, RATE, 48_000), 48_000)
     sf.write(tmp_path / "lossy.mp3", np.stack([wave, wave], axis=1), RATE)
     sf.write(tmp_path / "low.wav", soxr.resample(wave, RATE, 32_000), 32_000)

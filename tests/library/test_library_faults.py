@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from stub_encoder import Listener, assert_same_as_clean, scan
 
 from sst import files
-from sst.audio.decode_pool import Decoded
+from sst.audio import decode_pool
 from sst.errors import ModelError, NothingToDo
 from sst.library import missing
 from sst.library import rows as index_rows
 from sst.library import scan as library_scan
 from sst.search.searcher import IndexWarning
-from sst.types import Clip
+from sst.types import Clip, Sound
 
 FILES = 100
 
@@ -70,16 +70,16 @@ def test_many_missing_files_stay_unseen_and_come_back_unopened(folder, tmp_path,
         assert (report.removed, report.missing, report.found, heard) == (0, 30, 70, 0)
         assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
         assert library_scan.pending(Listener().encoder, [folder]) == (0, 0, 30)
-        monkeypatch.setattr(library_scan, "alone", lambda *_: pytest.fail("nothing is to be done"))
+        monkeypatch.setattr(
+            library_scan, "scan_lock", lambda *_: pytest.fail("nothing is to be done")
+        )
     monkeypatch.undo()
     monkeypatch.setenv("SST_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(
-        library_scan.decode_pool, "decode_many", lambda *_, **__: (path for path in ())
-    )
+    monkeypatch.setattr(decode_pool, "decode_many", lambda *_, **__: (path for path in ()))
     for pack in packs(tmp_path, 0, 3):
         pack.rename(folder / pack.name)
     report, rows, heard = scan(folder)
-    assert (report.missing, report.new, report.changed, report.encoded) == (0, 0, 0, 0)
+    assert (report.missing, report.new, report.changed, report.embedded) == (0, 0, 0, 0)
     assert rows.paths == complete.paths
 
 
@@ -135,10 +135,10 @@ def test_a_moved_folder_is_not_missing_and_not_encoded(folder, how, tmp_path, mo
 def test_the_verdict_depends_on_count_and_share(lost, others):
     known = lost + others
     try:
-        answer = missing.verdict(lost, known)
+        answer = missing.decide(lost, known)
     except NothingToDo:
         answer = "stop"
-    if lost <= missing.FEW or lost <= 0.05 * known:
+    if lost <= missing.FEW_FILES or lost <= 0.05 * known:
         assert answer == "remove"
     else:
         assert answer == ("keep" if lost <= 0.5 * known else "stop")
@@ -168,7 +168,7 @@ def test_an_index_of_a_newer_version_is_left_alone(folder):
         lambda: library_scan.scan(Listener().encoder, [folder]),
         lambda: library_scan.pending(Listener().encoder, [folder]),
         lambda: index_rows.rows(report.folder),
-        lambda: index_rows.known(report.folder, rows.paths[0]),
+        lambda: index_rows.indexed_sounds(report.folder, rows.paths[0]),
     ):
         with pytest.raises(ModelError, match="newer version"):
             use()
@@ -196,7 +196,7 @@ import os, sys, time
 sys.path.insert(0, {tests!r})
 import stub_encoder
 from sst.library import embed_files, scan
-embed_files.BATCH = {batch}
+embed_files.BATCH_SIZE = {batch}
 listener = stub_encoder.Listener()
 def embed(heard):
     os.write(log, b"%d\\n" % len(heard.log_mel))
@@ -241,7 +241,7 @@ def test_a_kill_before_the_distances_are_measured_is_made_good(folder, tmp_path,
     for changed in (lambda: None, lambda: shutil.rmtree(folder / "pack00")):
         changed()
         with monkeypatch.context() as patch:
-            patch.setattr(library_scan, "_store_spread", lambda db: sys.exit("killed"))
+            patch.setattr(library_scan, "_store_distances", lambda db: sys.exit("killed"))
             with pytest.raises(SystemExit):
                 library_scan.scan(Listener().encoder, [folder], workers=1)
         assert_same_as_clean(folder, scan(folder)[1], tmp_path, monkeypatch)
@@ -284,7 +284,7 @@ def test_libraries_and_models_side_by_side_do_not_meet(folder, tmp_path):
 def test_files_that_vanish_grow_and_appear_during_a_scan_cost_themselves_only(
     folder, tmp_path, monkeypatch
 ):
-    real = library_scan.heard
+    real = library_scan.embed_files
 
     def meanwhile(*arguments):
         shutil.rmtree(folder / "pack00")
@@ -294,7 +294,7 @@ def test_files_that_vanish_grow_and_appear_during_a_scan_cost_themselves_only(
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(library_scan, "heard", meanwhile)
+        patch.setattr(library_scan, "embed_files", meanwhile)
         report, _, _ = scan(folder)
     assert report.skipped == {"vanished": 10}
     report, rows, heard = scan(folder)
@@ -335,17 +335,17 @@ def test_two_hundred_thousand_files_are_a_library_too(tmp_path, monkeypatch):
     def made_up(encoder, paths, *_):
         for start in range(0, len(paths), 1000):
             yield [
-                [(Decoded(path, clip, None, os.path.basename(path), 1, 1, 0.1), vector)]
+                [(Sound(path, clip, None, os.path.basename(path), 1, 1, 0.1), vector)]
                 for path in paths[start : start + 1000]
                 for vector in [np.full(4, int(os.path.basename(path)[:6]), np.float32)]
             ]
 
-    monkeypatch.setattr(library_scan, "heard", made_up)
+    monkeypatch.setattr(library_scan, "embed_files", made_up)
     encoder = Listener().encoder
     report = library_scan.scan(encoder, [folder])
     assert (report.found, report.new, report.sounds) == (total, total, total)
-    monkeypatch.setattr(library_scan, "heard", lambda *_: pytest.fail("a file was opened"))
+    monkeypatch.setattr(library_scan, "embed_files", lambda *_: pytest.fail("a file was opened"))
     (folder / "007").rename(folder / "elsewhere")
-    report, rows = library_scan.scanned(encoder, [folder])
-    assert (report.found, report.moved, report.encoded) == (total, 1000, 0)
+    report, rows = library_scan.scan_and_read(encoder, [folder])
+    assert (report.found, report.moved, report.embedded) == (total, 1000, 0)
     assert sorted(rows.vectors[:, 0].astype(int).tolist()) == list(range(total))

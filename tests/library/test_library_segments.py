@@ -24,14 +24,14 @@ def test_every_hit_of_a_file_is_a_sound_of_the_library(tmp_path, monkeypatch):
     bar = synth.sequence(TIMES[:3], RATE, seconds=1.6)
     sf.write(folder / "loop.wav", np.concatenate([bar, bar]), RATE, subtype="FLOAT")
     heard = listener(SegmentConfig())
-    report, rows = scan.scanned(heard.encoder, [folder], workers=1)
+    report, rows = scan.scan_and_read(heard.encoder, [folder], workers=1)
     assert (report.found, report.sounds) == (4, 3 + 6)
-    assert report.encoded == heard.heard == 3 + 3  # the second bar is the first
+    assert report.embedded == heard.heard == 3 + 3  # the second bar is the first
     hits = [i for i, path in enumerate(rows.paths) if path.endswith("loop.wav")]
     times = [*TIMES[:3], *(t + 1.6 for t in TIMES[:3])]
     assert np.allclose(rows.onsets[hits], times, atol=0.012)
     assert (rows.ends[hits] > rows.onsets[hits] + 0.05).all()
-    assert index_rows.partly(report.folder) == []
+    assert index_rows.partly_used(report.folder) == []
     again = scan.scan(heard.encoder, [folder], workers=1)
     assert again.reused == 9 and heard.heard == 6
     whole = scan.scan(Listener().encoder, [folder], workers=1)
@@ -44,7 +44,7 @@ def test_what_is_left_out_of_a_file_is_known(tmp_path, monkeypatch):
     cut = SegmentConfig(max_segments=2)
     report = scan.scan(listener(cut).encoder, [tmp_path], workers=1)
     assert report.sounds == 2 and not report.skipped
-    ((path, detail),) = index_rows.partly(report.folder)
+    ((path, detail),) = index_rows.partly_used(report.folder)
     assert path.endswith("loop.wav") and "first 2 hits" in detail
 
 

@@ -17,12 +17,14 @@ import soundfile as sf
 import synth
 from stub_encoder import AUDIO, Listener, assert_same_as_clean, scan
 
+from sst.audio import decode_pool
 from sst.config import AudioConfig
 from sst.errors import NothingToDo, ResourceError, UsageError
 from sst.library import rows as index_rows
 from sst.library import scan as library_scan
 from sst.library.embed_files import Encoder
 from sst.search.searcher import IndexWarning
+from sst.types import Skipped
 
 
 @pytest.fixture
@@ -38,11 +40,11 @@ def folder(tmp_path, cache):
 
 def test_what_is_unchanged_is_neither_decoded_nor_encoded(folder, monkeypatch):
     report, rows, heard = scan(folder)
-    assert (report.found, report.encoded, heard, report.new) == (12, 12, 12, 12)
+    assert (report.found, report.embedded, heard, report.new) == (12, 12, 12, 12)
     assert rows.paths == sorted(str(p) for p in folder.rglob("*.wav"))
-    monkeypatch.setattr(library_scan, "heard", lambda *_: pytest.fail("a file was opened"))
+    monkeypatch.setattr(library_scan, "embed_files", lambda *_: pytest.fail("a file was opened"))
     again, same, heard = scan(folder)
-    assert (again.found, again.encoded, again.reused, heard) == (12, 0, 12, 0)
+    assert (again.found, again.embedded, again.reused, heard) == (12, 0, 12, 0)
     np.testing.assert_array_equal(rows.vectors, same.vectors)
 
 
@@ -51,11 +53,9 @@ def test_a_renamed_file_and_folder_cost_nothing(folder, tmp_path, monkeypatch):
     (folder / "pack0").rename(folder / "pack9")
     (folder / "pack1/kick/kick0.wav").rename(folder / "pack1/kick/boom.wav")
     with monkeypatch.context() as patch:
-        patch.setattr(
-            library_scan.decode_pool, "decode_many", lambda *_, **__: (path for path in ())
-        )
+        patch.setattr(decode_pool, "decode_many", lambda *_, **__: (path for path in ()))
         report, rows, heard = scan(folder)
-    assert (report.moved, report.encoded, heard) == (7, 0, 0)
+    assert (report.moved, report.embedded, heard) == (7, 0, 0)
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
@@ -63,7 +63,7 @@ def test_a_copy_is_decoded_but_not_encoded(folder, tmp_path, monkeypatch):
     scan(folder)
     shutil.copyfile(folder / "pack0/kick/kick0.wav", folder / "pack1/copy.wav")
     report, rows, heard = scan(folder)
-    assert (report.new, report.encoded, heard) == (1, 0, 0)
+    assert (report.new, report.embedded, heard) == (1, 0, 0)
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
@@ -71,7 +71,7 @@ def test_copies_in_one_scan_are_encoded_once(folder):
     for i in range(3):
         shutil.copyfile(folder / "pack0/kick/kick0.wav", folder / f"copy{i}.wav")
     report, rows, heard = scan(folder)
-    assert (report.found, report.encoded, report.reused, heard) == (15, 12, 3, 12)
+    assert (report.found, report.embedded, report.reused, heard) == (15, 12, 3, 12)
     assert len(set(rows.digests)) == 12
 
 
@@ -81,7 +81,7 @@ def test_an_edited_file_is_encoded_once_even_where_the_size_stays(folder, tmp_pa
     wave, rate = sf.read(path)
     sf.write(path, wave[::-1], rate)
     report, rows, heard = scan(folder)
-    assert (report.changed, report.encoded, heard) == (1, 1, 1)
+    assert (report.changed, report.embedded, heard) == (1, 1, 1)
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
@@ -121,13 +121,13 @@ def test_bad_files_are_counted_by_reason_and_not_opened_again(folder, monkeypatc
         "nothing.wav",
         "silent.wav",
     }
-    monkeypatch.setattr(library_scan, "heard", lambda *_: pytest.fail("a file was opened"))
+    monkeypatch.setattr(library_scan, "embed_files", lambda *_: pytest.fail("a file was opened"))
     assert scan(folder)[0].skipped == report.skipped
 
 
 def test_a_vector_that_is_not_finite_is_left_out(folder):
     broken = Encoder("b" * 12, AUDIO, lambda x: np.where(x.log_mel[:, :1, 0] > -79, np.nan, 1.0))
-    report, rows = library_scan.scanned(broken, [folder], workers=1)
+    report, rows = library_scan.scan_and_read(broken, [folder], workers=1)
     assert report.skipped["non_finite"] == report.found - len(rows.paths) > 0
 
 
@@ -144,12 +144,12 @@ def test_folders_in_any_order_and_spelling_are_one_library(folder, monkeypatch):
     encoder = Listener().encoder
     monkeypatch.chdir(folder)
     places = [
-        library_scan.place(["pack0", "pack1"], encoder),
-        library_scan.place([folder / "pack1", folder / "pack0"], encoder),
-        library_scan.place([f"{folder}/pack0/", folder / "pack0/../pack1"], encoder),
+        library_scan.index_folder(["pack0", "pack1"], encoder),
+        library_scan.index_folder([folder / "pack1", folder / "pack0"], encoder),
+        library_scan.index_folder([f"{folder}/pack0/", folder / "pack0/../pack1"], encoder),
     ]
     assert len(set(places)) == 1
-    assert library_scan.place(["pack0"], encoder) not in places
+    assert library_scan.index_folder(["pack0"], encoder) not in places
 
 
 def test_nothing_is_written_into_the_library_even_if_it_could_be(folder):
@@ -163,7 +163,9 @@ def test_names_that_are_no_utf8_survive(folder):
     shutil.copyfile(folder / "pack0/kick/kick0.wav", name)
     _, rows, _ = scan(folder)
     assert name in [os.fsencode(path) for path in rows.paths]
-    known = index_rows.known(library_scan.place([folder], Listener().encoder), os.fsdecode(name))
+    known = index_rows.indexed_sounds(
+        library_scan.index_folder([folder], Listener().encoder), os.fsdecode(name)
+    )
     assert known
     assert scan(folder)[2] == 0
 
@@ -171,12 +173,12 @@ def test_names_that_are_no_utf8_survive(folder):
 def test_known_is_the_row_of_an_unchanged_file_only(folder):
     report, rows, _ = scan(folder)
     path = rows.paths[3]
-    (known,) = index_rows.known(report.folder, path)
+    (known,) = index_rows.indexed_sounds(report.folder, path)
     np.testing.assert_array_equal(known.vector, rows.vectors[3])
     assert (known.digest, known.end_s) == (rows.digests[3], pytest.approx(rows.ends[3]))
     os.utime(path, (1, 1))
-    assert index_rows.known(report.folder, path) == []
-    assert index_rows.known(report.folder, folder / "absent.wav") == []
+    assert index_rows.indexed_sounds(report.folder, path) == []
+    assert index_rows.indexed_sounds(report.folder, folder / "absent.wav") == []
 
 
 def test_empty_folders_and_files_are_told_apart_and_change_nothing(folder, tmp_path):
@@ -206,7 +208,7 @@ def test_progress_counts_to_the_end(folder):
 
 
 def test_a_failure_in_the_middle_keeps_the_batches_before(folder, monkeypatch, tmp_path):
-    monkeypatch.setattr("sst.library.embed_files.BATCH", 5)
+    monkeypatch.setattr("sst.library.embed_files.BATCH_SIZE", 5)
     listener = Listener()
 
     def fails_at_the_second(*batch):
@@ -233,7 +235,7 @@ import sys, time
 sys.path.insert(0, {tests!r})
 import stub_encoder
 from sst.library import embed_files, scan
-embed_files.BATCH = 2
+embed_files.BATCH_SIZE = 2
 listener = stub_encoder.Listener()
 def slowly(*batch):
     time.sleep({pause})
@@ -256,7 +258,7 @@ def test_a_killed_scan_is_completed_by_the_next(folder, tmp_path, monkeypatch):
         process.send_signal(signal.SIGKILL)
     report, rows, heard = scan(folder)
     assert 0 < heard <= 8
-    assert report.encoded == heard
+    assert report.embedded == heard
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
@@ -272,7 +274,7 @@ def test_two_scans_at_once_take_turns(folder, tmp_path, monkeypatch):
 
 def test_a_library_that_is_in_use_for_too_long_is_said_to_be(folder, monkeypatch):
     encoder = Listener().encoder
-    place = library_scan.place([folder], encoder)
+    place = library_scan.index_folder([folder], encoder)
     place.mkdir(parents=True)
     lock = sqlite3.connect(place / "scan.lock", isolation_level=None)
     lock.execute("BEGIN EXCLUSIVE")
@@ -338,7 +340,7 @@ def test_a_full_disk_loses_nothing_that_was_stored(folder, monkeypatch, tmp_path
 
 def test_readers_beside_a_scan_always_see_whole_batches(folder):
     scan(folder)
-    place = library_scan.place([folder], Listener().encoder)
+    place = library_scan.index_folder([folder], Listener().encoder)
     stop, failures = threading.Event(), []
 
     def read():
@@ -365,7 +367,6 @@ def test_readers_beside_a_scan_always_see_whole_batches(folder):
     ("error", "again"), [(errno.EIO, True), (errno.EACCES, True), (errno.EINVAL, False)]
 )
 def test_what_may_have_passed_is_tried_again(folder, monkeypatch, error, again):
-    from sst.audio import decode_pool
 
     broken = folder / "pack0/kick/kick0.wav"
     whole = decode_pool.decode_many
@@ -374,7 +375,7 @@ def test_what_may_have_passed_is_tried_again(folder, monkeypatch, error, again):
         detail = os.strerror(error).lower()
         for sound in whole(paths, *arguments, **options):
             bad = str(sound.path) == str(broken)
-            yield decode_pool.Skipped(sound.path, "unreadable", detail) if bad else sound
+            yield Skipped(sound.path, "unreadable", detail) if bad else sound
 
     with monkeypatch.context() as patch:
         patch.setattr(decode_pool, "decode_many", failing)

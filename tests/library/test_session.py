@@ -167,17 +167,17 @@ def test_likes_and_dislikes(session, folder):
 
 def test_the_way_between_two_sounds_starts_at_one_and_ends_at_the_other(session, folder):
     a, b = folder / "pack0/kick/kick1.wav", folder / "pack0/hat/hat1.wav"
-    hits = library_session.way(session, a, b, 6, library_session.Choice(include_self=True))
+    hits = library_session.interpolate(session, a, b, 6, library_session.Choice(include_self=True))
     assert (hits[0].path, hits[-1].path) == (str(a), str(b))
     assert len({hit.path for hit in hits}) == 6
-    others = library_session.way(session, a, b, 6)
+    others = library_session.interpolate(session, a, b, 6)
     assert not {hit.path for hit in others} & {str(a), str(b)}
     rows = session.rows
     there = rows.vectors[rows.paths.index(str(b))]
     to_end = [np.linalg.norm(rows.vectors[rows.paths.index(hit.path)] - there) for hit in others]
     assert to_end[0] > 2 * to_end[-1]
     with pytest.raises(UsageError, match="at least 2"):
-        library_session.way(session, a, b, 1)
+        library_session.interpolate(session, a, b, 1)
 
 
 def test_a_stranger_is_told_that_nothing_is_close(session, folder, tmp_path):

@@ -12,7 +12,7 @@ import synth
 from synth import strongest_hz
 
 from sst import files, inference
-from sst.audio import audio
+from sst.audio.recording import read_wave
 from sst.evaluation import metrics
 from sst.generation import novelty_filter
 from sst.model import export_format
@@ -110,7 +110,7 @@ def test_it_names_a_sound_that_it_was_trained_on_and_calls_it_a_copy(model, rng)
         ("tr808/clap/cp.ogg", "train/TR-808/clap/clap-cp.ogg"),
         ("sonic_pi/kick/bd_haus.flac", "train/sonic-pi/kick/bd_haus.flac"),
     ):
-        wave, rate, _ = audio.read_wave(DEMO / demo)
+        wave, rate, _ = read_wave(DEMO / demo)
         (found,) = novelty_filter.nearest(model, training, wave, rate)
         assert (found.name, found.novelty) == (name, 0.0)
         back = inference.decode(model, inference.encode(model, wave, rate))
@@ -125,7 +125,7 @@ def test_it_names_a_sound_that_it_was_trained_on_and_calls_it_a_copy(model, rng)
 def test_a_sound_encoded_and_decoded_is_still_known(model):
     training, novelties = novelty_filter.of_training("model_test"), []
     for sample in files.find_samples([DEMO])[::6]:
-        wave, rate, _ = audio.read_wave(sample.path)
+        wave, rate, _ = read_wave(sample.path)
         (own,) = novelty_filter.nearest(model, training, wave, rate)
         if own.novelty == 0.0:  # it was trained on
             back = inference.decode(model, inference.encode(model, wave, rate))

@@ -19,7 +19,8 @@ import tiny_model
 
 from pipelines import cli
 from pipelines.console import exit_codes, messages
-from sst.audio import audio
+from sst.audio.recording import read_wave
+from sst.audio.wav import read_comment
 from sst.generation import recipe
 
 PEAK = 10 ** (-1 / 20)
@@ -54,7 +55,7 @@ def sst(capfdbinary, model):
 
 
 def made(out):
-    return [audio.read_wave(path).wave[:, 0] for path in out.split()]
+    return [read_wave(path).wave[:, 0] for path in out.split()]
 
 
 # ------------------------------------------------------------------------------------- generate
@@ -112,7 +113,7 @@ def test_a_mix_holds_its_recipe_and_comes_back_from_it(sst, library):
     info = sf.info("mix.wav")
     assert (code, info.samplerate, info.subtype, info.channels) == (0, 44100, "PCM_24", 1)
     inside, beside = (
-        json.loads(audio.read_comment("mix.wav")),
+        json.loads(read_comment("mix.wav")),
         json.loads(Path("mix.json").read_text()),
     )
     assert inside == beside
@@ -488,7 +489,7 @@ def test_embed_writes_what_the_library_holds(sst, library, model):
         (19, 6 + 64 + aspects.SIZE),
     )
     assert str(paths[0]).endswith("lib/pack0/hat/hat0.wav")
-    _, rows = scan.scanned(session.encoder(model), [library])
+    _, rows = scan.scan_and_read(session.encoder(model), [library])
     np.testing.assert_allclose(vectors[:18], rows.vectors, atol=1e-5)
     assert paths.tolist()[:18] == rows.paths
     assert sst("embed", library, "--out", "emb.npz")[0] == 2

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import synth
 
-from sst.audio import audio
+from sst.audio.clip import canonical
 from sst.config import AudioConfig
-from sst.dsp import features, pitch
+from sst.dsp import descriptors, features, pitch
 from sst.errors import UsageError
 from sst.search import aspects
 
@@ -21,8 +21,8 @@ BLOCKS = dict(
 
 
 def described(wave, rate=RATE):
-    clip = audio.canonical(wave, rate, AUDIO)
-    return aspects.describe(clip, features.log_mel(clip.wave, AUDIO), AUDIO)
+    clip = canonical(wave, rate, AUDIO)
+    return aspects.weighted(descriptors.describe(clip, features.log_mel(clip.wave, AUDIO), AUDIO))
 
 
 def difference(a, b):
@@ -102,11 +102,11 @@ def test_between_keeps_the_length_of_every_block(rng):
     timbres /= np.linalg.norm(timbres, axis=1, keepdims=True)
     measured = [described(bell(220)), described(synth.hat(RATE, rng))]
     ends = np.concatenate([timbres, measured], axis=1).astype(np.float32)
-    np.testing.assert_allclose(aspects.between(ends, np.array([1, 0])), ends[0], atol=1e-6)
-    np.testing.assert_allclose(aspects.between(ends, np.array([0, 3])), ends[1], atol=1e-6)
-    middle = aspects.between(ends, np.array([0.5, 0.5]))
+    np.testing.assert_allclose(aspects.blend(ends, np.array([1, 0])), ends[0], atol=1e-6)
+    np.testing.assert_allclose(aspects.blend(ends, np.array([0, 3])), ends[1], atol=1e-6)
+    middle = aspects.blend(ends, np.array([0.5, 0.5]))
     np.testing.assert_allclose(np.linalg.norm(middle), np.linalg.norm(ends[0]), rtol=1e-5)
     to_ends = np.linalg.norm(middle - ends, axis=1)
     assert to_ends[0] == pytest.approx(to_ends[1], rel=1e-4)
     with pytest.raises(UsageError, match="cancel"):
-        aspects.between(ends[:1].repeat(2, axis=0), np.array([1, -1]))
+        aspects.blend(ends[:1].repeat(2, axis=0), np.array([1, -1]))

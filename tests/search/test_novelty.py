@@ -41,23 +41,31 @@ def training(folder):
 # ------------------------------------------------------------------------------------ the measure
 
 
+def never(a: int, b: int) -> bool:
+    return False
+
+
 def test_spacing_is_what_loops_find(rng):
     vectors, groups = rng.standard_normal((40, 3)), np.arange(40) % 7
     found = []
     for i in range(40):
         away = [np.linalg.norm(vectors[i] - v) for v in vectors]
         others = [d for d, group in zip(away, groups, strict=True) if group != groups[i]]
-        found.append(min(d for d in others if d > similarity.SAME))
+        found.append(min(others))
     wanted = np.quantile(found, np.linspace(0, 1, 101))
-    np.testing.assert_allclose(novelty.spacing(vectors, groups), wanted, rtol=1e-5)
+    np.testing.assert_allclose(novelty.spacing(vectors, groups, never), wanted, rtol=1e-5)
 
 
 def test_copies_in_other_packs_make_nothing_seem_usual(rng):
     vectors = 5.0 * rng.standard_normal((30, 4))
     twice = np.concatenate([vectors, vectors + 0.01])
-    packs = np.repeat([0, 1], 30)
-    assert novelty.spacing(twice, packs)[0] > similarity.SAME
-    np.testing.assert_array_equal(novelty.spacing(vectors, np.zeros(30)), novelty.NO_SPACING)
+    packs, sounds = np.repeat([0, 1], 30), np.tile(np.arange(30), 2)
+    spaced = novelty.spacing(twice, packs, lambda a, b: sounds[a] == sounds[b])
+    assert spaced[0] > similarity.SAME_DISTANCE
+    # Near, but by their waveforms no copies: they do make what is near seem usual.
+    np.testing.assert_allclose(novelty.spacing(twice, packs, never), 0.02, rtol=1e-2)
+    none = novelty.spacing(vectors, np.zeros(30), never)
+    np.testing.assert_array_equal(none, novelty.NO_SPACING)
 
 
 def test_per_cents_are_the_share_of_real_sounds_that_are_nearer():
@@ -160,12 +168,13 @@ def test_an_export_knows_its_training_clips_by_name_some_of_many(monkeypatch):
         "sample_library/x", Path(), split, split, [], "", {"split_by": "folder"}
     )
     source = export.Source(small_model.CONFIG, dataset, small_model.model, Path())
+    monkeypatch.setattr(export, "copy_clusters", lambda *args: np.arange(len(args[2])))
     known = export.known_sounds(source, taught.params, taught.stats)
     assert known.ids == ids
     vectors = np.asarray(inference.embed_features(taught, split.features(slice(None))))
     np.testing.assert_allclose(known.vectors, vectors, atol=1e-4)
     packs = novelty.groups(ids, by_pack=True)
-    np.testing.assert_allclose(known.spacing, novelty.spacing(vectors, packs), atol=1e-4)
+    np.testing.assert_allclose(known.spacing, novelty.spacing(vectors, packs, never), atol=1e-4)
     monkeypatch.setattr(export, "MOST_KNOWN", 5)
     some = export.known_sounds(source, taught.params, taught.stats).ids
     assert len(some) == 5 and sorted(some, key=ids.index) == some
@@ -175,8 +184,8 @@ def test_a_library_is_compared_by_timbre_and_named_from_its_folder_on(tmp_path, 
     from sst.library import session
 
     library = synth.write_library(tmp_path / "lib", per_kind=2, packs=2, sample_rate=RATE)
-    rows = session.open_session(session.encoder(folder), [library], "exact").rows
-    collection = novelty_filter.of_library(rows, [library])
+    opened = session.open_session(session.encoder(folder), [library], "exact")
+    collection = novelty_filter.of_library(opened.rows, [library], opened.encoder.audio)
     wave, _ = sf.read(library / "pack1/snare/snare0.wav", dtype="float32")
     (found,) = novelty_filter.nearest(model, [collection], wave, RATE)
     assert (found.of, found.name) == ("library", "lib/pack1/snare/snare0.wav")

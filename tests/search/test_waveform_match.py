@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components
 
 from sst import files
-from sst.audio import audio, decode_pool
+from sst.audio import decode_pool
+from sst.audio.clip import canonical
+from sst.audio.recording import read_wave
 from sst.config import AudioConfig
 from sst.dsp import features
+from sst.dsp.thumbnail import thumbnail
 from sst.search import waveform_match
-from sst.search.waveform_match import SAME, likeness, same_sound
+from sst.search.waveform_match import SAME_LIKENESS, likeness, same_sound
 
 A = AudioConfig()
 DEMO = Path(__file__).resolve().parents[2] / "tfds_builders" / "sample_library" / "demo"
@@ -65,16 +68,16 @@ def demo():
 @pytest.mark.parametrize("kind", COPIES)
 def test_a_copy_is_the_same_sound(kind, demo):
     for relative in CHOSEN:
-        wave, rate, _ = audio.read_wave(DEMO / relative)
-        copy = audio.canonical(*COPIES[kind](wave, rate), A)
+        wave, rate, _ = read_wave(DEMO / relative)
+        copy = canonical(*COPIES[kind](wave, rate), A)
         assert same_sound(demo[relative][1], copy, A.sample_rate), relative
         assert same_sound(copy, demo[relative][1], A.sample_rate), relative
 
 
 def test_a_start_cut_off_leaves_the_same_sound(demo):
     for relative in ("tr505/snare/snare.wav", "cello/tonal/C4_2.flac"):
-        wave, rate, _ = audio.read_wave(DEMO / relative)
-        cut = audio.canonical(wave[round(0.012 * rate) :], rate, A)
+        wave, rate, _ = read_wave(DEMO / relative)
+        cut = canonical(wave[round(0.012 * rate) :], rate, A)
         assert same_sound(demo[relative][1], cut, A.sample_rate)
 
 
@@ -88,7 +91,7 @@ def test_no_two_sounds_of_the_demo_are_the_same(demo):
 def test_hits_of_one_drum_are_different_sounds(rng):
     for make in synth.KINDS.values():
         one, other = make(22_050, rng), make(22_050, rng)
-        assert likeness(one, other, 22_050) < SAME
+        assert likeness(one, other, 22_050) < SAME_LIKENESS
 
 
 def test_another_decay_or_a_filter_makes_another_sound():
@@ -97,8 +100,8 @@ def test_another_decay_or_a_filter_makes_another_sound():
     time = np.arange(rate // 2) / rate
     snare = noise * np.exp(-12 * time)
     dark = soxr.resample(soxr.resample(snare, rate, 4_000), 4_000, rate)
-    assert likeness(snare, noise * np.exp(-24 * time), rate) < SAME
-    assert likeness(snare, dark, rate) < SAME
+    assert likeness(snare, noise * np.exp(-24 * time), rate) < SAME_LIKENESS
+    assert likeness(snare, dark, rate) < SAME_LIKENESS
 
 
 def test_a_loop_that_begins_with_a_sound_is_another_sound(rng):
@@ -115,7 +118,7 @@ def test_silence_is_like_nothing_and_the_short_sounds_like_themselves(n, rng):
 
 
 def looks(waves):
-    return np.stack([waveform_match.thumbnail(features.log_mel(w, A), A) for w in waves])
+    return np.stack([thumbnail(features.log_mel(w, A), A) for w in waves])
 
 
 def clusters(waves, digests=None):
@@ -143,7 +146,7 @@ def test_clusters_are_the_sounds_with_their_copies_and_only_candidates_are_read(
 
 
 def canonical_mp3(wave):
-    return audio.canonical(*as_mp3(wave[:, None], A.sample_rate), A).wave
+    return canonical(*as_mp3(wave[:, None], A.sample_rate), A).wave
 
 
 def test_copies_of_copies_are_one_cluster(rng):

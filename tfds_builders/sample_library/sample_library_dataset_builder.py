@@ -268,9 +268,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, where: dict[int, list[int]]) -> Any:
         """Pairs of id and record, from the given offsets in the given spool files."""
-        read = functools.partial(
-            records.keyed_records, folder=self._spool, audio=self.builder_config.options.audio
-        )
+        read = functools.partial(records.keyed_records, folder=self._spool)
         if not self._beam:
             return self._read_in_turn(where, read)
         import apache_beam as beam
