@@ -1,0 +1,129 @@
+"""The demo library: 240 labelled sounds of eighteen packs, in the files that packs come in.
+
+`sounds` makes them, `write` writes them, `sounds_of` makes as many as wanted of any machine.
+"""
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sst.demo import machines, truth, voices
+from sst.demo.machines import Machine
+from sst.demo.packs import PACKS, Pack
+
+FORMATS = {
+    ".wav": "WAV",
+    ".flac": "FLAC",
+    ".ogg": "OGG",
+    ".aif": "AIFF",
+    ".aiff": "AIFF",
+    ".mp3": "MP3",
+}
+# Sounds of each kind in a pack; other kinds give one of each voice.
+COUNTS = {"kick": 2, "snare": 2, "hat_closed": 2, "tom": 2, "hand_drum": 2, "tonal": 2}
+LAYERED = ("kick", "snare", "tom")
+SET_ADD_PEAK_CHUNK = 0x1050  # a command of libsndfile
+
+
+class DemoSound(NamedTuple):
+    """A sound, the file it belongs in, and what is true of it."""
+
+    path: str  # MACHINE/KIND/name.suffix, relative, with slashes
+    wave: np.ndarray  # float32 [n, channels]
+    sample_rate: int  # Hz
+    subtype: str  # of the file, in the words of libsndfile
+    truth: truth.Truth
+
+
+def sounds(names: Collection[str] = ()) -> Iterator[DemoSound]:
+    """Yields the sounds of the demo library, or of the machines of these names.
+
+    They are always the same and in the same order.
+    """
+    for pack in PACKS:
+        for kind in pack.machine.kinds if not names or pack.machine.name in names else ():
+            yield from _sounds_of_kind(pack, kind)
+
+
+def _sounds_of_kind(pack: Pack, kind: str) -> Iterator[DemoSound]:
+    """Yields the sounds of one kind of a pack, its voices in turn."""
+    own = pack.machine.voices_of(kind)
+    for i in range(takes(pack, kind)):
+        for layer in (kind in LAYERED and pack.layers) or (None,):
+            yield _sound(pack, own[i % len(own)], i // len(own), layer)
+
+
+def takes(pack: Pack, kind: str) -> int:
+    """Returns how many sounds of a kind a pack has; velocity layers of one sound count once."""
+    own = len(pack.machine.voices_of(kind))
+    if pack.takes or (pack.layers and kind in LAYERED):
+        return max(pack.takes, 1) * own
+    return max(COUNTS.get(kind, 1), own)
+
+
+def sounds_of(
+    machine: Machine, count: int, seed: int = 0, rate: int = 44_100
+) -> Iterator[DemoSound]:
+    """Yields `count` sounds of a machine, its voices in turn, of random velocity 0.4 .. 1.
+
+    The same machine and seed give the same sounds, another seed gives others.
+    """
+    pack = Pack(machine, rate=rate)
+    for i in range(count):
+        velocity = round(float(machines.generator(seed, i).uniform(0.4, 1.0)), 2)
+        take = 100_000 * (seed + 1) + i // len(machine.voices)
+        yield _sound(pack, machine.voices[i % len(machine.voices)], take, velocity)
+
+
+def _sound(pack: Pack, voice: str, take: int, layer: float | None) -> DemoSound:
+    """Makes one sound of a pack; without a layer its velocity lies a little below 1."""
+    rng = machines.generator(pack.machine.name, pack.machine.seed, voice, take, "file")
+    velocity = layer or round(float(rng.uniform(0.85, 1.0)), 2)
+    wave, pitch_hz = machines.play(pack.machine, voice, take, rate=pack.rate, velocity=velocity)
+    onset = round(rng.uniform(0.3, 1.0) * pack.lead_s * pack.rate)
+    wave = np.pad(10 ** (pack.level_db / 20) * wave, ((onset, 0), (0, 0))).astype(np.float32)
+    kind = voices.VOICES[voice].kind
+    label = f"{voice}_{take + 1}" + (f"_v{round(100 * layer):03d}" if layer else "")
+    facts = truth.measure(wave, pack.rate, onset, kind, voice, velocity, pitch_hz)
+    path = f"{pack.machine.name}/{kind}/{label}{pack.suffix}"
+    return DemoSound(path, wave, pack.rate, pack.subtype, facts)
+
+
+def write(folder: str | os.PathLike, made: Iterable[DemoSound] | None = None) -> list[Path]:
+    """Writes sounds, by default the whole demo library, into a folder; returns their paths.
+
+    Each file appears whole or not at all, and replaces one of the same name. All files but Ogg
+    Vorbis have the same bytes on every call.
+    """
+    written = []
+    for sound in sounds() if made is None else made:
+        path = Path(folder) / sound.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_file(path, sound)
+        written.append(path)
+    return written
+
+
+def _write_file(path: Path, sound: DemoSound) -> None:
+    """Writes beside the path and then renames, so that a reader never sees half a file."""
+    import soundfile as sf  # Imported here: making sounds needs no file format.
+
+    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with sf.SoundFile(
+            beside,
+            "w",
+            sound.sample_rate,
+            sound.wave.shape[1],
+            sound.subtype,
+            format=FORMATS[path.suffix.lower()],
+        ) as file:
+            # A PEAK chunk holds the time of writing, which would make every call's bytes differ.
+            sf._snd.sf_command(file._file, SET_ADD_PEAK_CHUNK, sf._ffi.NULL, 0)
+            file.write(sound.wave)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
