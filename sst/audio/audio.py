@@ -1,11 +1,8 @@
 """Audio files to waveforms and back, and the canonical clip that everything else works on."""
 
-import contextlib
 import io
 import math
 import os
-import secrets
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +10,7 @@ import soundfile as sf
 import soxr
 from jaxtyping import Float, Int16
 
+from sst import atomic
 from sst.audio import containers
 from sst.audio.reader import (
     BODY_S,
@@ -154,19 +152,8 @@ def write_wave(
     """
     if subtype not in SUBTYPES:
         raise UsageError(f"subtype {subtype!r} should be one of {', '.join(SUBTYPES)}.")
-    target = Path(path)
     body = _riff_bytes(np.asarray(wave, np.float32), sample_rate, subtype, comment)
-    temporary = target.parent / f".sst-{secrets.token_hex(8)}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    atomic.write_bytes(path, body)
 
 
 def read_comment(path: str | os.PathLike[str]) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sst import atomic
 from sst.audio.audio import from_int16, to_int16
 from sst.audio.decode_pool import Decoded, decode_many
 from sst.config import AudioConfig
@@ -70,11 +71,12 @@ def write_spool(
     audio: AudioConfig,
     workers: int | None = None,
     timeout_s: float = 10.0,
-    progress: Callable[[bool], None] = lambda usable: None,
+    progress: Callable[[int, int, int], None] = lambda done, total, skipped: None,
 ) -> tuple[list[Row], list[Reject]]:
     """Decodes files into one spool file; together the results are as many as the samples.
 
-    `progress` is told after every file whether it is of use.
+    `progress` is told after every file how many are done, how many there are, and how many of the
+    done ones were skipped.
     """
     rows: list[Row] = []
     rejects: list[Reject] = []
@@ -92,7 +94,7 @@ def write_spool(
                 rejects.append(
                     Reject(sample.id, to_text(sample.path), result.reason, result.detail)
                 )
-            progress(isinstance(result, Decoded))
+            progress(len(rows) + len(rejects), len(samples), len(rejects))
     return rows, rejects
 
 
@@ -131,12 +133,10 @@ def write_chunk(
 ) -> int:
     """`write_spool` as a step of a distributed build: chunk `chunk` of `folder`, safe to repeat."""
     final = chunk_path(folder, chunk)
-    own = final.with_suffix(f".{os.getpid()}.tmp")
-    rows, rejects = write_spool(own, samples, audio, workers=1, timeout_s=timeout_s)
-    facts = own.with_suffix(".json")
-    facts.write_text(json.dumps({"rows": rows, "rejects": rejects}))
-    os.replace(own, final)
-    os.replace(facts, final.with_suffix(".json"))
+    with atomic.draft(final) as spool:
+        rows, rejects = write_spool(spool, samples, audio, workers=1, timeout_s=timeout_s)
+    facts = json.dumps({"rows": rows, "rejects": rejects})
+    atomic.write_text(final.with_suffix(".json"), facts)
     return chunk
 
 
