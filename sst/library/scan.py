@@ -22,7 +22,7 @@ from sst.cache import cache_root
 from sst.errors import NothingToDo
 from sst.library import missing as missing_files
 from sst.library import rows
-from sst.library.database import alone, move_aside, opened, transaction
+from sst.library.database import move_aside, opened, scan_lock, transaction
 from sst.library.embed_files import Encoder, Heard, heard
 from sst.search import aspects, similarity
 from sst.search.searcher import DamagedIndex, IndexWarning
@@ -169,7 +169,7 @@ def _scan(job: _Job) -> ScanReport:
         difference = _difference(db, job)
         moved = encoded = 0
         if not _settled(difference):
-            with alone(job.folder, job.wait_s):
+            with scan_lock(job.folder, job.wait_s):
                 difference = _difference(db, job)  # another process may have done it
                 todo, moved = _forget(db, difference)
                 encoded = _hear(db, job, todo) if todo else 0
