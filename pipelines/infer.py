@@ -1,4 +1,4 @@
-"""Using a model: new sounds, similar sounds, kinds of sounds, vectors, and the index of a library.
+"""Uses a model: new sounds, similar sounds, classes, vectors, and the index of a library.
 
 python -m pipelines.infer generate --out new.wav
 python -m pipelines.infer similar kick.wav --library-dir ~/Samples
@@ -33,6 +33,6 @@ def run(argv: Sequence[str], prog: str = "python -m pipelines.infer") -> int:
 
 
 if __name__ == "__main__":
-    from pipelines.console.exit_codes import guarded
+    from pipelines.console.exit_codes import run_command
 
-    sys.exit(guarded(run))
+    sys.exit(run_command(run))
