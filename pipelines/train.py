@@ -91,7 +91,9 @@ def choose_config(
 ) -> Config:
     """Returns the given configuration with its overrides, or the run's own with them."""
     if path is None and saved is None:
-        raise UsageError(f"No run in {directory}: give --config FILE.py, as experiments/tiny.py.")
+        raise UsageError(
+            f"No run in {directory}: give --config FILE.py, for example experiments/tiny.py."
+        )
     config = saved if path is None else read_config(path)
     assert config is not None
     for name, value in overrides:

@@ -62,7 +62,7 @@ def classify(arguments: argparse.Namespace) -> None:
     writers = {"table": _table, "json": _json, "csv": _csv}
     put(writers[format_](predictions, model.class_names))
     if skips:
-        say(f"{plural(len(predictions), 'file')}{skipped_note(skips.counts)}")
+        say(f"{plural(len(predictions), 'file')} classified{skipped_note(skips.counts)}")
     fail_if_strict(arguments, skips.counts)
 
 

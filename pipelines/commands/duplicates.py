@@ -32,10 +32,12 @@ def duplicates(arguments: argparse.Namespace) -> None:
 def _file_list(report: Any, roots: Sequence[str]) -> FileList:
     more = [copy for group in report.groups for copy in group[1:]]
     size = sum(copy.size for copy in more)
-    summary = (
-        f"{plural(report.found, 'file')}: {plural(len(report.groups), 'sound')} more than once,"
-        f" {_size(size)} in {plural(len(more), 'file')} beside the best of each."
-    )
+    summary = f"{plural(report.found, 'file')}, no sound twice."
+    if more:
+        summary = (
+            f"{plural(report.found, 'file')}: {plural(len(report.groups), 'sound')} more than once,"
+            f" {_size(size)} in {plural(len(more), 'file')} beside the best of each."
+        )
     records = [
         {"group": number, **_record(copy)}
         for number, group in enumerate(report.groups, 1)

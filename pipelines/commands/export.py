@@ -46,9 +46,8 @@ def _print_report(report: Any, n_planned: int, n_single: int, folder: Path) -> N
         say(f"skipped {to_text(source)}: {detail}")
     marked = n_planned - len(report.skipped)
     say(
-        f"wrote {plural(len(report.files) - marked, 'slice')} of {plural(marked, 'file')}, and"
-        f" {'it' if marked == 1 else 'them'} with markers, to {to_text(folder)}"
-        f" ({plural(n_single, 'file')} of one hit left out)"
+        f"wrote {plural(len(report.files) - marked, 'slice')} and {plural(marked, 'whole file')}"
+        f" with markers to {to_text(folder)} ({plural(n_single, 'file')} of one hit left out)"
     )
 
 

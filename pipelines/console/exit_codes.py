@@ -38,7 +38,7 @@ def run_command(
         _discard_stdout()
         return 0
     except KeyboardInterrupt:
-        say("Stopped. What was done is kept; the same command goes on from there.")
+        say("Stopped. What was done is kept; the same command continues from there.")
         return 130
     except Exception as error:  # the boundary: here every failure gets its code
         if debug:

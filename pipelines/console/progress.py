@@ -53,6 +53,7 @@ class Progress:
                 delay=QUIET_S, leave=False, dynamic_ncols=True, miniters=1, smoothing=0,
             )  # fmt: skip
             self._bar.start_t -= elapsed
+            self._bar.last_print_t -= elapsed
         self._bar.set_postfix_str(f"{skipped:,} skipped", refresh=False)
         self._bar.update(done - self._bar.n)
 

@@ -601,7 +601,7 @@ def test_progress_is_a_bar_on_a_terminal_and_messages_stand_above_it(monkeypatch
     monkeypatch.setattr(sys, "stderr", screen)
     work(500, elapsed=10, message="a message")
     text = screen.getvalue()
-    shown = r"Indexing  40 % \|.*\| 400/1000 files,  *[0-9.]+ files/s, .* left, 3 skipped"
+    shown = r"Indexing  50 % \|.*\| 495/1000 files, [0-9.]+ files/s, 00:10 left, 3 skipped"
     assert re.search(shown, text)
     assert "a message\n" in text and text.count("\n") == 1
     assert text.rsplit("\r", 1)[1] == ""  # the bar is gone
