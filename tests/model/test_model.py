@@ -229,14 +229,12 @@ def test_encoding_reads_nothing_beyond_its_input(fresh):
     params, stats = fresh
     batch = small_model.batch(64)
     assert CONFIG.audio.n_frames % CONFIG.model.fold != 0
-    run_command = batch._replace(log_mel=before_a_guard_page(batch.log_mel))
-    mean, _ = small_model.encode(
-        params, stats, run_command, CONFIG
-    )  # a wrong load ends the process
+    guarded = batch._replace(log_mel=before_a_guard_page(batch.log_mel))
+    mean, _ = small_model.encode(params, stats, guarded, CONFIG)  # a wrong load ends the process
     expected, _ = small_model.encode(params, stats, batch, CONFIG)
     np.testing.assert_allclose(mean, expected, atol=1e-5)
     embed = jax.jit(model.embed, static_argnames="config")
-    vectors = (embed(params, stats, heard, CONFIG) for heard in (run_command, batch))
+    vectors = (embed(params, stats, heard, CONFIG) for heard in (guarded, batch))
     np.testing.assert_allclose(*vectors, atol=1e-5)
 
 
