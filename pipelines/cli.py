@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Sequence
 
-from pipelines.console.exit_codes import guarded
+from pipelines.console.exit_codes import run_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `sst COMMAND ...` and returns its exit code."""
-    return guarded(_dispatch, argv)
+    return run_command(_dispatch, argv)
 
 
 def _dispatch(arguments: list[str]) -> int | None:

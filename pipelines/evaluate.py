@@ -11,13 +11,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.console.exit_codes import guarded
-from pipelines.console.messages import say
+from pipelines.console.exit_codes import run_command
+from pipelines.console.messages import put, say
 from sst.errors import UsageError
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options."""
+    """Returns the options."""
     options = argparse.ArgumentParser(
         prog="python -m pipelines.evaluate",
         description="Measures a model beside simpler ways to do the same, on sounds that it was "
@@ -72,13 +72,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     result = evaluate(request, say)
     figures, page = write.write(arguments.out, result.report, result.exhibits, result.audio)
     for line in summary(result.report):
-        print(line)
+        put(f"{line}\n")
     say(f"wrote {page} and {figures}")
     return 0
 
 
 def summary(report: dict[str, Any]) -> list[str]:
-    """The figures that have a goal, one line each."""
+    """Returns the figures that have a goal, one line each."""
     lines = []
     for goal in report["goals"]:
         section = report["sections"][goal["section"]]
@@ -97,4 +97,4 @@ def summary(report: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(guarded(main))
+    sys.exit(run_command(main))

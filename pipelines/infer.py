@@ -1,4 +1,4 @@
-"""Using a model: new sounds, similar sounds, kinds of sounds, vectors, and the index of a library.
+"""Uses a model: new sounds, similar sounds, classes, vectors, and the index of a library.
 
 python -m pipelines.infer generate --out new.wav
 python -m pipelines.infer similar kick.wav --library-dir ~/Samples
@@ -7,32 +7,26 @@ python -m pipelines.infer embed ~/Samples --out emb.npz
 python -m pipelines.infer library scan --library-dir ~/Samples
 """
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 from pipelines import options
-from pipelines.commands import classify, embed, generate, library, similar
-
-# Everything that takes time to import is imported in the command that needs it.
-COMMANDS = {
-    "generate": generate.generate,
-    "similar": similar.similar,
-    "classify": classify.classify,
-    "embed": embed.embed,
-    "library": library.library,
-}
 
 
 def run(argv: Sequence[str], prog: str = "python -m pipelines.infer") -> int:
     """Runs one command; raises sst.errors.UserError for what the user can mend."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA's remarks
     arguments = options.parse(argv, prog)
-    COMMANDS[arguments.command](arguments)
+    # Imported when it is called for, as is everything that takes time in the command: --help is
+    # instant.
+    module = importlib.import_module(f"pipelines.commands.{arguments.command}")
+    getattr(module, arguments.command)(arguments)
     return 0
 
 
 if __name__ == "__main__":
-    from pipelines.console.exit_codes import guarded
+    from pipelines.console.exit_codes import run_command
 
-    sys.exit(guarded(run))
+    sys.exit(run_command(run))

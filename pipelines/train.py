@@ -1,7 +1,7 @@
 """Trains a model on a built dataset.
 
 python -m pipelines.train --config experiments/tiny.py --workdir runs/A --dataset sample_library/A
-python -m pipelines.train --workdir runs/A          # goes on where it stopped
+python -m pipelines.train --workdir runs/A          # resumes
 """
 
 import argparse
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.console.exit_codes import guarded
+from pipelines.console.exit_codes import run_command
 from pipelines.console.messages import say
 from sst import config as configs
 from sst.config import Config
@@ -21,18 +21,18 @@ from sst.training import workdir as workdirs
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options, besides `--config.a.b VALUE`."""
+    """Returns the options, besides `--config.a.b VALUE`."""
     options = argparse.ArgumentParser(
         prog="python -m pipelines.train",
-        description="Trains a model on a built dataset. Ctrl-C saves; the same command goes on.",
+        description="Trains a model on a built dataset. Ctrl-C saves; the same command resumes.",
         epilog="Any field of the configuration: --config.optim.batch-size 64 or =64.",
         allow_abbrev=False,
     )
     options.add_argument("--workdir", type=Path, required=True, help="the run's directory")
     options.add_argument(
-        "--config", help="a Python file with get_config(); a run that goes on has its own"
+        "--config", help="a Python file with get_config(); a run that resumes has its own"
     )
-    options.add_argument("--dataset", help="sample_library/NAME; a run that goes on has its own")
+    options.add_argument("--dataset", help="sample_library/NAME; a run that resumes has its own")
     options.add_argument("--data-dir", help="default: TFDS_DATA_DIR or ~/tensorflow_datasets")
     options.add_argument(
         "--max-steps", type=int, metavar="N", help="end this session, not the run, at step N"
@@ -89,9 +89,11 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str
 def choose_config(
     path: str | None, overrides: list[tuple[str, str]], saved: Config | None, directory: Path
 ) -> Config:
-    """The given configuration with its overrides, or the run's own with them."""
+    """Returns the given configuration with its overrides, or the run's own with them."""
     if path is None and saved is None:
-        raise UsageError(f"No run in {directory}: give --config FILE.py, as experiments/tiny.py.")
+        raise UsageError(
+            f"No run in {directory}: give --config FILE.py, for example experiments/tiny.py."
+        )
     config = saved if path is None else read_config(path)
     assert config is not None
     for name, value in overrides:
@@ -102,7 +104,7 @@ def choose_config(
 
 
 def read_config(path: str) -> Config:
-    """What the file's get_config() returns."""
+    """Returns the configuration that the file's get_config() makes."""
     if not Path(path).is_file():
         raise UsageError(f"--config {path}: no such file.")
     try:
@@ -117,7 +119,7 @@ def read_config(path: str) -> Config:
 
 
 def choose_dataset(name: str | None, data_dir: str | None, directory: Path) -> dict[str, Any]:
-    """`dataset` and `data_dir` (None: where TFDS has it): the given ones, or the run's own."""
+    """Returns `dataset` and `data_dir` (None: where TFDS has it), as given or as in the run."""
     saved = workdirs.read_json(directory / "dataset.json") or {}
     if name is None and not saved:
         raise UsageError(f"No run in {directory}: give --dataset sample_library/NAME.")
@@ -134,4 +136,4 @@ def choose_dataset(name: str | None, data_dir: str | None, directory: Path) -> d
 
 
 if __name__ == "__main__":
-    sys.exit(guarded(main))
+    sys.exit(run_command(main))

@@ -1,4 +1,4 @@
-"""`classify`: what kind of sound files hold."""
+"""`classify`: the kind of sound that files hold."""
 
 import argparse
 import csv
@@ -7,120 +7,143 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipelines.commands.embed import audio_paths
-from pipelines.console.messages import Progress, plural, put, say, shown
-from pipelines.console.skipped import lost, strict
+from pipelines.console.messages import plural, put, say, shown
+from pipelines.console.progress import Progress
+from pipelines.console.skipped import fail_if_strict, skipped_note
 from sst.errors import NothingToDo
 from sst.types import Skipped, Sound
 
-AT_ONCE = 128  # files
-MOST = 3  # other kinds on a terminal
-LEAST = 0.005  # probability that is worth a mention there
+BATCH_SIZE = 128  # files
+MAX_OTHERS = 3  # classes beside the most probable one, in a table
+MIN_PROBABILITY = 0.005  # of a class that is named there
 
 
-class Verdict(NamedTuple):
+class Prediction(NamedTuple):
     """The probabilities of the classes for one file, most probable first."""
 
     path: str
     ranked: list[tuple[str, float]]
 
 
+class Skips:
+    """Counts skipped files by reason, and keeps the last sentence about one."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.sentence = ""
+
+    def add(self, file: Any) -> None:
+        """Counts one file."""
+        self.counts[file.reason] = self.counts.get(file.reason, 0) + 1
+        self.sentence = f"Cannot use {shown(str(file.path))}: {file.detail}."
+
+    def __len__(self) -> int:
+        return sum(self.counts.values())
+
+
 def classify(arguments: argparse.Namespace) -> None:
-    """Prints the kind of each file with its probability."""
+    """Prints the most probable class of each file with its probability."""
     paths = audio_paths(arguments.paths)
     from sst import inference
 
     model = inference.load(arguments.model)
     inference.check_classes(model)
-    skipped: dict[str, int] = {}
-    verdicts = list(_heard(model, paths, arguments, skipped))
-    if verdicts:
-        format_ = arguments.format or ("table" if sys.stdout.isatty() else "csv")
-        writers = {"table": _table, "json": _json, "csv": _csv}
-        put(writers[format_](verdicts, model.class_names))
-    if skipped and verdicts:
-        say(f"{plural(len(verdicts), 'file')}{lost(skipped)}")
-    strict(arguments, skipped)
+    skips = Skips()
+    with Progress("Classifying") as progress:
+        predictions = list(_predictions(model, paths, arguments, skips, progress))
+    if not predictions:
+        many = f"None of {len(paths):,} files can be used."
+        raise NothingToDo(skips.sentence if len(paths) == 1 else many)
+    format_ = arguments.format or ("table" if sys.stdout.isatty() else "csv")
+    writers = {"table": _table, "json": _json, "csv": _csv}
+    put(writers[format_](predictions, model.class_names))
+    if skips:
+        say(f"{plural(len(predictions), 'file')} classified{skipped_note(skips.counts)}")
+    fail_if_strict(arguments, skips.counts)
 
 
-def _heard(
-    model: Any, paths: Sequence[Path], arguments: argparse.Namespace, skipped: dict[str, int]
-) -> Iterator[Verdict]:
-    """What the model says of each file; the others are counted in `skipped` by their reason.
+def _predictions(
+    model: Any,
+    paths: Sequence[Path],
+    arguments: argparse.Namespace,
+    skips: Skips,
+    progress: Callable[[int, int, int], None],
+) -> Iterator[Prediction]:
+    """Yields the prediction for each file that can be used."""
+    from sst.library import embed_files
 
-    Raises:
-        NothingToDo: none of the files can be used.
-    """
+    workers = arguments.workers or (1 if len(paths) < 2 else None)
+    stream = embed_files.decode(paths, model.config.audio, workers, arguments.offset)
+    done = 0
+    while batch := list(itertools.islice(stream, BATCH_SIZE)):
+        for file in batch:
+            if isinstance(file, Skipped):
+                skips.add(file)
+                if len(paths) > 1:
+                    say(skips.sentence)
+        yield from _of_batch(model, [f for f in batch if isinstance(f, Sound)])
+        done += len(batch)
+        progress(done, len(paths), len(skips))
+
+
+def _of_batch(model: Any, sounds: Sequence[Any]) -> Iterator[Prediction]:
     from sst import inference
     from sst.library import embed_files
 
-    config, progress, done = model.config.audio, Progress("Listening"), 0
-    workers = arguments.workers or (1 if len(paths) < 2 else None)
-    stream = embed_files.decode(paths, config, workers, arguments.offset)
-    while batch := list(itertools.islice(stream, AT_ONCE)):
-        sounds = [sound for sound in batch if isinstance(sound, Sound)]
-        for sound in batch:
-            if isinstance(sound, Skipped):
-                skipped[sound.reason] = skipped.get(sound.reason, 0) + 1
-                why = f"Cannot use {shown(str(sound.path))}: {sound.detail}."
-                if len(paths) > 1:
-                    say(why)
-        if sounds:
-            shares = inference.classify_features(model, embed_files.features_of(sounds, config))
-            for sound, row in zip(sounds, shares, strict=True):
-                named = zip(model.class_names, map(float, row), strict=True)
-                yield Verdict(str(sound.path), sorted(named, key=lambda pair: -pair[1]))
-        done += len(batch)
-        progress(done, len(paths), sum(skipped.values()))
-    progress.close()
-    if sum(skipped.values()) == len(paths):
-        raise NothingToDo(why if len(paths) == 1 else f"None of {len(paths):,} files can be used.")
+    if not sounds:
+        return
+    features = embed_files.features_of(sounds, model.config.audio)
+    for sound, row in zip(sounds, inference.classify_features(model, features), strict=True):
+        named = zip(model.class_names, map(float, row), strict=True)
+        yield Prediction(str(sound.path), sorted(named, key=lambda pair: -pair[1]))
 
 
-def _table(verdicts: Sequence[Verdict], class_names: Sequence[str]) -> str:
-    others = [_others(verdict) for verdict in verdicts]
-    wide, wider = max(map(len, map(shown, class_names))), max(map(len, others))
+def _table(predictions: Sequence[Prediction], class_names: Sequence[str]) -> str:
+    others = [_others(prediction) for prediction in predictions]
+    name_width, width = max(map(len, map(shown, class_names))), max(map(len, others))
     lines = []
-    for verdict, rest in zip(verdicts, others, strict=True):
-        (name, share), path = verdict.ranked[0], shown(_short(verdict.path))
-        lines.append(f"{shown(name):{wide}} {100 * share:6.1f} %  {rest:{wider}}  {path}\n")
+    for prediction, rest in zip(predictions, others, strict=True):
+        (name, share), path = prediction.ranked[0], shown(_relative(prediction.path))
+        lines.append(f"{shown(name):{name_width}} {100 * share:6.1f} %  {rest:{width}}  {path}\n")
     return "".join(lines)
 
 
-def _others(verdict: Verdict) -> str:
-    more = [(name, share) for name, share in verdict.ranked[1 : 1 + MOST] if share >= LEAST]
+def _others(prediction: Prediction) -> str:
+    ranked = prediction.ranked[1 : 1 + MAX_OTHERS]
+    more = [(name, share) for name, share in ranked if share >= MIN_PROBABILITY]
     return ", ".join(f"{shown(name)} {100 * share:.0f} %" for name, share in more)
 
 
-def _json(verdicts: Sequence[Verdict], class_names: Sequence[str]) -> str:
+def _json(predictions: Sequence[Prediction], class_names: Sequence[str]) -> str:
     rows = [
         {
-            "path": verdict.path,
-            "class": verdict.ranked[0][0],
-            "probability": round(verdict.ranked[0][1], 6),
-            "probabilities": {name: round(share, 6) for name, share in verdict.ranked},
+            "path": prediction.path,
+            "class": prediction.ranked[0][0],
+            "probability": round(prediction.ranked[0][1], 6),
+            "probabilities": {name: round(share, 6) for name, share in prediction.ranked},
         }
-        for verdict in verdicts
+        for prediction in predictions
     ]
     return json.dumps(rows, indent=1) + "\n"
 
 
-def _csv(verdicts: Sequence[Verdict], class_names: Sequence[str]) -> str:
-    """A line per file, with a column for the probability of every class."""
+def _csv(predictions: Sequence[Prediction], class_names: Sequence[str]) -> str:
+    """Returns a line per file, with a column for the probability of every class."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["path", "class", "probability", *(f"P({name})" for name in class_names)])
-    for verdict in verdicts:
-        (name, share), shares = verdict.ranked[0], dict(verdict.ranked)
+    for prediction in predictions:
+        (name, share), shares = prediction.ranked[0], dict(prediction.ranked)
         each = (f"{shares[known]:.6f}" for known in class_names)
-        writer.writerow([verdict.path, name, f"{share:.6f}", *each])
+        writer.writerow([prediction.path, name, f"{share:.6f}", *each])
     return out.getvalue()
 
 
-def _short(path: str) -> str:
-    """Relative where it lies below the current folder."""
+def _relative(path: str) -> str:
+    """Returns the path relative to the current folder where it lies below it."""
     return path.removeprefix(os.path.join(os.getcwd(), ""))

@@ -4,55 +4,67 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from pipelines.console.messages import Progress, plural, say
-from pipelines.console.paths import free
-from pipelines.console.skipped import lost, strict
+from pipelines.console.messages import plural, say
+from pipelines.console.paths import output_file
+from pipelines.console.progress import Progress
+from pipelines.console.skipped import fail_if_strict, skipped_note
 from sst.errors import NothingToDo, UsageError
 from sst.types import Skipped
 
 
+class Embedded(NamedTuple):
+    """Vectors of sounds, and the files that have none."""
+
+    paths: list[str]
+    onsets: list[float]
+    vectors: list[Any]
+    skipped: dict[str, int]  # files by reason
+
+
 def embed(arguments: argparse.Namespace) -> None:
     """Writes the vectors of files and folders: paths, onsets, embeddings."""
-    out = _npz_place(arguments)
+    out = _npz_file(arguments)
     paths = audio_paths(arguments.paths)
+    found = _embedded(arguments, paths)
+    _write(out, found)
+    size = f"{plural(len(found.paths), 'sound')}, {len(found.vectors[0])} numbers each"
+    say(f"wrote {out}: {size}{skipped_note(found.skipped)}")
+    fail_if_strict(arguments, found.skipped)
 
-    import numpy as np
 
+def _embedded(arguments: argparse.Namespace, paths: Sequence[Path]) -> Embedded:
+    """Embeds every sound. Raises NothingToDo where no file can be used."""
     from sst.library import embed_files, session
 
     encoder = session.encoder(arguments.model)
-    progress = Progress("Listening")
-    found: list[tuple[str, float, Any]] = []
-    skipped: dict[str, int] = {}
-    done = 0
-    for batch in embed_files.embed_files(encoder, paths, workers=arguments.workers):
-        for file in batch:
-            if isinstance(file, Skipped):
-                skipped[file.reason] = skipped.get(file.reason, 0) + 1
-                first = file
-            else:
-                found += [(str(s.path), s.clip.onset_s, v) for s, v in file if v is not None]
-        done += len(batch)
-        progress(done, len(paths), sum(skipped.values()))
-    progress.close()
-    if not found:
-        raise NothingToDo(f"0 of {plural(len(paths), 'file')} could be used: {first.detail}.")
-    names, onsets, vectors = zip(*found, strict=True)
-    _write_npz(
-        out,
-        paths=np.array(names),
-        onsets=np.array(onsets, np.float32),
-        embeddings=np.stack(vectors).astype(np.float32),
-    )
-    size = f"{plural(len(found), 'sound')}, {len(vectors[0])} numbers each"
-    say(f"wrote {out}: {size}{lost(skipped)}")
-    strict(arguments, skipped)
+    found, done, detail = Embedded([], [], [], {}), 0, ""
+    with Progress("Embedding") as progress:
+        for batch in embed_files.embed_files(encoder, paths, workers=arguments.workers):
+            for file in batch:
+                if isinstance(file, Skipped):
+                    found.skipped[file.reason] = found.skipped.get(file.reason, 0) + 1
+                    detail = file.detail
+                else:
+                    _add(found, file)
+            done += len(batch)
+            progress(done, len(paths), sum(found.skipped.values()))
+    if not found.paths:
+        raise NothingToDo(f"0 of {plural(len(paths), 'file')} could be used: {detail}.")
+    return found
+
+
+def _add(found: Embedded, sounds: Sequence[Any]) -> None:
+    for sound, vector in sounds:
+        if vector is not None:
+            found.paths.append(str(sound.path))
+            found.onsets.append(sound.clip.onset_s)
+            found.vectors.append(vector)
 
 
 def audio_paths(given: Sequence[str]) -> list[Path]:
-    """Files as they are named, and all audio files of folders, each once."""
+    """Returns the given files, and all audio files of the given folders, each once."""
     from sst import files
     from sst.library import embed_files
 
@@ -66,19 +78,21 @@ def audio_paths(given: Sequence[str]) -> list[Path]:
     return list(paths)
 
 
-def _npz_place(arguments: argparse.Namespace) -> Path:
+def _npz_file(arguments: argparse.Namespace) -> Path:
     if Path(arguments.out).suffix != ".npz":
-        raise UsageError(f"--out {arguments.out} should end in .npz.")
-    return free(arguments.out, arguments.overwrite)
+        raise UsageError(f"--out {arguments.out}: give a name that ends in .npz.")
+    return output_file(arguments.out, arguments.overwrite)
 
 
-def _write_npz(out: Path, **arrays: Any) -> None:
-    """Whole or not there at all."""
+def _write(out: Path, found: Embedded) -> None:
     import numpy as np
 
-    draft = out.with_name(f".{out.name}.{os.getpid()}.npz")
-    try:
-        np.savez(draft, **arrays)
-        os.replace(draft, out)
-    finally:
-        draft.unlink(missing_ok=True)
+    from sst import atomic
+
+    with atomic.draft(out) as fresh:
+        np.savez(
+            fresh,
+            paths=np.array(found.paths),
+            onsets=np.array(found.onsets, np.float32),
+            embeddings=np.stack(found.vectors).astype(np.float32),
+        )

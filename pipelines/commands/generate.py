@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import options
-from pipelines.commands.library import opened_session
 from pipelines.console.messages import put, say
+from pipelines.library_session import opened_session
 from sst.errors import UsageError
 
 
 def generate(arguments: argparse.Namespace) -> None:
     """Makes sounds and writes them."""
-    from sst.generation import novelty_filter, recipe
+    from sst.generation import recipe
 
     origin = _checked(arguments)
     seed = secrets.randbelow(recipe.LARGEST_SEED) if arguments.seed is None else arguments.seed
     count = arguments.interpolate or arguments.num or 1
-    paths = _places(arguments, _name(arguments), seed, count)
+    paths = _output_paths(arguments, _name(arguments), seed, count)
 
     from sst import inference
 
@@ -31,68 +31,110 @@ def generate(arguments: argparse.Namespace) -> None:
     recipes = draw(arguments.num or 1, seed)
     collections = _collections(arguments)
     for path, first in zip(paths, recipes, strict=True):
-        if arguments.min_novelty is None:
-            wave, one = novelty_filter.render(model, first, collections)
-        else:
-            least = arguments.min_novelty
-            wave, one = novelty_filter.render_novel(model, first, collections, least, draw)
-        path.parent.mkdir(exist_ok=True)
-        recipe.write(path, wave, one)
-        if not sys.stdout.isatty():
-            put(f"{path}\n")
-        say(f"wrote {path} ({_described(one, model, bool(wave.any()))})")
-        _say_nearest(one, arguments.min_novelty or 0.0)
+        _write(path, first, arguments, model, collections, draw)
     if "training" not in [collection.of for collection in collections]:
-        say("The model was exported without its training sounds: how near they are is not known.")
+        say("The model was exported without its training sounds: novelty is not known.")
     if arguments.seed is None and _is_random(arguments):
         say(f"seed {seed}: --seed {seed} gives the same again")
 
 
+def _write(
+    path: Path,
+    first: Any,
+    arguments: argparse.Namespace,
+    model: Any,
+    collections: list[Any],
+    draw: Any,
+) -> None:
+    """Renders one sound, drawn again where it is not novel enough, writes and describes it."""
+    from sst.generation import novelty_filter, recipe
+
+    if arguments.min_novelty is None:
+        wave, one = novelty_filter.render(model, first, collections)
+    else:
+        least = arguments.min_novelty
+        wave, one = novelty_filter.render_novel(model, first, collections, least, draw)
+    path.parent.mkdir(exist_ok=True)
+    recipe.write(path, wave, one)
+    if not sys.stdout.isatty():
+        put(f"{path}\n")
+    say(f"wrote {path} ({_described(one, model, bool(wave.any()))})")
+    _say_novelty(one, arguments.min_novelty or 0.0)
+
+
 def _checked(arguments: argparse.Namespace) -> Any:
-    """Refuses what cannot work before the model is loaded; the recipe of --from, if given."""
-    from sst.audio import reader
+    """Refuses what cannot work before the model is loaded; returns the recipe of --from, if any."""
     from sst.generation import recipe
     from sst.library import embed_files
 
-    files, weights = arguments.audio_files, arguments.weights
+    _check_values(arguments)
+    _check_sources(arguments)
+    _check_interpolation_and_mix(arguments)
+    _check_novelty(arguments)
+    for file in arguments.audio_files or []:
+        embed_files.existing(file)
+    return recipe.read(arguments.origin) if arguments.origin else None
+
+
+def _check_values(arguments: argparse.Namespace) -> None:
+    from sst.audio import reader
+    from sst.generation import recipe
+
     if arguments.subtype not in (None, *options.SUBTYPES):
-        known = ", ".join(options.SUBTYPES)
-        raise UsageError(f"--subtype {arguments.subtype} should be one of {known}.")
+        raise UsageError(f"--subtype {arguments.subtype}: give {' or '.join(options.SUBTYPES)}.")
     low, high = reader.RATES
     if arguments.sample_rate is not None and not low <= arguments.sample_rate <= high:
-        raise UsageError(f"--sample-rate {arguments.sample_rate} should be {low} to {high} Hz.")
+        raise UsageError(f"--sample-rate {arguments.sample_rate}: give {low} to {high} Hz.")
     if arguments.seed is not None and not 0 <= arguments.seed <= recipe.LARGEST_SEED:
-        raise UsageError(f"--seed {arguments.seed} should be 0 to {recipe.LARGEST_SEED}.")
+        raise UsageError(f"--seed {arguments.seed}: give 0 to {recipe.LARGEST_SEED}.")
+    if arguments.num is not None and arguments.num < 1:
+        raise UsageError(f"--num {arguments.num}: give at least 1.")
+
+
+def _check_sources(arguments: argparse.Namespace) -> None:
+    """Refuses options that belong to another source: the prior, files, or a recipe."""
+    files, weights = arguments.audio_files, arguments.weights
     if arguments.origin and (files or weights or arguments.interpolate):
-        raise UsageError("--from makes a sound again; it takes no files, weights or interpolation.")
+        raise UsageError(
+            "--from makes a sound again: leave out --audio-files, --weights and --interpolate."
+        )
     if arguments.class_name and (files or arguments.origin):
-        raise UsageError("--class is of random sounds; it takes no --audio-files and no --from.")
+        raise UsageError("--class is for random sounds: leave out --audio-files and --from.")
     if weights and not files:
-        raise UsageError("--weights go with --audio-files.")
+        raise UsageError("--weights needs --audio-files, one file for each weight.")
+
+
+def _check_interpolation_and_mix(arguments: argparse.Namespace) -> None:
+    from sst.generation import recipe
+
+    files, weights = arguments.audio_files, arguments.weights
     if arguments.interpolate is not None:
         recipe.check_interpolation(files or [], arguments.interpolate, arguments.variance)
         if weights or arguments.num:
-            raise UsageError("--interpolate takes no weights and no --num.")
+            raise UsageError("--interpolate N makes N sounds: leave out --weights and --num.")
     elif files:
         recipe.checked_weights(len(files), weights, not arguments.no_normalize_weights)
     if (files or arguments.origin) and not arguments.interpolate:
         recipe.check_variations(1 if arguments.num is None else arguments.num, arguments.variance)
     elif arguments.variance and not files:
-        raise UsageError("--variance goes with --audio-files or --from; try --temperature.")
-    if arguments.min_novelty is not None:
-        if not 0.0 <= arguments.min_novelty <= 100.0:
-            raise UsageError(f"--min-novelty {arguments.min_novelty:g} should be 0 to 100.")
-        if arguments.interpolate or not _is_random(arguments):
-            raise UsageError("--min-novelty goes with random sounds and with --variance.")
-    if arguments.num is not None and arguments.num < 1:
-        raise UsageError(f"--num {arguments.num} should be at least 1.")
-    for file in files or []:
-        embed_files.existing(file)
-    return recipe.read(arguments.origin) if arguments.origin else None
+        raise UsageError(
+            "--variance needs --audio-files or --from; random sounds have --temperature."
+        )
+
+
+def _check_novelty(arguments: argparse.Namespace) -> None:
+    least = arguments.min_novelty
+    if least is None:
+        return
+    if not 0.0 <= least <= 100.0:
+        raise UsageError(f"--min-novelty {least:g}: give 0 to 100 per cent.")
+    if arguments.interpolate or not _is_random(arguments):
+        raise UsageError("--min-novelty needs sounds that can be drawn again: random ones, or"
+                         " variations by --variance.")  # fmt: skip
 
 
 def _collections(arguments: argparse.Namespace) -> list[Any]:
-    """The real sounds that the new ones are compared with."""
+    """Returns the real sounds that the new ones are compared with."""
     from sst.generation import novelty_filter
 
     collections = novelty_filter.of_training(arguments.model)
@@ -105,20 +147,19 @@ def _collections(arguments: argparse.Namespace) -> list[Any]:
     return collections
 
 
-def _say_nearest(recipe: Any, least: float) -> None:
+def _say_novelty(recipe: Any, least: float) -> None:
     from sst.generation import novelty_filter
 
     names = {"training": "nearest training sound", "library": "nearest in the library"}
     for found in recipe.nearest:
-        share = "of too few to say how near"
+        novelty = "novelty not known, there are too few sounds"
         if found.novelty is not None:
-            share = f"{found.novelty:.0f} % (0 % = a copy)"
-        say(f"  {names[found.of]}: {found.name}, {share}")
+            novelty = f"novelty {found.novelty:.0f} % (0 % = a copy)"
+        say(f"  {names[found.of]}: {found.name}, {novelty}")
     if recipe.tries > 1:
-        few = f"; none was {least:g} % novel: kept the most novel one"
-        say(
-            f"  drawn {recipe.tries} times{few if novelty_filter.how_novel(recipe) < least else ''}"
-        )
+        failed = novelty_filter.how_novel(recipe) < least
+        kept = f"; none was {least:g} % novel: kept the most novel one"
+        say(f"  drawn {recipe.tries} times{kept if failed else ''}")
 
 
 def _recipes(
@@ -153,8 +194,8 @@ def _name(arguments: argparse.Namespace) -> str:
     return arguments.class_name or "random"
 
 
-def _places(arguments: argparse.Namespace, name: str, seed: int, count: int) -> list[Path]:
-    """Where the sounds go: --out as a file, numbered where there are several, or a folder."""
+def _output_paths(arguments: argparse.Namespace, name: str, seed: int, count: int) -> list[Path]:
+    """Returns a path per sound: --out itself, numbered names like it, or names in that folder."""
     from sst.generation import recipe
 
     out = Path(arguments.out).expanduser() if arguments.out else Path("out")

@@ -1,4 +1,4 @@
-"""`library`: the index of a library, built, updated and looked at."""
+"""`library scan` and `library status`: the index of a library."""
 
 import argparse
 import json
@@ -6,14 +6,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pipelines.commands.caring import doctor, duplicates
-from pipelines.console.messages import Progress, plural, put, say, shown
-from pipelines.console.skipped import lost, strict
-from sst.errors import ModelError, NothingToDo, UsageError
+from pipelines.console.messages import put, shown
+from pipelines.console.skipped import fail_if_strict
+from pipelines.library_session import library_encoder, opened_session
+from sst.errors import ModelError, NothingToDo
 
 
 def library(arguments: argparse.Namespace) -> None:
-    """Does one of the things that can be done with a library."""
+    """Runs the chosen action on a library."""
+    from pipelines.commands.doctor import doctor
+    from pipelines.commands.duplicates import duplicates
     from pipelines.commands.export import export
 
     actions = {"scan": scan, "status": status, "export": export}
@@ -22,15 +24,15 @@ def library(arguments: argparse.Namespace) -> None:
 
 
 def scan(arguments: argparse.Namespace) -> None:
-    """Builds the index or brings it up to date, and says what it holds."""
+    """Builds the index or brings it up to date, and prints its contents."""
     session = opened_session(arguments, arguments.prune)
     facts = _status(arguments, session.report.folder, session.rows, session.searcher)
     _put_facts(arguments, facts)
-    strict(arguments, session.report.skipped)
+    fail_if_strict(arguments, session.report.skipped)
 
 
 def status(arguments: argparse.Namespace) -> None:
-    """Says what the index holds, and what has changed since; changes nothing."""
+    """Prints the contents of the index and what has changed since; changes nothing."""
     from sst.library import rows as index_rows
     from sst.library import scan as library_scan
     from sst.search import searcher as searchers
@@ -45,17 +47,26 @@ def status(arguments: argparse.Namespace) -> None:
     try:
         if arguments.skipped:
             _put_skipped(folder)
-            return
-        difference = library_scan.pending(encoder, arguments.library_dir)
-        pending = dict(zip(("new", "changed", "gone"), difference, strict=True))
-        rows = index_rows.rows(folder)
-        searcher = searchers.open_or_build(folder, rows.vectors, arguments.engine)
-        facts = _status(arguments, folder, rows, searcher) | {"since the last scan": pending}
+        else:
+            _put_facts(arguments, _status_with_changes(arguments, encoder, folder))
     except searchers.DamagedIndex as error:
         raise ModelError(
             f"The index is damaged ({error}); sst library scan builds it again."
         ) from None
-    _put_facts(arguments, facts)
+
+
+def _status_with_changes(
+    arguments: argparse.Namespace, encoder: Any, folder: Path
+) -> dict[str, Any]:
+    from sst.library import rows as index_rows
+    from sst.library import scan as library_scan
+    from sst.search import searcher as searchers
+
+    difference = library_scan.pending(encoder, arguments.library_dir)
+    pending = dict(zip(("new", "changed", "gone"), difference, strict=True))
+    rows = index_rows.rows(folder)
+    searcher = searchers.open_or_build(folder, rows.vectors, arguments.engine)
+    return _status(arguments, folder, rows, searcher) | {"since the last scan": pending}
 
 
 def _put_skipped(folder: Path) -> None:
@@ -64,51 +75,6 @@ def _put_skipped(folder: Path) -> None:
     rows = index_rows.skipped(folder)
     rows += [(path, "partly used", detail) for path, detail in index_rows.partly_used(folder)]
     put("".join(f"{reason}\t{detail}\t{path}\n" for path, reason, detail in rows))
-
-
-def library_encoder(arguments: argparse.Namespace) -> Any:
-    """The model as the library's listener, with the way files are cut."""
-    from sst.config import SegmentConfig
-    from sst.library import session as library_session
-
-    chosen = {"sensitivity": arguments.sensitivity, "min_gap_s": arguments.min_gap}
-    given = {name: value for name, value in chosen.items() if value is not None}
-    if given and not arguments.library_segmentation:
-        raise UsageError("--sensitivity and --min-gap go with --library-segmentation.")
-    cut = SegmentConfig(**given) if arguments.library_segmentation else None
-    return library_session.encoder(arguments.model, cut)
-
-
-def opened_session(arguments: argparse.Namespace, prune: bool = False) -> Any:
-    """The library, brought up to date with a word on what had changed."""
-    from sst.library import session as library_session
-
-    encoder = library_encoder(arguments)
-    progress = Progress("Listening")
-    try:
-        session = library_session.open_session(
-            encoder, arguments.library_dir, arguments.engine, progress, arguments.workers, prune
-        )
-    finally:
-        progress.close()
-    report = session.report
-    if report.new or report.changed or report.removed:
-        say(
-            f"{plural(report.found, 'file')}: {report.new - report.moved:,} new,"
-            f" {report.changed:,} changed, {report.moved:,} moved,"
-            f" {report.removed - report.moved:,} gone{lost(report.skipped)}"
-            f" in {report.seconds:.1f} s"
-        )
-    if report.missing:
-        share = report.missing / (report.missing + report.found)
-        say(
-            f"{plural(report.missing, 'file')} ({share:.0%}) are missing and left out. Nothing was"
-            " removed. If they are deleted for good: sst library scan --prune. If a drive is"
-            " unplugged, plug it in."
-        )
-    if report.closed:
-        say(f"{plural(len(report.closed), 'folder')} could not be read: {report.closed[0]}")
-    return session
 
 
 def _status(

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipelines.console.messages import shown
-from pipelines.console.paths import below
+from pipelines.console.paths import relative_to_library
+from sst import atomic
 from sst.errors import ResourceError, UsageError
 from sst.files import to_text
-from sst.generation.recipe import write_text
 from sst.library import slices
 from sst.library.session import Hit
 
@@ -26,7 +26,7 @@ class Answer(NamedTuple):
 
 
 def text(answers: Sequence[Answer], format_: str, roots: Sequence[str] = ()) -> str:
-    """The answers in one of the formats; stray bytes of file names are surrogate escapes."""
+    """Returns the answers in one of the formats; stray bytes of names are surrogate escapes."""
     writers: dict[str, Callable[[Sequence[Answer]], str]] = {
         "table": lambda a: _table(a, roots),
         "json": _json,
@@ -52,8 +52,11 @@ def copy(
     """
     if not folder.parent.is_dir() or (folder.exists() and not folder.is_dir()):
         raise UsageError(f"Cannot make the folder {to_text(folder)} there.")
-    places = [(answer, _own(answer, answers, folder)) for answer in answers]
-    jobs = [job for answer, place in places for job in _copies(answer, place, cut)]
+    jobs = [
+        job
+        for answer in answers
+        for job in _copies(answer, _folder_of(answer, answers, folder), cut)
+    ]
     listing = folder / "sst_results.json"
     if not overwrite:
         for path in [listing, *(copy for _, copy in jobs)]:
@@ -61,19 +64,24 @@ def copy(
                 raise UsageError(f"{to_text(path)} exists already; --overwrite replaces it.")
     try:
         for hit, copy_ in jobs:
-            copy_.parent.mkdir(parents=True, exist_ok=True)
-            if hit.path in cut:
-                slices.write_one(hit.path, slices.Slice(hit.onset_s, hit.end_s), copy_)
-            else:
-                shutil.copyfile(hit.path, copy_)
+            _copy(hit, copy_, hit.path in cut)
         folder.mkdir(exist_ok=True)
-        write_text(listing, _json(answers))
+        atomic.write_text(listing, _json(answers))
     except OSError as error:
         raise ResourceError(f"Cannot copy to {to_text(folder)}: {error.strerror}.") from error
     return [copy_ for _, copy_ in jobs]
 
 
-def _own(answer: Answer, answers: Sequence[Answer], folder: Path) -> Path:
+def _copy(hit: Hit, target: Path, cut: bool) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if cut:
+        slices.write_one(hit.path, slices.Slice(hit.onset_s, hit.end_s), target)
+        return
+    with atomic.draft(target) as fresh:
+        shutil.copyfile(hit.path, fresh)
+
+
+def _folder_of(answer: Answer, answers: Sequence[Answer], folder: Path) -> Path:
     if len(answers) == 1:
         return folder
     number = [other is answer for other in answers].index(True) + 1
@@ -110,7 +118,7 @@ def _listed(answer: Answer) -> list[dict[str, Any]]:
 
 
 def _json(answers: Sequence[Answer]) -> str:
-    """A list of hits; of {target, hits} where there are several targets."""
+    """Returns a list of hits; of {target, hits} where there are several targets."""
     if len(answers) == 1:
         return json.dumps(_listed(answers[0]), indent=1) + "\n"
     both = [{"target": answer.target, "hits": _listed(answer)} for answer in answers]
@@ -130,7 +138,7 @@ def _csv(answers: Sequence[Answer]) -> str:
 
 
 def _m3u(answers: Sequence[Answer]) -> str:
-    """An extended M3U playlist in UTF-8."""
+    """Returns an extended M3U playlist in UTF-8."""
     lines = ["#EXTM3U"]
     for hit in (hit for answer in answers for hit in answer.hits):
         name = shown(os.path.basename(hit.path))
@@ -139,7 +147,7 @@ def _m3u(answers: Sequence[Answer]) -> str:
 
 
 def _entry(path: str) -> str:
-    """The path; as a file: address where a line of UTF-8 cannot hold it."""
+    """Returns the path, as a file: address where a line of UTF-8 cannot hold it."""
     return path if shown(path) == path else Path(path).as_uri()
 
 
@@ -150,9 +158,10 @@ def _table(answers: Sequence[Answer], roots: Sequence[str]) -> str:
             lines.append(("\n" if lines else "") + shown(answer.target))
         lines.append(" #   similar   distance  how near    start  sound")
         for rank, hit in enumerate(answer.hits, 1):
+            path = shown(relative_to_library(hit.path, roots))
             lines.append(
                 f"{rank:2d}  {hit.similarity:6.1f} %  {hit.distance:9.4f}  {hit.band:10}"
-                f" {hit.onset_s:6.2f}s  {shown(below(hit.path, roots))}{_more(hit.copies)}"
+                f" {hit.onset_s:6.2f}s  {path}{_more(hit.copies)}"
             )
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""`similar`: the sounds of a library that are nearest to a file, to several, or between two."""
+"""`similar`: the sounds of a library nearest to a file or several, or on a path between two."""
 
 import argparse
 import collections
@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipelines.commands.library import opened_session
 from pipelines.console.messages import plural, put, say
-from pipelines.console.skipped import strict
+from pipelines.console.skipped import fail_if_strict
+from pipelines.library_session import opened_session
 from sst.errors import UsageError
 from sst.files import to_text
 
-STEPS = 8  # between two sounds
+DEFAULT_STEPS = 8  # sounds on an interpolation path
 
 
 def similar(arguments: argparse.Namespace) -> None:
@@ -26,34 +26,43 @@ def similar(arguments: argparse.Namespace) -> None:
     session = opened_session(arguments)
     answer = _between if arguments.between else _near
     answers = answer(session, arguments, choice)
-    _remark(answers, arguments)
-    _remark_hits(session, arguments)
+    _say_if_few_or_far(answers, arguments)
+    _say_number_of_hits(session, arguments)
     format_ = arguments.format or ("table" if sys.stdout.isatty() else "paths")
     if arguments.copy_to:
-        folder = Path(arguments.copy_to).expanduser()
-        of_file = collections.Counter(session.rows.paths)
-        cut = frozenset(path for path, count in of_file.items() if count > 1)
-        copies = result_formats.copy(answers, folder, arguments.overwrite, cut)
-        say(f"copied {plural(len(copies), 'sound')} to {folder}")
+        _copy(answers, session, arguments)
     put(result_formats.text(answers, format_, arguments.library_dir))
     if format_ == "table" and not arguments.copy_to:
-        say("Saved nothing. Use --copy-to DIR, --format m3u|csv|json.")
-    strict(arguments, session.report.skipped)
+        say(
+            "Nothing was saved: --copy-to DIR copies the sounds, --format m3u, csv or json is for"
+            " other programs."
+        )
+    fail_if_strict(arguments, session.report.skipped)
+
+
+def _copy(answers: list[Any], session: Any, arguments: argparse.Namespace) -> None:
+    from pipelines.commands import result_formats
+
+    folder = Path(arguments.copy_to).expanduser()
+    of_file = collections.Counter(session.rows.paths)
+    cut = frozenset(path for path, count in of_file.items() if count > 1)
+    copies = result_formats.copy(answers, folder, arguments.overwrite, cut)
+    say(f"copied {plural(len(copies), 'sound')} to {folder}")
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Refuses options that do not go together, before anything is listened to."""
+    """Refuses options that do not go together, before anything is indexed."""
     blended = arguments.like or arguments.unlike
     if not (arguments.targets or arguments.like or arguments.between):
         raise UsageError("Give the target before --library-dir: similar kick.wav --library-dir DIR")
     if arguments.between and (arguments.targets or blended or arguments.segment):
-        raise UsageError("--between A B takes no target, --like, --unlike or --segment.")
+        raise UsageError("--between A B: leave out the target, --like, --unlike and --segment.")
     if arguments.steps is not None and not arguments.between:
-        raise UsageError("--steps goes with --between.")
+        raise UsageError("--steps needs --between A B.")
     if blended and (len(arguments.targets) > 1 or arguments.segment):
-        raise UsageError("--like and --unlike go with one target at most, and no --segment.")
+        raise UsageError("--like and --unlike take one target at most, and no --segment.")
     if arguments.segment and not arguments.library_segmentation:
-        raise UsageError("--segment goes with --library-segmentation.")
+        raise UsageError("--segment needs --library-segmentation.")
 
 
 def _choice(arguments: argparse.Namespace) -> Any:
@@ -69,7 +78,7 @@ def _choice(arguments: argparse.Namespace) -> Any:
 
 
 def _queries(session: Any, arguments: argparse.Namespace, choice: Any) -> list[tuple[str, Any]]:
-    """A name and a query for each answer that is wanted."""
+    """Returns a name and a query for each answer that is wanted."""
     from sst.library import queries
     from sst.library import session as library_session
 
@@ -92,7 +101,7 @@ def _queries(session: Any, arguments: argparse.Namespace, choice: Any) -> list[t
 
 
 def _near(session: Any, arguments: argparse.Namespace, choice: Any) -> list[Any]:
-    """The sounds nearest to each query."""
+    """Returns the sounds nearest to each query."""
     from pipelines.commands import result_formats
     from sst.library import session as library_session
 
@@ -105,21 +114,18 @@ def _near(session: Any, arguments: argparse.Namespace, choice: Any) -> list[Any]
 
 
 def _between(session: Any, arguments: argparse.Namespace, choice: Any) -> list[Any]:
-    """One answer, whose hits lead from one sound to the other."""
+    """Returns one answer, whose hits lead from one sound to the other."""
     from pipelines.commands import result_formats
     from sst.library import session as library_session
 
     a, b = arguments.between
-    steps = STEPS if arguments.steps is None else arguments.steps
-    return [
-        result_formats.Answer(
-            f"{a} to {b}", library_session.interpolate(session, a, b, steps, choice)
-        )
-    ]
+    steps = DEFAULT_STEPS if arguments.steps is None else arguments.steps
+    hits = library_session.interpolate(session, a, b, steps, choice)
+    return [result_formats.Answer(f"{a} to {b}", hits)]
 
 
-def _remark_hits(session: Any, arguments: argparse.Namespace) -> None:
-    """Says that a long target was compared as a whole, by its start, with single hits."""
+def _say_number_of_hits(session: Any, arguments: argparse.Namespace) -> None:
+    """Names targets of several hits: they were compared as a whole, by their start."""
     from sst.library import queries
 
     if not arguments.library_segmentation or arguments.segment:
@@ -127,11 +133,11 @@ def _remark_hits(session: Any, arguments: argparse.Namespace) -> None:
     for target in arguments.targets:
         there = queries.count_hits(session.encoder, session.report.folder, target)
         if there > 1:
-            say(f"{to_text(target)} has {there} hits; --segment N or --segment all searches these.")
+            say(f"{to_text(target)} has {there} hits; --segment N or --segment all searches them.")
 
 
-def _remark(answers: list[Any], arguments: argparse.Namespace) -> None:
-    """Says what the hits alone do not: that there are few, or that none is near."""
+def _say_if_few_or_far(answers: list[Any], arguments: argparse.Namespace) -> None:
+    """Reports that there are few hits, or that none is near."""
     from sst.library import session as library_session
 
     for answer in answers:

@@ -1,1 +1,1 @@
-"""What every command shares: messages, progress, exit codes, paths that a person names."""
+"""Shared by every command: messages, progress, exit codes, skipped files, paths of a person."""

@@ -1,4 +1,4 @@
-"""How every command ends: a code, and one sentence if it failed.
+"""The end of every command: an exit code, and one sentence if it failed.
 
 Exit codes: 0 done, 1 a bug, 2 wrong usage, 3 nothing to work on, 4 model missing or unfit, 5 some
 files skipped with --strict, 6 disk or permission, 130 interrupted.
@@ -21,8 +21,10 @@ _OURS = (Path(__file__).resolve().parents[1], Path(sst.__file__).resolve().paren
 _RESOURCES = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE}
 
 
-def guarded(command: Callable[[list[str]], int | None], argv: Sequence[str] | None = None) -> int:
-    """Runs a command; what a user can mend becomes one sentence, the rest a line (or --debug)."""
+def run_command(
+    command: Callable[[list[str]], int | None], argv: Sequence[str] | None = None
+) -> int:
+    """Runs a command and returns its exit code; errors are one sentence (all of it: --debug)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     try:
@@ -36,7 +38,7 @@ def guarded(command: Callable[[list[str]], int | None], argv: Sequence[str] | No
         _discard_stdout()
         return 0
     except KeyboardInterrupt:
-        say("Stopped. What was done is kept; the same command goes on from there.")
+        say("Stopped. What was done is kept; the same command continues from there.")
         return 130
     except Exception as error:  # the boundary: here every failure gets its code
         if debug:
@@ -62,7 +64,7 @@ def _explained(error: Exception) -> UserError:
 
 @contextlib.contextmanager
 def _warnings_as_sentences(debug: bool) -> Iterator[None]:
-    """Our own warnings are said in one line; those of libraries only with --debug."""
+    """Prints our own warnings in one line, those of libraries only with --debug."""
     with warnings.catch_warnings():
         warnings.simplefilter("always" if debug else "default")
         if not debug:
@@ -77,7 +79,7 @@ def _show_ours(message, category, filename, lineno, file=None, line=None) -> Non
 
 
 def _discard_stdout() -> None:
-    """Python flushes stdout at exit: let that go nowhere."""
+    """Sends to /dev/null what Python flushes to stdout at exit."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

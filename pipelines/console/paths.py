@@ -1,4 +1,4 @@
-"""Files as a person names them and reads of them."""
+"""Paths that a person gives and reads."""
 
 import os
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from pathlib import Path
 from sst.errors import UsageError
 
 
-def free(path: str | os.PathLike[str], overwrite: bool) -> Path:
-    """A place for a new file.
+def output_file(path: str | os.PathLike[str], overwrite: bool) -> Path:
+    """Returns the path of a file that may be written.
 
     Raises:
-        UsageError: there is no such folder, it is one, or the file is there already.
+        UsageError: its folder is missing, it is a folder, or the file exists already.
     """
     file = Path(path).expanduser()
     if not file.parent.is_dir():
@@ -23,8 +23,8 @@ def free(path: str | os.PathLike[str], overwrite: bool) -> Path:
     return file
 
 
-def below(path: str, roots: Sequence[str]) -> str:
-    """The path relative to the library where that is one folder."""
+def relative_to_library(path: str, roots: Sequence[str]) -> str:
+    """Returns the path below the library where that is one folder, else the path as it is."""
     if len(roots) == 1:
         root = os.path.join(os.path.abspath(os.path.expanduser(roots[0])), "")
         return path.removeprefix(root)

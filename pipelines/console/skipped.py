@@ -1,19 +1,19 @@
-"""Files that had to be skipped: said in one way, and an error with --strict."""
+"""Files that had to be skipped: counted in one way, and an error with --strict."""
 
 import argparse
 
 from sst.errors import SkippedFiles
 
 
-def lost(skipped: dict[str, int]) -> str:
-    """`; 3 skipped: 2 unreadable, 1 empty`."""
+def skipped_note(skipped: dict[str, int]) -> str:
+    """Returns the end of a sentence: `; 3 skipped: 2 unreadable, 1 empty`, or nothing."""
     if not skipped:
         return ""
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(skipped.items()))
     return f"; {sum(skipped.values()):,} skipped: {reasons}"
 
 
-def strict(arguments: argparse.Namespace, skipped: dict[str, int]) -> None:
+def fail_if_strict(arguments: argparse.Namespace, skipped: dict[str, int]) -> None:
     """Raises SkippedFiles where files were skipped and --strict forbids that."""
     if arguments.strict and skipped:
-        raise SkippedFiles(f"--strict: {lost(skipped).removeprefix('; ')}.")
+        raise SkippedFiles(f"--strict: {skipped_note(skipped).removeprefix('; ')}.")

@@ -1,15 +1,13 @@
 """WAV files written whole, with a comment inside."""
 
-import contextlib
 import io
 import os
-import secrets
-from pathlib import Path
 
 import numpy as np
 import soundfile as sf
 from jaxtyping import Float
 
+from sst import atomic
 from sst.audio import containers
 from sst.audio.reader import opened, with_path
 from sst.errors import UsageError
@@ -34,19 +32,8 @@ def write_wave(
     """
     if subtype not in SUBTYPES:
         raise UsageError(f"subtype {subtype!r} should be one of {', '.join(SUBTYPES)}.")
-    target = Path(path)
     body = _riff_bytes(np.asarray(wave, np.float32), sample_rate, subtype, comment)
-    temporary = target.parent / f".sst-{secrets.token_hex(8)}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    atomic.write_bytes(path, body)
 
 
 def read_comment(path: str | os.PathLike[str]) -> str:

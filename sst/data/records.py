@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sst import atomic
 from sst.audio import wire
 from sst.audio.clip import clip_digest, from_int16, to_int16
 from sst.audio.decode_pool import decode_many
@@ -57,11 +58,12 @@ def write_spool(
     audio: AudioConfig,
     workers: int | None = None,
     timeout_s: float = 10.0,
-    progress: Callable[[bool], None] = lambda usable: None,
+    progress: Callable[[int, int, int], None] = lambda done, total, skipped: None,
 ) -> tuple[list[Row], list[Skipped]]:
     """Decodes files into one spool file; together the results are as many as the samples.
 
-    The paths of skipped files are text. `progress` is told after every file whether it is of use.
+    The paths of skipped files are text. `progress` is told after every file how many are done, how
+    many there are, and how many of the done ones were skipped.
     """
     rows: list[Row] = []
     skipped: list[Skipped] = []
@@ -74,7 +76,7 @@ def write_spool(
                 spool.write(_pack(make_record(sample, result)))
             else:
                 skipped.append(result._replace(path=to_text(sample.path)))
-            progress(isinstance(result, Sound))
+            progress(len(rows) + len(skipped), len(samples), len(skipped))
     return rows, skipped
 
 
@@ -112,12 +114,10 @@ def write_chunk(
     Safe to repeat.
     """
     final = chunk_path(folder, chunk)
-    own = final.with_suffix(f".{os.getpid()}.tmp")
-    rows, skipped = write_spool(own, samples, audio, workers=1, timeout_s=timeout_s)
-    facts = own.with_suffix(".json")
-    facts.write_text(json.dumps({"rows": rows, "skipped": skipped}))
-    os.replace(own, final)
-    os.replace(facts, final.with_suffix(".json"))
+    with atomic.draft(final) as spool:
+        rows, skipped = write_spool(spool, samples, audio, workers=1, timeout_s=timeout_s)
+    facts = json.dumps({"rows": rows, "skipped": skipped})
+    atomic.write_text(final.with_suffix(".json"), facts)
     return chunk
 
 

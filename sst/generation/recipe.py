@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 import sst
-from sst import files
+from sst import atomic, files
 from sst.audio.clip import resample
 from sst.audio.reader import BadAudio
 from sst.audio.wav import read_comment, write_wave
@@ -93,7 +92,7 @@ def draws(
     from sst import inference  # Imported here, as everywhere below: JAX and Flax take seconds
 
     if not (np.isfinite(temperature) and temperature >= 0):
-        raise UsageError(f"temperature {temperature} should be a number from 0 up.")
+        raise UsageError(f"Got temperature {temperature}: give a number from 0 up.")
     kind = None if class_name is None else inference.known_class(model, class_name)
     latents = inference.sample_prior(model, jax.random.key(seed), _count(num), temperature, kind)
     base = dataclasses.replace(
@@ -176,7 +175,10 @@ def variations(
     check_variations(num, variance)
     latent = np.asarray(recipe.latent, np.float32)
     if len(latent) != model.config.model.latent_dim:
-        raise ModelError("The recipe does not fit its model: its latent has another length.")
+        raise ModelError(
+            f"The recipe does not fit its model: its latent has {len(latent)} numbers, those of the"
+            f" model have {model.config.model.latent_dim}."
+        )
     if not variance:
         return [recipe]
     base = dataclasses.replace(recipe, kind="variation", seed=seed, variance=variance)
@@ -203,7 +205,7 @@ def render(model: Any, recipe: Recipe) -> Float[np.ndarray, " n"]:
 
     wave = np.asarray(inference.decode(model, jnp.asarray(recipe.latent)), np.float32)
     if not np.isfinite(wave).all():
-        raise ModelError("The model's answer is not finite: lower the variance or the weights.")
+        raise ModelError("The decoded sound is not finite: lower the variance or the weights.")
     wave = resample(wave, model.config.audio.sample_rate, recipe.sample_rate)
     peak = float(np.max(np.abs(wave), initial=0.0))
     return wave if peak == 0.0 else wave * np.float32(PEAK / peak)
@@ -217,7 +219,7 @@ def write(path: Path, wave: Float[np.ndarray, " n"], recipe: Recipe) -> None:
     """
     try:
         write_wave(path, wave, recipe.sample_rate, recipe.subtype, recipe.to_json())
-        write_text(path.with_suffix(".json"), recipe.to_json(indent=1) + "\n")
+        atomic.write_text(path.with_suffix(".json"), recipe.to_json(indent=1) + "\n")
     except OSError as error:
         raise ResourceError(f"Cannot write {files.to_text(path)}: {error.strerror}.") from error
 
@@ -264,22 +266,6 @@ def taken(paths: Sequence[Path]) -> list[Path]:
     return [file for file in both if file.exists() or file.is_symlink()]
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file that is whole or not there at all; stray bytes of file names as they are."""
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".sst-", suffix=".tmp")
-    try:
-        with open(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(draft, 0o666 & ~mask)
-        os.replace(draft, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(draft)
-        raise
-
-
 def checked_weights(
     n_files: int, weights: Sequence[float] | None, normalize: bool
 ) -> tuple[float, ...]:
@@ -292,11 +278,17 @@ def checked_weights(
         raise UsageError("A mix needs at least one file.")
     weights = (1.0,) * n_files if weights is None else tuple(float(w) for w in weights)
     if len(weights) != n_files:
-        raise UsageError(f"{n_files} files but {len(weights)} weights.")
+        raise UsageError(
+            f"Got {_counted(n_files, 'file')} but {_counted(len(weights), 'weight')}: give one"
+            " weight per file."
+        )
     if not np.isfinite(weights).all():
-        raise UsageError("Weights should be finite numbers.")
+        raise UsageError("Got weights that are not finite: give numbers.")
     if normalize and abs(sum(weights)) < 1e-6 * max(1e-30, *map(abs, weights)):
-        raise UsageError("The weights add up to 0; use --no-normalize-weights.")
+        raise UsageError(
+            "The weights add up to 0 and cannot be divided by their sum: give other weights, or"
+            " --no-normalize-weights."
+        )
     return weights
 
 
@@ -310,7 +302,8 @@ def check_interpolation(
     """
     if len(paths) != 2 or steps < 2:
         raise UsageError(
-            f"--interpolate takes 2 files and at least 2 steps, not {len(paths)} and {steps}."
+            f"Got {_counted(len(paths), 'file')} and {_counted(steps, 'step')} to interpolate: give"
+            " 2 files and at least 2 steps."
         )
     _check_variance(variance)
 
@@ -323,17 +316,21 @@ def check_variations(num: int, variance: float) -> None:
     """
     _check_variance(variance)
     if _count(num) > 1 and variance == 0:
-        raise UsageError(f"{num} sounds without --variance would all be the same; add --variance.")
+        raise UsageError(f"{num} sounds without --variance would all be the same: add --variance.")
 
 
 def _check_variance(variance: float) -> None:
     if not (np.isfinite(variance) and variance >= 0):
-        raise UsageError(f"variance {variance} should be a number from 0 up.")
+        raise UsageError(f"Got variance {variance}: give a number from 0 up.")
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def _count(num: int) -> int:
     if num < 1:
-        raise UsageError(f"--num {num} should be at least 1.")
+        raise UsageError(f"--num {num}: give at least 1.")
     return num
 
 
@@ -341,7 +338,7 @@ def _base(model: Any, kind: str, seed: int, output: Output) -> Recipe:
     import jax
 
     if not 0 <= seed <= LARGEST_SEED:
-        raise UsageError(f"seed {seed} should be between 0 and {LARGEST_SEED}.")
+        raise UsageError(f"Got seed {seed}: give a whole number from 0 to {LARGEST_SEED}.")
     return Recipe(
         kind=kind,
         model=output.model or model.config.name,

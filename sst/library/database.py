@@ -3,10 +3,10 @@
 import contextlib
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from sst import locks
 from sst.errors import ModelError, ResourceError
 from sst.search.searcher import DamagedIndex
 
@@ -103,19 +103,21 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 @contextlib.contextmanager
 def scan_lock(folder: Path, wait_s: float) -> Iterator[None]:
-    """One scan at a time. The lock is SQLite's own: it works everywhere and dies with its owner."""
-    with contextlib.closing(
-        sqlite3.connect(folder / "scan.lock", timeout=0.0, isolation_level=None)
-    ) as lock:
-        deadline = time.monotonic() + wait_s
-        while True:
-            try:
-                lock.execute("BEGIN EXCLUSIVE")
-                break
-            except sqlite3.OperationalError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
+    """Lets one process at a time scan a library; waits `wait_s` seconds for another one.
+
+    Raises:
+        ResourceError: the other one scans longer than that, or the lock cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locks.locked(folder / "scan.lock", wait_s))
+        except locks.Locked as lock:
+            raise ResourceError(
+                f"The index in {folder} is in use by process {lock.holder}, which scans the"
+                " library; try again when it is done."
+            ) from None
+        except OSError as error:
+            raise ResourceError(_unwritable(folder, error)) from error
         yield
 
 

@@ -8,7 +8,6 @@ import contextlib
 import errno
 import itertools
 import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,7 @@ import numpy as np
 import soundfile as sf
 from jaxtyping import Num
 
+from sst import atomic
 from sst.audio import containers
 from sst.audio.reader import BadAudio, opened, read_block, skip
 from sst.errors import UsageError
@@ -161,15 +161,13 @@ def _copy(source: sf.SoundFile, target: Path, samples: int, chunks: bytes = b"")
     if samples * source.channels * _BYTES[subtype] > containers.LARGEST_WAV:
         raise BadAudio("unsupported", "as a WAV file it would be larger than 4 GB")
     done = 0
-    with _draft(target) as draft:
+    with atomic.draft(target) as draft:
         with _wav(draft, source, subtype) as copy:
             for block in _blocks(source, samples):
                 copy.write(block)
                 done += len(block)
         with open(draft, "r+b") as file:
             containers.append(file, chunks)
-            file.flush()
-            os.fsync(file.fileno())
     return done
 
 
@@ -185,7 +183,7 @@ def _blocks(source: sf.SoundFile, samples: int) -> Iterator[Num[np.ndarray, "n c
 
 
 @contextlib.contextmanager
-def _wav(path: str, like: sf.SoundFile, subtype: str) -> Iterator[sf.SoundFile]:
+def _wav(path: Path, like: sf.SoundFile, subtype: str) -> Iterator[sf.SoundFile]:
     """A new WAV file of the rate and channels of another; OSError where it cannot be written."""
     try:
         with sf.SoundFile(path, "w", like.samplerate, like.channels, subtype, format="WAV") as file:
@@ -193,20 +191,7 @@ def _wav(path: str, like: sf.SoundFile, subtype: str) -> Iterator[sf.SoundFile]:
             sf._snd.sf_command(file._file, 0x1050, sf._ffi.NULL, 0)
             yield file
     except sf.LibsndfileError:
-        raise OSError(errno.EIO, "cannot be written; is there room?", path) from None
-
-
-@contextlib.contextmanager
-def _draft(target: Path) -> Iterator[str]:
-    """The name of a file that takes the place of `target` when all went well."""
-    draft = str(target.parent / f".sst-{secrets.token_hex(8)}.tmp")
-    try:
-        yield draft
-        os.replace(draft, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(draft)
-        raise
+        raise OSError(errno.EIO, "cannot be written; is there room?", str(path)) from None
 
 
 def _subtype(source: str) -> str:

@@ -5,7 +5,6 @@ import io
 import json
 import math
 import os
-import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from sst import atomic
 from sst import config as configs
 from sst.errors import ModelError, ResourceError
 from sst.model import quantization
@@ -97,7 +97,9 @@ def _checksums(files: Mapping[str, bytes]) -> dict[str, str]:
 def _write(target: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
     content = json.dumps(manifest, indent=2).encode() + b"\n"
     try:
-        _replace_directory(target, {**files, "manifest.json": content})
+        with atomic.replace_directory(target) as folder:
+            for name, data in {**files, "manifest.json": content}.items():
+                (folder / name).write_bytes(data)
     except OSError as error:
         raise ResourceError(f"Cannot write the model to {target}: {error.strerror}.") from error
 
@@ -110,7 +112,7 @@ def find_model(name: str | os.PathLike[str]) -> Path:
     """
     given = Path(name).expanduser()
     for folder in (given / "model", given, SHIPPED / given):
-        if (folder / "manifest.json").is_file() or _previous(folder).is_dir():
+        if (atomic.directory_or_previous(folder) / "manifest.json").is_file():
             return folder
     shipped = ", ".join(sorted(path.parent.name for path in SHIPPED.glob("*/manifest.json")))
     raise ModelError(
@@ -138,9 +140,7 @@ def load_known(directory: str | os.PathLike[str]) -> Known | None:
 
 
 def _read(directory: str | os.PathLike[str], read: Callable[[Path], T]) -> T:
-    target = Path(directory)
-    if not target.is_dir() and _previous(target).is_dir():
-        target = _previous(target)  # a save was killed between its two renames
+    target = atomic.directory_or_previous(directory)
     if not (target / "manifest.json").is_file():
         raise ModelError(f"No model at {directory} (no manifest.json there).")
     try:
@@ -266,31 +266,3 @@ def _restored(tree: dict[str, Any]) -> Any:
         parts = (tree[EIGHT_BITS + field] for field in quantization.Quantized._fields)
         return quantization.restore(quantization.Quantized(*parts))
     return {k: _restored(v) if isinstance(v, dict) else v for k, v in tree.items()}
-
-
-def _previous(target: Path) -> Path:
-    return target.with_name(f".{target.name}.previous")
-
-
-def _replace_directory(target: Path, files: Mapping[str, bytes]) -> None:
-    """Puts a directory with `files` at `target`; at every moment an old or the new one is whole."""
-    previous, fresh = _previous(target), target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir()
-        for name, data in files.items():
-            with open(fresh / name, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        if target.exists():
-            shutil.rmtree(previous, ignore_errors=True)
-            target.rename(previous)
-        fresh.rename(target)
-    except OSError:
-        if previous.exists() and not target.exists():
-            previous.rename(target)
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
-    shutil.rmtree(previous, ignore_errors=True)

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sst import atomic
 from sst.config import AudioConfig
 from sst.errors import ResourceError, UsageError
 from sst.report.media import Exhibit
 from sst.report.page import page
-from sst.training import workdir
 
 
 def check_place(directory: str | os.PathLike[str]) -> None:
@@ -47,22 +47,16 @@ def write(
         ValueError: for a value that JSON does not know.
     """
     target = Path(directory)
+    figures, index = target / "report.json", target / "index.html"
     check_finite(report)
     text = page(report, exhibits, audio)
     try:
         target.mkdir(parents=True, exist_ok=True)
+        atomic.write_json(figures, report)
+        atomic.write_text(index, text)
     except OSError as error:
-        raise ResourceError(f"Cannot make {target}: {error.strerror}.") from error
-    workdir.write_json(target / "report.json", report)
-    index = target / "index.html"
-    fresh = target / f".index.{os.getpid()}.tmp"
-    try:
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(index)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise ResourceError(f"Cannot write {index}: {error.strerror}.") from error
-    return target / "report.json", index
+        raise ResourceError(f"Cannot write the report to {target}: {error.strerror}.") from error
+    return figures, index
 
 
 def check_finite(value: Any, where: str = "report") -> None:

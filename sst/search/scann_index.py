@@ -18,9 +18,7 @@ import json
 import math
 import os
 import re
-import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +27,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt64
+
+from sst import atomic
 
 TREE_FROM = 200_000  # rows: from here on only some partitions are looked into
 MANIFEST = "MANIFEST.json"
@@ -156,11 +156,11 @@ def changed(
 
 
 def save(index: ScannIndex, place: Path) -> None:
-    """Writes ScaNN's files, the ids and a manifest of their digests as the new folder `place`,
-    which is there as a whole or not at all."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=place.parent, prefix="draft-"))
-    try:
+    """Writes ScaNN's files, the ids and a manifest of their digests as the new folder `place`.
+
+    Where another process was faster, its index stays: it is as good.
+    """
+    with atomic.directory(place) as draft:
         with _quiet():
             index.native.serialize(str(draft), relative_path=True)
         np.save(draft / _IDS, index.ids)
@@ -173,13 +173,6 @@ def save(index: ScannIndex, place: Path) -> None:
             "files": {p.name: _sha256(p) for p in sorted(draft.iterdir())},
         }
         (draft / MANIFEST).write_text(json.dumps(facts, indent=1), encoding="utf-8")
-        for path in (*draft.iterdir(), draft):
-            _to_disk(path)
-        with contextlib.suppress(OSError):  # another process was faster: its index is as good
-            draft.rename(place)
-        _to_disk(place.parent)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def load(place: Path) -> ScannIndex:
@@ -250,12 +243,3 @@ def _quiet() -> Iterator[None]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _to_disk(path: Path) -> None:
-    """A power cut after this leaves what was written."""
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

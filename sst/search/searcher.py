@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 
+from sst import atomic
 from sst.errors import UsageError
 from sst.search import scann_index
 from sst.search.scann_index import DamagedIndex, Plan, ScannIndex
@@ -169,7 +170,7 @@ def _publish(index: ScannIndex, place: Path) -> None:
     for old in place.parent.glob("scann-*"):
         if old != place:
             _remove(old)
-    for draft in place.parent.glob("draft-*"):  # of a process that was killed
+    for draft in place.parent.glob(f"{atomic.PREFIX}*"):  # of a process that was killed
         with contextlib.suppress(OSError):
             if time.time() - draft.stat().st_mtime > _A_DAY:
                 shutil.rmtree(draft, ignore_errors=True)
@@ -191,7 +192,7 @@ def _stored(folder: Path, wanted: Path) -> ScannIndex | None:
 
 def _remove(place: Path) -> None:
     """Out of the way of readers at once, then from the disk."""
-    aside = place.with_name(f"draft-{place.name}")
+    aside = place.with_name(f"{atomic.PREFIX}{place.name}")
     with contextlib.suppress(OSError):
         shutil.rmtree(aside, ignore_errors=True)
         place.rename(aside)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sst import atomic
 from sst.errors import ModelError, ResourceError
 from sst.model.export_format import SavedModel, load_model, save_model
 
@@ -188,7 +189,7 @@ def _repair_ratings(directory: Path) -> None:
         try:
             rank(json.loads(path.read_bytes()))
         except (ValueError, TypeError, AttributeError):
-            path.write_text(json.dumps({"valid": UNRATED}))
+            atomic.write_json(path, {"valid": UNRATED})
 
 
 @contextlib.contextmanager

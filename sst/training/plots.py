@@ -1,11 +1,12 @@
 """Pictures of a run, where matplotlib is installed."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from sst import atomic
 
 TERMS = 6  # curves in the second panel, at most
 
@@ -76,6 +77,5 @@ def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, An
 
 def _save(figure: Any, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.stem}.tmp.png")
-    figure.savefig(fresh, dpi=90)
-    os.replace(fresh, path)
+    with atomic.draft(path) as fresh:
+        figure.savefig(fresh, dpi=90)

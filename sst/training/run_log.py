@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sst import atomic
 from sst.errors import ResourceError
 
 Row = dict[str, float]  # of one evaluation: step, epoch, train/..., valid/..., lr, ...
@@ -80,13 +81,13 @@ class RunLog:
     def _rewrite(self) -> None:
         """Drops torn lines and later rows from the files; the CSV is made anew."""
         lines = "".join(json.dumps(row) + "\n" for row in self.rows)
-        _replace(self._workdir / "metrics.jsonl", lines)
+        atomic.write_text(self._workdir / "metrics.jsonl", lines)
         table = io.StringIO()
         if self.rows:
             writer = csv.DictWriter(table, list(self.rows[0]), restval="", extrasaction="ignore")
             writer.writeheader()
             writer.writerows(self.rows)
-        _replace(self._workdir / "metrics.csv", table.getvalue())
+        atomic.write_text(self._workdir / "metrics.csv", table.getvalue())
 
 
 def read_rows(workdir: Path) -> list[Row]:
@@ -125,12 +126,6 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _replace(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}.tmp")
-    fresh.write_text(text)
-    os.replace(fresh, path)
 
 
 class _Board:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from sst import atomic, locks
 from sst import config as configs
 from sst.config import Config
 from sst.errors import ModelError, ResourceError, UsageError
@@ -40,59 +41,37 @@ def locked(workdir: Path) -> Iterator[None]:
     """
     new = not workdir.exists()
     try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        file = open(workdir / "lock", "a+")  # noqa: SIM115  # closed by the `with` below
-    except OSError as error:
-        raise ResourceError(f"Cannot write to {workdir}: {error.strerror}.") from error
-    with file:
-        if not _try_lock(file):
-            file.seek(0)
-            pid = file.read().strip() or "unknown"
-            raise ResourceError(f"{workdir} is locked by process {pid}, which trains in it.")
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()))
-        file.flush()
-        try:
+        with contextlib.ExitStack() as stack:
+            _lock(workdir, stack)
             yield
-        finally:
-            file.truncate(0)
-            if new and os.listdir(workdir) == ["lock"]:
-                os.unlink(workdir / "lock")
+    finally:
+        if new:
+            with contextlib.suppress(OSError):  # unless there is something in it
                 os.rmdir(workdir)
 
 
-def _try_lock(file: Any) -> bool:
+def _lock(workdir: Path, stack: contextlib.ExitStack) -> None:
     try:
-        import fcntl
-    except ImportError:  # Windows: two trainers in one directory are the user's own care
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
+        workdir.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(locks.locked(workdir / "lock"))
+    except locks.Locked as lock:
+        raise ResourceError(
+            f"{workdir} is locked by process {lock.holder}, which trains in it."
+        ) from None
+    except OSError as error:
+        raise ResourceError(f"Cannot write to {workdir}: {error.strerror}.") from error
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes JSON so that the file is the old or the new one at every moment.
+    """Writes JSON into a folder that is made if it is not there.
 
     Raises:
         ResourceError: if it cannot be written.
     """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(fresh, "w") as file:
-            json.dump(content, file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        atomic.write_json(path, content)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
         raise ResourceError(f"Cannot write {path}: {error.strerror}.") from error
 
 

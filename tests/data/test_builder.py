@@ -16,7 +16,7 @@ import synth
 import threadpoolctl
 from hostile import HANG
 
-from sst import files
+from sst import files, locks
 from sst.audio.clip import canonical, to_int16
 from sst.audio.recording import read_wave
 from sst.config import AudioConfig, to_dict
@@ -260,16 +260,12 @@ def test_a_damaged_data_set_is_not_reused(build, tmp_path):
 
 
 def test_what_a_killed_build_left_is_removed_and_no_two_build_at_once(build, tmp_path):
-    import fcntl
-
     lib = synth.write_library(tmp_path / "lib", per_kind=1)
     folder = tmp_path / "data/sample_library/lib"
     (folder / "incomplete.ABC123_1.2.0/spool").mkdir(parents=True)
-    lock = os.open(folder, os.O_RDONLY)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    with pytest.raises(ResourceError, match="Another build"):
+    words = f"Another build, process {os.getpid()}, is writing"
+    with locks.locked(folder / ".lock"), pytest.raises(ResourceError, match=words):
         build(lib)
-    os.close(lock)
     build(lib)
     assert os.listdir(folder) == ["1.2.0"]
 

@@ -70,9 +70,7 @@ def test_many_missing_files_stay_unseen_and_come_back_unopened(folder, tmp_path,
         assert (report.removed, report.missing, report.found, heard) == (0, 30, 70, 0)
         assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
         assert library_scan.pending(Listener().encoder, [folder]) == (0, 0, 30)
-        monkeypatch.setattr(
-            library_scan, "scan_lock", lambda *_: pytest.fail("nothing is to be done")
-        )
+        monkeypatch.setattr(library_scan, "scan_lock", lambda *_: pytest.fail("nothing is new"))
     monkeypatch.undo()
     monkeypatch.setenv("SST_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(decode_pool, "decode_many", lambda *_, **__: (path for path in ()))

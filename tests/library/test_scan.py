@@ -17,6 +17,7 @@ import soundfile as sf
 import synth
 from stub_encoder import AUDIO, Listener, assert_same_as_clean, scan
 
+from sst import locks
 from sst.audio import decode_pool
 from sst.config import AudioConfig
 from sst.errors import NothingToDo, ResourceError, UsageError
@@ -276,11 +277,9 @@ def test_a_library_that_is_in_use_for_too_long_is_said_to_be(folder, monkeypatch
     encoder = Listener().encoder
     place = library_scan.index_folder([folder], encoder)
     place.mkdir(parents=True)
-    lock = sqlite3.connect(place / "scan.lock", isolation_level=None)
-    lock.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(ResourceError, match="in use"):
+    words = f"in use by process {os.getpid()}"
+    with locks.locked(place / "scan.lock"), pytest.raises(ResourceError, match=words):
         library_scan.scan(encoder, [folder], wait_s=0.2)
-    lock.close()
     assert scan(folder)[2] == 12
 
 

@@ -12,7 +12,7 @@ import synth
 import tiny_model
 
 from pipelines import cli
-from pipelines.commands.classify import Verdict, _table
+from pipelines.commands.classify import Prediction, _table
 from sst import inference
 
 KINDS = ["kick", "snare", "hat"]
@@ -63,8 +63,8 @@ def test_every_file_gets_its_kind_in_every_format(classify, library, model):
 
 def test_a_table_names_few_and_only_what_is_worth_it():
     ranked = [("kick", 0.9), ("tom", 0.09), ("rim", 0.006), ("clap", 0.003), ("misc", 0.001)]
-    far = Verdict("/elsewhere/x.wav", ranked)
-    near = Verdict(str(Path.cwd() / "a.wav"), [("open_hat", 1.0), ("kick", 0.0)])
+    far = Prediction("/elsewhere/x.wav", ranked)
+    near = Prediction(str(Path.cwd() / "a.wav"), [("open_hat", 1.0), ("kick", 0.0)])
     assert _table([far, near], ["kick", "open_hat"]).splitlines() == [
         "kick       90.0 %  tom 9 %, rim 1 %  /elsewhere/x.wav",
         "open_hat  100.0 %                    a.wav",

@@ -88,7 +88,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(name, root, monkeypatch, c
     monkeypatch.setenv("TFDS_DATA_DIR", str(root / "data"))
     if "--out" not in options:
         options = [*options, "--out", "new_report"]
-    assert exit_codes.guarded(evaluate.main, options) == code
+    assert exit_codes.run_command(evaluate.main, options) == code
     said = capsys.readouterr()
     assert word in said.err and "Traceback" not in said.err and said.out == ""
     assert not (root / "new_report").exists()

@@ -43,7 +43,7 @@ def test_files_of_several_hits_become_slices_and_one_shots_do_not(export, librar
     names = ["break_001.wav", "break_002.wav", "break_003.wav", "break_markers.wav"]
     assert code == 0 and [Path(line).name for line in out.splitlines()] == names
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
-    assert "wrote 3 slices of 1 file, and it with markers" in err
+    assert "wrote 3 slices and 1 whole file with markers" in err
     assert "3 files of one hit left out" in err
     assert {path: path.read_bytes() for path in library.rglob("*.wav")} == before
     whole, _ = sf.read(library / "break.wav", dtype="float32")

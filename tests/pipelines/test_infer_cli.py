@@ -19,6 +19,7 @@ import tiny_model
 
 from pipelines import cli
 from pipelines.console import exit_codes, messages
+from pipelines.console.progress import Progress
 from sst.audio.recording import read_wave
 from sst.audio.wav import read_comment
 from sst.generation import recipe
@@ -195,10 +196,10 @@ def test_nothing_is_overwritten_unless_asked(sst):
     ("options", "code", "sentence"),
     [
         ("--audio-files k.wav h.wav --weights 1", 2, "2 files but 1 weight"),
-        ("--audio-files k.wav h.wav --weights 1 -1", 2, "add up to 0; use --no-normalize-weights"),
+        ("--audio-files k.wav h.wav --weights 1 -1", 2, "--no-normalize-weights"),
         ("--audio-files k.wav --weights nan", 2, "finite"),
-        ("--weights 1", 2, "go with --audio-files"),
-        ("--audio-files k.wav --variance -1", 2, "variance -1.0 should be"),
+        ("--weights 1", 2, "needs --audio-files"),
+        ("--audio-files k.wav --variance -1", 2, "variance -1.0: give"),
         ("--audio-files k.wav --num 3", 2, "add --variance"),
         ("--audio-files k.wav --interpolate 4", 2, "2 files"),
         ("--audio-files k.wav h.wav --interpolate 1", 2, "at least 2 steps"),
@@ -210,8 +211,8 @@ def test_nothing_is_overwritten_unless_asked(sst):
         ("--seed -5", 2, "seed -5"),
         ("--temperature -1", 2, "temperature"),
         ("--class kick", 2, "it was trained on none"),
-        ("--class kick --audio-files k.wav", 2, "--class is of random sounds"),
-        ("--subtype MP3", 2, "PCM_16, PCM_24, FLOAT"),
+        ("--class kick --audio-files k.wav", 2, "--class is for random sounds"),
+        ("--subtype MP3", 2, "PCM_16 or PCM_24 or FLOAT"),
         ("--sample-rate 7", 2, "sample-rate 7"),
         ("--out absent/a.wav", 2, "No folder absent"),
         ("--out a.mp3", 2, "written as .wav"),
@@ -440,7 +441,7 @@ def test_names_that_are_no_text_survive_and_are_harmless_on_screen(sst, library,
         ("KICK --library-dir LIB --workers 0", 2, "at least 1"),
         ("KICK --library-dir LIB --copy-to absent/found", 2, "found"),
         ("KICK --library-dir LIB --format xml", 2, "xml"),
-        ("KICK --library-dir LIB --aspect pitch", 2, "like pitch=0"),
+        ("KICK --library-dir LIB --aspect pitch", 2, "a weight: pitch=0"),
         ("KICK --library-dir LIB --aspect colour=1", 2, "there are timbre, envelope"),
         ("KICK --library-dir LIB --aspect pitch=-1", 2, "0 or more"),
         ("KICK --library-dir LIB --per-folder 0", 2, "at least 1"),
@@ -448,13 +449,13 @@ def test_names_that_are_no_text_survive_and_are_harmless_on_screen(sst, library,
         ("--unlike KICK --library-dir LIB", 2, "Give the target"),
         ("KICK --unlike KICK --library-dir LIB", 2, "cancel each other out"),
         ("KICK KICK --like KICK --library-dir LIB", 2, "one target at most"),
-        ("KICK --between KICK KICK --library-dir LIB", 2, "takes no target"),
-        ("KICK --steps 3 --library-dir LIB", 2, "goes with --between"),
+        ("KICK --between KICK KICK --library-dir LIB", 2, "leave out the target"),
+        ("KICK --steps 3 --library-dir LIB", 2, "needs --between"),
         ("--between KICK KICK --steps 1 --library-dir LIB", 2, "at least 2"),
-        ("KICK --segment 1 --library-dir LIB", 2, "goes with --library-segmentation"),
-        ("KICK --segment x --library-dir LIB", 2, "should be a number or: all"),
-        ("KICK --segment 0 --library-dir LIB", 2, "0 should be at least 1"),
-        ("KICK --sensitivity 1 --library-dir LIB", 2, "go with --library-segmentation"),
+        ("KICK --segment 1 --library-dir LIB", 2, "needs --library-segmentation"),
+        ("KICK --segment x --library-dir LIB", 2, "give a number or: all"),
+        ("KICK --segment 0 --library-dir LIB", 2, "0: give at least 1"),
+        ("KICK --sensitivity 1 --library-dir LIB", 2, "need --library-segmentation"),
         ("KICK", 2, "--library-dir"),
         ("--library-dir LIB KICK", 2, "target before --library-dir"),
     ],
@@ -539,11 +540,11 @@ def test_a_bug_is_one_line_and_a_traceback_only_with_debug(monkeypatch, capsys):
     def broken(_):
         raise RuntimeError("first\nsecond")
 
-    assert exit_codes.guarded(broken, []) == 1
+    assert exit_codes.run_command(broken, []) == 1
     assert capsys.readouterr().err.splitlines() == [
         "This is a bug in SST: RuntimeError: first (--debug shows where)"
     ]
-    assert exit_codes.guarded(broken, ["--debug"]) == 1
+    assert exit_codes.run_command(broken, ["--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -551,14 +552,14 @@ def test_a_bug_is_one_line_and_a_traceback_only_with_debug(monkeypatch, capsys):
     ("error", "code"),
     [(KeyboardInterrupt(), 130), (BrokenPipeError(), 0), (PermissionError(13, "no", "x"), 6)],
 )
-def test_endings_that_are_no_bugs(error, code, capfd, monkeypatch):
+def test_exits_that_are_no_bugs(error, code, capfd, monkeypatch):
     # Not pytest's own stdout; test_a_reader_that_leaves_early_is_no_error has a real pipe.
     monkeypatch.setattr(exit_codes, "_discard_stdout", lambda: None)
 
     def command(_):
         raise error
 
-    assert exit_codes.guarded(command, []) == code
+    assert exit_codes.run_command(command, []) == code
 
 
 def test_our_warnings_become_sentences(capsys):
@@ -570,18 +571,48 @@ def test_our_warnings_become_sentences(capsys):
         warnings.warn_explicit("the index was damaged", IndexWarning, exit_codes.__file__, 1)
         warnings.warn_explicit("theirs", DeprecationWarning, "/elsewhere/x.py", 1)
 
-    assert exit_codes.guarded(command, []) == 0
+    assert exit_codes.run_command(command, []) == 0
     assert capsys.readouterr().err == "Note: the index was damaged.\n"
 
 
+def work(done, elapsed, message=""):
+    """A job of 1,000 files of which some are done, as if `elapsed` seconds had passed."""
+    with Progress("Indexing") as progress:
+        progress._start -= elapsed
+        for number in range(0, done, 5):
+            progress(number, 1000, 3)
+        if message:
+            messages.say(message)
+
+
 def test_progress_is_a_line_per_tenth_where_lines_cannot_be_rewritten(capsys, monkeypatch):
-    progress = messages.Progress("Listening")
-    progress.start -= 10
-    for done in range(0, 1001, 5):
-        progress(done, 1000, 3)
+    work(1001, elapsed=10)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 10
-    assert lines[-1].startswith("Listening 100 %  1,000/1,000")
+    assert lines[4].startswith("Indexing 50 %: 500 of 1,000 files, 50 files/s, 0:10 left, 3 skip")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_a_bar_on_a_terminal_and_messages_stand_above_it(monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    work(500, elapsed=10, message="a message")
+    text = screen.getvalue()
+    shown = r"Indexing  50 % \|.*\| 495/1000 files, [0-9.]+ files/s, 00:10 left, 3 skipped"
+    assert re.search(shown, text)
+    assert "a message\n" in text and text.count("\n") == 1
+    assert text.rsplit("\r", 1)[1] == ""  # the bar is gone
+
+
+@pytest.mark.parametrize("screen", [Terminal(), io.StringIO()])
+def test_a_job_of_less_than_a_second_shows_no_progress(monkeypatch, screen):
+    monkeypatch.setattr(sys, "stderr", screen)
+    work(1001, elapsed=0)
+    assert screen.getvalue().strip() == ""
 
 
 WATCHED = """

@@ -48,7 +48,7 @@ def test_the_nearest_training_sound_is_named_on_stderr_and_in_the_recipe(generat
     code, out, err = generate("--seed", 1, "--out", "a.wav")
     (found,), tries = facts(tmp_path / "a.json")
     assert (code, out, tries) == (0, "a.wav\n", 1)
-    share = f"{found['novelty']:.0f} % (0 % = a copy)"
+    share = f"novelty {found['novelty']:.0f} % (0 % = a copy)"
     assert f"  nearest training sound: {found['name']}, {share}\n" in err
     assert found["name"] in tiny_model.waves()
 

@@ -52,9 +52,9 @@ def arguments(root, workdir_name, *more):
 
 RUN = """
 import sys
-from pipelines.console import exit_codes as endings
+from pipelines.console import exit_codes
 from pipelines import train
-code = endings.guarded(train.main)
+code = exit_codes.run_command(train.main)
 assert "tensorflow" not in sys.modules
 sys.exit(code)
 """
@@ -123,8 +123,8 @@ def test_the_run_goes_on_with_the_workdir_alone(trained):
     assert "resumed at step 6 of tiny" in err and "step 9 " in err
 
 
-def guarded(*options):
-    return exit_codes.guarded(train.main, [str(option) for option in options])
+def run_command(*options):
+    return exit_codes.run_command(train.main, [str(option) for option in options])
 
 
 MISTAKES = {
@@ -172,7 +172,7 @@ def test_mistakes_are_one_sentence_with_a_code(root, name, capsys, tmp_path):
     options, code, text = MISTAKES[name]
     if options[0] == "{good}":
         options = arguments(root, tmp_path / "new", *options[1:])
-    assert guarded(*(option.replace("{root}", str(root)) for option in options)) == code
+    assert run_command(*(option.replace("{root}", str(root)) for option in options)) == code
     out, err = capsys.readouterr()
     assert out == "" and "Traceback" not in err
     assert re.search(text, err), err
@@ -181,10 +181,10 @@ def test_mistakes_are_one_sentence_with_a_code(root, name, capsys, tmp_path):
 
 def test_a_changed_configuration_is_refused_on_resume(trained, root, capsys):
     before = sorted((trained[0] / "checkpoints").iterdir())
-    assert guarded("--workdir", trained[0], "--config.model.latent-dim", "8") == 2
+    assert run_command("--workdir", trained[0], "--config.model.latent-dim", "8") == 2
     assert "model.latent_dim: saved 4, given 8" in capsys.readouterr().err
     assert sorted((trained[0] / "checkpoints").iterdir()) == before
-    assert guarded("--workdir", trained[0], "--dataset", "sample_library/other") == 2
+    assert run_command("--workdir", trained[0], "--dataset", "sample_library/other") == 2
     assert "trains on sample_library/tiny, not on" in capsys.readouterr().err
 
 
@@ -223,7 +223,7 @@ def test_a_config_file_that_is_wrong_is_a_sentence(tmp_path, text, wanted):
 def test_help_is_instant_and_imports_no_jax():
     code = (
         "import sys; from pipelines.console import exit_codes; from pipelines import train; "
-        "exit_codes.guarded(train.main, ['--help']); "
+        "exit_codes.run_command(train.main, ['--help']); "
         "assert not {'jax', 'tensorflow', 'orbax', 'numpy'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -252,7 +252,7 @@ def test_an_index_that_cannot_be_stored_serves_all_the_same(vectors, tmp_path, m
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(scann_index, "_to_disk", full)
+    monkeypatch.setattr(os, "rename", full)
     with pytest.warns(searchers.IndexWarning, match="No space left"):
         searcher = searchers.open_or_build(tmp_path, vectors, "scann")
     assert recall(searcher, vectors[:50]) >= 0.95
@@ -261,12 +261,12 @@ def test_an_index_that_cannot_be_stored_serves_all_the_same(vectors, tmp_path, m
 
 @needs_scann
 def test_what_a_killed_process_left_is_cleared_away_and_a_living_one_is_let_be(vectors, tmp_path):
-    for name in ("draft-old", "draft-new"):
+    for name in (".sst-old", ".sst-new"):
         (tmp_path / name).mkdir()
-    os.utime(tmp_path / "draft-old", (1, 1))
+    os.utime(tmp_path / ".sst-old", (1, 1))
     searchers.open_or_build(tmp_path, vectors, "scann")
     names = {path.name for path in tmp_path.iterdir()}
-    assert ("draft-new" in names, "draft-old" in names, len(names)) == (True, False, 2)
+    assert (".sst-new" in names, ".sst-old" in names, len(names)) == (True, False, 2)
 
 
 @needs_scann

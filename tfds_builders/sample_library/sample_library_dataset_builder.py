@@ -9,16 +9,16 @@ import os
 import re
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tqdm import tqdm
 
-from sst import files
+from pipelines.console.messages import say
+from pipelines.console.progress import Progress
+from sst import files, locks
 from sst.config import to_dict
 from sst.data import manifest, records, splits
 from sst.dsp.features import ATTACK_POINTS
@@ -26,7 +26,6 @@ from sst.errors import Interrupted, ModelError, NothingToDo, ResourceError, Usag
 
 DEMO = Path(__file__).resolve().parent / "demo"
 CHUNK = 512  # files per step of a build through Beam
-QUIET_S = 2.0  # at least so long between two lines of progress
 
 
 @contextlib.contextmanager
@@ -39,13 +38,8 @@ def _told() -> Iterator[None]:
             raise
         if isinstance(error, KeyboardInterrupt):
             error = Interrupted("Stopped. Nothing was written; the same command starts again.")
-        _say(str(error))
+        say(str(error))
         raise SystemExit(error.exit_code) from None
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
 
 
 class SampleLibraryConfig(tfds.core.BuilderConfig):
@@ -134,18 +128,18 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return None
 
     def _prepare(self, config: Any, kwargs: dict[str, Any]) -> None:
-        with _locked(self.data_path.parent):
+        with _locked(Path(self.data_path).parent):
             if self.data_path.exists() and not config.download_mode.overwrite_dataset:
                 return self._reuse()
             _remove_stale(self.data_path)
             for sentence in files.passed_over(self._found):
-                _say(sentence)
+                say(sentence)
             self._check_disk()
             with _without_tfds_bars(), _disk_errors(self._data_dir_root):
                 super().download_and_prepare(**kwargs)
-            _say(f"{self._title}: {manifest.summary(self.info.metadata)}")
+            say(f"{self._title}: {manifest.summary(self.info.metadata)}")
             if self.info.metadata["skipped"]:
-                _say(f"The skipped files and why: {self.data_path / 'skipped.csv'}")
+                say(f"The skipped files and why: {self.data_path / 'skipped.csv'}")
 
     @property
     def _title(self) -> str:
@@ -177,7 +171,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             ) from None
         if what := manifest.difference(old, self._request, Path(self.data_path), self._found):
             raise ModelError(f"{self._title} is out of date: {what}. {rebuild}")
-        _say(f"{self._title} is up to date: {manifest.summary(metadata)}")
+        say(f"{self._title} is up to date: {manifest.summary(metadata)}")
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
         self._spool = os.path.join(os.fspath(self.data_dir), "spool")
@@ -244,12 +238,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         if self._beam:
             return self._decode_with_beam(samples)
         path = records.chunk_path(self._spool, 0)
-        with _progress("Decoding", len(samples)) as tick:
-            return [
-                records.write_spool(
-                    path, samples, options.audio, timeout_s=options.timeout_s, progress=tick
-                )
-            ]
+        with Progress("Decoding") as progress:
+            chunk = records.write_spool(
+                path, samples, options.audio, timeout_s=options.timeout_s, progress=progress
+            )
+        return [chunk]
 
     def _decode_with_beam(self, samples: Sequence[files.Sample]) -> list[tuple[list, list]]:
         import apache_beam as beam
@@ -277,31 +270,27 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     @staticmethod
     def _read_in_turn(where: dict[int, list[int]], read: Any) -> Iterator[tuple[str, dict]]:
-        with _progress("Writing", sum(map(len, where.values()))) as tick:
-            for chunk, offsets in sorted(where.items()):
-                for example in read(chunk, offsets):
-                    yield example
-                    tick(True)
+        total = sum(map(len, where.values()))
+        examples = (e for chunk, offsets in sorted(where.items()) for e in read(chunk, offsets))
+        with Progress("Writing", "records") as progress:
+            for done, example in enumerate(examples, 1):
+                yield example
+                progress(done, total)
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One build of a library at a time; the lock goes when its process does."""
+    """Lets one process at a time build a library."""
     try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with _disk_errors(folder):
-        os.makedirs(folder, exist_ok=True)
-    lock = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise ResourceError(f"Another build is writing {folder}. Wait until it is done.") from None
+        with contextlib.ExitStack() as stack:
+            with _disk_errors(folder):
+                stack.enter_context(locks.locked(folder / ".lock"))
+            yield
+    except locks.Locked as lock:
+        raise ResourceError(
+            f"Another build, process {lock.holder}, is writing {folder}. Wait until it is done."
+        ) from None
     finally:
-        os.close(lock)
         with contextlib.suppress(OSError):  # unless there is something in it
             os.rmdir(folder)
 
@@ -334,27 +323,3 @@ def _without_tfds_bars() -> Iterator[None]:
         yield
     finally:
         tfds.enable_progress_bar()
-
-
-@contextlib.contextmanager
-def _progress(what: str, total: int) -> Iterator[Any]:
-    """A bar with the time left and the skipped count; off a terminal a line per 10 %."""
-    terminal = sys.stderr.isatty()
-    done = skipped = 0
-    step = max(1, total // 10)
-    started = said = time.monotonic()
-    with tqdm(total=total, desc=what, unit=" files", disable=not terminal, leave=False) as bar:
-
-        def tick(usable: bool) -> None:
-            nonlocal done, skipped, said
-            done, skipped = done + 1, skipped + (not usable)
-            if not usable:
-                bar.set_postfix_str(f"{skipped:,} skipped", refresh=False)
-            bar.update()
-            now = time.monotonic()
-            if not terminal and done % step == 0 and now - said > QUIET_S:
-                said = now
-                left = (now - started) * (total - done) / done
-                _say(f"{what}: {done:,} of {total:,} files, {skipped:,} skipped, {left:.0f} s left")
-
-        yield tick
