@@ -61,8 +61,9 @@ def read(folder: Path, root: Path = ROOT) -> list[Source]:
 
 def functions(source: Source) -> list[Function]:
     """Measures every function and method of a file, nested ones included."""
-    outer = [node for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)]
-    visible = {id(node) for parent in [source.tree, *outer] for node in parent.body}
+    classes = [node for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)]
+    bodies = [source.tree.body, *(node.body for node in classes)]
+    visible = {id(node) for body in bodies for node in body}
     found = [node for node in ast.walk(source.tree) if isinstance(node, Definition)]
     return [_function(source, node, id(node) in visible) for node in found]
 
