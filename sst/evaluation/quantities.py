@@ -105,8 +105,8 @@ GENERATION = {
         "density",
         "",
         2,
-        "Mean number of held-out real sounds whose neighbourhood of k = 5 holds a draw, over k "
-        "(Naeem et al. 2020), in MFCC statistics; about 1 for real sounds.",
+        "Number of held-out real sounds in whose k = 5 neighbourhood a draw lies, over k; mean "
+        "over draws (Naeem et al. 2020), in MFCC statistics; about 1 for real sounds.",
         lower_is_better=False,
     ),
     "coverage": Quantity(
