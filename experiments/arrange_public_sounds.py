@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def pack_of(sample: files.Sample) -> tuple[str, str]:
-    """The pack of a sample and its path below it; a collection without packs is one itself."""
+    """Returns the pack of a sample and its path below it; a collection without packs is one."""
     parts = sample.relative.split("/")
     if len(parts) == 1:
         return sample.root, parts[0]
@@ -80,7 +80,7 @@ def pack_of(sample: files.Sample) -> tuple[str, str]:
 
 
 def kind_of(path: str) -> str:
-    """The kind that the first matching rule names, or misc."""
+    """Returns the kind that the first matching rule names, or misc."""
     text = path.lower()
     return next((kind for pattern, kind in KINDS if re.search(pattern, text)), "misc")
 

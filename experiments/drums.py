@@ -14,7 +14,7 @@ from sst.config import AudioConfig, Config, ModelConfig, OptimConfig
 
 
 def get_config() -> Config:
-    """Full bandwidth, 2 s, 160 bands."""
+    """Returns the configuration: full bandwidth, 2 s, 160 bands."""
     return Config(
         name="drums",
         audio=AudioConfig.at_rate(44_100),

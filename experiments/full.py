@@ -18,7 +18,7 @@ from sst.config import AudioConfig, Config, ModelConfig, OptimConfig
 
 
 def get_config() -> Config:
-    """Full bandwidth, 2 s, wide enough for matrices of 512 channels."""
+    """Returns the configuration: full bandwidth, 2 s, matrices of 512 channels."""
     return Config(
         name="full",
         audio=AudioConfig.at_rate(44_100),

@@ -14,7 +14,7 @@ from sst.config import Config, ModelConfig, OptimConfig
 
 
 def get_config() -> Config:
-    """Half the bandwidth, so that it is small and quick; as many latents as fit into 25 MB."""
+    """Returns the configuration: half the bandwidth, and as many latents as fit into 25 MB."""
     return Config(
         name="model_test",
         model=ModelConfig(

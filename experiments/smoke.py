@@ -1,4 +1,4 @@
-"""Does the machine work? Three evaluations of a model too small to be of use, in seconds.
+"""A test of the machine: three evaluations of a model too small to be of use, in seconds.
 
 tfds build tfds_builders/sample_library
 python -m pipelines.train --config experiments/smoke.py --workdir runs/smoke \\
@@ -9,7 +9,7 @@ from sst.config import Config, ModelConfig, OptimConfig
 
 
 def get_config() -> Config:
-    """Next to no network, for 30 steps."""
+    """Returns a configuration with next to no network, for 30 steps."""
     return Config(
         name="smoke",
         model=ModelConfig(latent_dim=16, width=16, encoder_blocks=1, decoder_blocks=1),

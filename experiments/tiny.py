@@ -12,7 +12,7 @@ from sst.config import Config, LossConfig, ModelConfig, OptimConfig
 
 
 def get_config() -> Config:
-    """22 kHz, 2 s, small enough to end by itself within minutes."""
+    """Returns the configuration: 22 kHz, 2 s, small enough to end within minutes."""
     return Config(
         name="tiny",
         model=ModelConfig(

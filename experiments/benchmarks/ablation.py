@@ -1,4 +1,4 @@
-"""What each term of the training buys, on both halves: sounds made, and sounds found.
+"""Ablation of the terms of the training: reconstruction and search without each of them.
 
 python -m experiments.benchmarks.ablation --config experiments/drums.py \\
     --dataset sample_library/drums --held-out FOLDER --classes experiments/drum_classes.json
@@ -59,12 +59,12 @@ def main() -> None:
 
 
 def same(batch: types.Batch, key: jax.Array, audio: AudioConfig) -> types.Batch:
-    """In place of a variation."""
+    """Returns the batch unchanged, in place of a variation."""
     return batch
 
 
 def with_parts(config: Config, **parts: dict) -> Config:
-    """`config` with some fields of its groups replaced."""
+    """Returns `config` with some fields of its groups replaced."""
     changed = {
         group: dataclasses.replace(getattr(config, group), **fields)
         for group, fields in parts.items()
@@ -95,7 +95,7 @@ OWN_COMPONENTS = ("no-variations", "no-companding")
 def trained_model(
     config: Config, stats: model.Stats, dataset: datasets.Dataset, name: str, steps: int
 ) -> inference.Model:
-    """The moving average after `steps`; without any for the variant that is the start."""
+    """Trains for `steps`, or none for "start"; returns the moving average of the model."""
     split, names, devices = dataset.train, dataset.class_names, jax.local_devices()
     params = model.init(jax.random.key(config.seed), config, stats, len(names))
     labels = dataset.label_rows(split)
@@ -119,21 +119,21 @@ def trained_model(
 
 
 def row(trained: inference.Model, held_out: sources.Sounds) -> str:
-    """The figures of one variant."""
-    heard, config = held_out.features, trained.config
-    z = inference.encode_features(trained, heard)
+    """Formats the figures of one variant."""
+    inputs, config = held_out.features, trained.config
+    z = inference.encode_features(trained, inputs)
     decode = jax.jit(model.decode, static_argnames="config")
     recon, attack = [], []
     for start in range(0, held_out.size, inference.MANY):
         part = slice(start, start + inference.MANY)
         decoded = decode(trained.params, trained.stats, z[part], config)
-        inside, _ = losses.frame_weights(heard.n_frames[part], config.audio.n_frames, 0)
-        recon.append(losses.weighted_l1(heard.log_mel[part], decoded.log_mel, inside))
-        weights = model._attack_weights(jnp.asarray(heard.attack[part]))
-        off = jnp.abs(decoded.attack - heard.attack[part])
+        inside, _ = losses.frame_weights(inputs.n_frames[part], config.audio.n_frames, 0)
+        recon.append(losses.weighted_l1(inputs.log_mel[part], decoded.log_mel, inside))
+        weights = model._attack_weights(jnp.asarray(inputs.attack[part]))
+        off = jnp.abs(decoded.attack - inputs.attack[part])
         attack.append(losses.weighted_mean(off, weights))
     kinds = [i for i, kind in enumerate(held_out.classes) if kind]
-    vectors = np.asarray(inference.embed_features(trained, heard))[kinds]
+    vectors = np.asarray(inference.embed_features(trained, inputs))[kinds]
     chosen = held_out.take(kinds)
     found = retrieval.score(vectors, chosen.packs, chosen.classes)
     means = [float(np.mean(np.concatenate(values))) for values in (recon, attack)]

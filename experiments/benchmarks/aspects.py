@@ -1,4 +1,4 @@
-"""Is a transposed copy of a sound found when pitch does not count?
+"""Search for transposed copies of sounds, with and without the weight of pitch.
 
     python -m experiments.benchmarks.aspects --library-dir MACHINES --model runs/drums
 

@@ -1,12 +1,12 @@
-"""Are kinds of sounds told apart, and are draws of a kind heard as that kind?
+"""Classification of held-out sounds, and of draws of one class.
 
     python -m experiments.benchmarks.classes --model runs/drums --dataset sample_library/drums \\
         --held-out MACHINES [--classes experiments/drum_classes.json] [--draws 40]
 
 The first table is the one of `pipelines.evaluate`, with the temperature of the exported model, with
 the one that its validation sounds ask for, and by the vote of MFCC statistics. The second is of
-`generate --class KIND`: how many of the draws are heard as it, by the model's own ears and by those
-of the vote, which has heard nothing but training sounds.
+`generate --class KIND`: the share of draws classified as KIND, by the model and by the vote, which
+knows real training sounds only.
 """
 
 import argparse
@@ -17,8 +17,9 @@ import numpy as np
 from sst import inference
 from sst.audio.clip import canonical
 from sst.dsp.features import of_clips
-from sst.evaluation import kinds, systems
+from sst.evaluation import classification, systems
 from sst.evaluation import sounds as sources
+from sst.evaluation.figures import Absent
 from sst.evaluation.material import Request, gather
 from sst.evaluation.sounds import Sounds
 from sst.model import calibration
@@ -42,13 +43,13 @@ def main() -> None:
     fitted = model._replace(temperature=_fitted(model, material))
     rate, train = model.config.audio.sample_rate, material.train
     chosen = systems.of_model(model, 0)
-    vote = {} if train is None else kinds.nearest_neighbours(train, rate)
+    vote = {} if isinstance(train, Absent) else classification.nearest_neighbours(train, rate)
     chosen |= {"fitted": systems.of_model(fitted, 0)["model"]} | vote
-    told = kinds.measure(chosen, material, 0)
-    if isinstance(told, str):
-        raise SystemExit(told)
+    found = classification.measure(chosen, material, 0)
+    if isinstance(found, Absent):
+        raise SystemExit(found.reason)
     print(f"temperature {model.temperature:.2f}, by the validation sounds {fitted.temperature:.2f}")
-    for name, row in told[0].items():
+    for name, row in found.rows.items():
         cells = (
             f"{f['value']:.3f} [{f['low']:.3f}, {f['high']:.3f}]" for f in row["figures"].values()
         )
@@ -67,7 +68,7 @@ def _fitted(model, material) -> float:
 
 
 def _draws(model, vote, n: int) -> None:
-    """How many of `n` draws of each class are heard as that class."""
+    """Prints the share of `n` draws of each class that is classified as it."""
     config, shares = model.config.audio, []
     names = model.class_names
     for label in sorted(set(np.asarray(model.prior["labels"]).tolist()) - {-1}):
@@ -79,8 +80,8 @@ def _draws(model, vote, n: int) -> None:
         other = np.nan
         for system in vote.values():
             if names[label] in system.class_names:
-                heard = np.asarray(system.classify(sounds)).argmax(axis=1)
-                other = np.mean(heard == system.class_names.index(names[label]))
+                predicted = np.asarray(system.classify(sounds)).argmax(axis=1)
+                other = np.mean(predicted == system.class_names.index(names[label]))
         shares.append((own.mean(), other))
         print(f"| {names[label]} | {own.mean():.3f} | {other:.3f} |", flush=True)
     print(f"| mean over classes | {' | '.join(f'{s:.3f}' for s in np.nanmean(shares, axis=0))} |")

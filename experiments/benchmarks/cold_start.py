@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def cost(*command: str) -> float:
-    """CPU seconds of `sst COMMAND ...`, its children included."""
+    """Measures the CPU seconds of `sst COMMAND ...`, its children included."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     line = [sys.executable, "-m", "pipelines.cli", *command]
     subprocess.run(line, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

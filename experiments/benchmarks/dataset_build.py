@@ -33,13 +33,13 @@ from sst.dsp import features
 
 
 def cpu_s() -> float:
-    """CPU seconds of this process and its finished children."""
+    """Returns the CPU seconds of this process and its finished children."""
     both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(used.ru_utime + used.ru_stime for used in both)
 
 
 def in_process(paths: list[Path], config: AudioConfig) -> None:
-    """The same work without isolation: what the workers are compared with."""
+    """Decodes and computes features in this process, which the workers are compared with."""
     for path in paths:
         try:
             wave, sample_rate, _ = read_wave(path)
@@ -49,13 +49,13 @@ def in_process(paths: list[Path], config: AudioConfig) -> None:
 
 
 def isolated(paths: list[Path], config: AudioConfig) -> None:
-    """Decoding and features in killable processes."""
+    """Decodes and computes features in killable processes."""
     for _ in decode_pool.decode_many(paths, config):
         pass
 
 
 def build(folder: Path, sample_rate: int) -> None:
-    """The whole data set, in a directory that is thrown away."""
+    """Builds the whole data set in a temporary directory."""
     with tempfile.TemporaryDirectory() as data_dir:
         config = SampleLibraryConfig(
             name="benchmark", sample_dirs=[str(folder)], sample_rate=sample_rate
@@ -65,7 +65,7 @@ def build(folder: Path, sample_rate: int) -> None:
 
 
 def measure(work: Callable[[], None], repeats: int) -> tuple[float, float]:
-    """(CPU seconds, seconds) of the cheapest run."""
+    """Returns (CPU seconds, seconds) of the cheapest run."""
     runs = []
     for _ in range(repeats):
         cpu, wall = cpu_s(), time.monotonic()

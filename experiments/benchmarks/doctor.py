@@ -1,4 +1,6 @@
-"""Are defects found, and only those? python -m experiments.benchmarks.doctor FOLDER
+"""Recall and precision of the doctor on injected defects.
+
+python -m experiments.benchmarks.doctor FOLDER
 
 Every file of a folder is copied into a library of its own; one in `--every` gets one defect, in
 turn. Recall is the share of a defect's files that are found with it. Precision is over all files:
@@ -64,13 +66,13 @@ def injected(samples: list[files.Sample], root: Path, every: int) -> dict[str, s
 
 
 def plain(source: Path, target: Path, rng: np.random.Generator) -> Path:
-    """The file as it is."""
+    """Copies the file as it is."""
     shutil.copyfile(source, target)
     return target
 
 
 def elsewhere(sample: files.Sample, samples: list, root: Path, rng: np.random.Generator) -> Path:
-    """A place in the folder of another kind, in the same pack where that has one."""
+    """Chooses a path in the folder of another kind, in the same pack where that has one."""
     others = [s for s in samples if s.label and s.label != sample.label]
     pack = [s for s in others if s.relative.split("/")[0] == sample.relative.split("/")[0]]
     other = (pack or others)[rng.integers(len(pack or others))]
@@ -78,7 +80,7 @@ def elsewhere(sample: files.Sample, samples: list, root: Path, rng: np.random.Ge
 
 
 def written(change: Callable[[Wave, int], Wave]) -> Callable:
-    """A defect of the waveform: the file as 16-bit WAV after `change`."""
+    """Makes a defect of the waveform: the file as 16-bit WAV after `change`."""
 
     def defect(source: Path, target: Path, rng: np.random.Generator) -> Path | None:
         try:
@@ -94,7 +96,7 @@ def written(change: Callable[[Wave, int], Wave]) -> Callable:
 
 
 def at_energy(share: float) -> Callable[[Wave, int], Wave]:
-    """Without what comes after this share of the energy."""
+    """Makes a change that cuts what comes after this share of the energy."""
 
     def change(wave: Wave, rate: int) -> Wave:
         energy = np.cumsum(np.square(wave).sum(axis=1))
@@ -105,7 +107,7 @@ def at_energy(share: float) -> Callable[[Wave, int], Wave]:
 
 
 def stray(wave: Wave, rate: int) -> Wave:
-    """What no library of drums has, one of three: a chord that swells, a siren, a bass drone."""
+    """Makes a sound that no drum library has: a swelling chord, a siren or a bass drone."""
     time = np.arange(2 * rate) / rate
     tones = sum(np.sin(2 * np.pi * hz * time) for hz in (311.0, 887.0, 2017.0))
     siren = np.sin(2 * np.pi * 900 * time - 60 * np.cos(2 * np.pi * 1.5 * time))
@@ -115,13 +117,13 @@ def stray(wave: Wave, rate: int) -> Wave:
 
 
 def garbage(source: Path, target: Path, rng: np.random.Generator) -> Path:
-    """Bytes that are no audio."""
+    """Writes bytes that are no audio."""
     target.write_bytes(rng.bytes(5_000))
     return target
 
 
 def shortened(source: Path, target: Path, rng: np.random.Generator) -> Path | None:
-    """A WAV file of which the last third is missing, as after a broken download."""
+    """Writes a WAV file without its last third, as after a broken download."""
     path = written(lambda wave, rate: wave)(source, target, rng)
     if path:
         content = path.read_bytes()
@@ -130,7 +132,7 @@ def shortened(source: Path, target: Path, rng: np.random.Generator) -> Path | No
 
 
 def renamed(source: Path, target: Path, rng: np.random.Generator) -> Path | None:
-    """WAV called AIFF, or the other way round."""
+    """Writes a WAV file with the suffix of AIFF."""
     path = written(lambda wave, rate: wave)(source, target, rng)
     if path is None:
         return None
@@ -155,7 +157,7 @@ DEFECTS: dict[str, Callable] = {
 
 
 def found(folder: Path, model: str) -> dict[str, set[str]]:
-    """path -> faults."""
+    """Returns the faults of each path."""
     session = library_session.open_session(library_session.encoder(model), [folder])
     faults: dict[str, set[str]] = collections.defaultdict(set)
     for finding in doctor.examine(files.find_samples([folder]), session.rows):
@@ -164,7 +166,7 @@ def found(folder: Path, model: str) -> dict[str, set[str]]:
 
 
 def report(expected: dict[str, str], before: dict, after: dict) -> None:
-    """The table."""
+    """Prints the table."""
     print(
         "| defect | injected | recall | found in all | of them injected | in the untouched folder |"
     )

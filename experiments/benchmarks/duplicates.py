@@ -1,4 +1,4 @@
-"""Are copies found, and only they? python -m experiments.benchmarks.duplicates FOLDER
+"""Recall and precision of the search for copies. python -m experiments.benchmarks.duplicates FOLDER
 
 One file in `--every` gets one copy of each kind, written into a library with all the files, and the
 whole search for duplicates runs on it. Recall is the share of copies in the group of their
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def library(folder: Path, place: Path, every: int) -> dict[str, tuple[str, str]]:
-    """Files under new names, and copies of some; name of a copy -> name of its original, kind."""
+    """Writes files under new names, and copies of some: copy -> its original and kind."""
     made, rng = {}, np.random.default_rng(0)
     for number, sample in enumerate(files.find_samples([folder])):
         name = f"{number:05d}_{'_'.join(sample.relative.split('/')[-2:])}"
@@ -84,7 +84,7 @@ def library(folder: Path, place: Path, every: int) -> dict[str, tuple[str, str]]
 
 
 def write(path: Path, wave: Wave, rate: int, suffix: str, subtype: str) -> None:
-    """A file; MP3 at about 128 kbit/s."""
+    """Writes a file; MP3 at about 128 kbit/s."""
     if suffix != ".mp3":
         sf.write(path, wave, rate, subtype=subtype)
         return
@@ -122,7 +122,7 @@ KINDS: dict[str, Callable[[Wave, int, np.random.Generator], Copy]] = {
 
 
 def others(report: duplicates.CopyReport, made: dict) -> None:
-    """The files of the folder that were put together with other files of it."""
+    """Prints the files of the folder that are grouped with other files of it."""
     pairs = collections.Counter[bool]()
     joined = []
     for group in report.groups:
@@ -137,8 +137,8 @@ def others(report: duplicates.CopyReport, made: dict) -> None:
 
 
 def refused(folder: Path) -> None:
-    """How many candidates among the files themselves the waveforms refuse."""
-    sounds = [s for s in heard(folder) if isinstance(s, Sound)]
+    """Prints the number of candidates among the files, and of those that are copies."""
+    sounds = [s for s in decoded(folder) if isinstance(s, Sound)]
     looks = np.stack([thumbnail(s.log_mel, duplicates.AUDIO) for s in sounds])
     near = waveform_match.near_pairs(looks)
     same = sum(
@@ -150,13 +150,13 @@ def refused(folder: Path) -> None:
     )
 
 
-def heard(folder: Path) -> Iterator[Sound | Skipped]:
-    """All files of a folder."""
+def decoded(folder: Path) -> Iterator[Sound | Skipped]:
+    """Decodes all files of a folder."""
     return decode_pool.decode_many([s.path for s in files.find_samples([folder])], duplicates.AUDIO)
 
 
 def cpu_s() -> float:
-    """CPU seconds of this process and its finished children."""
+    """Returns the CPU seconds of this process and its finished children."""
     both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(used.ru_utime + used.ru_stime for used in both)
 

@@ -1,4 +1,6 @@
-"""Files a library scan hears per CPU second: python experiments/benchmarks/library_scan.py DIR...
+"""Files that a library scan indexes per CPU second.
+
+python experiments/benchmarks/library_scan.py DIR...
 
 Each scan is a process of its own with an empty cache, decoding workers included: the first compiles
 the encoder, the second finds it compiled, the third finds the library unchanged. Prints CPU and
@@ -18,7 +20,7 @@ from sst import cache as caches
 
 
 def scan(dirs: list[str], model: str) -> tuple[float, float]:
-    """CPU and wall seconds of `sst library scan`, start of Python included."""
+    """Measures CPU and wall seconds of `sst library scan`, start of Python included."""
     command = [sys.executable, "-m", "pipelines.infer", "library", "scan", "--model", model]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     subprocess.run([*command, "--library-dir", *dirs], check=True, stdout=subprocess.DEVNULL)

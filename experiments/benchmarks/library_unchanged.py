@@ -1,5 +1,6 @@
-"""What it costs to see that nothing has changed: python experiments/benchmarks/library_unchanged.py
-[--files 50000]
+"""Cost of opening an unchanged library.
+
+python experiments/benchmarks/library_unchanged.py [--files 50000]
 
 Writes that many small files into folders of 500, fills an index with made-up sounds for them, then
 measures CPU seconds and the largest memory of processes of their own, without the import of NumPy:
@@ -32,7 +33,7 @@ CLIP = Clip(np.ones(1, np.float32), 0.0, 0.0, 0.5)
 
 
 def write(folder: Path, n: int) -> None:
-    """n files that differ."""
+    """Writes n files that differ."""
     for i in range(n):
         pack = folder / f"Pack {i // 500:03d}" / f"kind {i % 10}"
         if i % 500 < 10:
@@ -41,7 +42,7 @@ def write(folder: Path, n: int) -> None:
 
 
 def made_up(encoder: Any, paths: list[str], *_: Any) -> Iterator[list[Any]]:
-    """In place of what is heard: one sound a file, of one of 2,000 kinds."""
+    """Yields made-up sounds in place of decoded ones: one a file, of one of 2,000 kinds."""
     shape = np.random.default_rng(0)
     kinds = shape.standard_normal((2000, WIDTH), dtype=np.float32)
     directions = 0.3 * shape.standard_normal((12, WIDTH), dtype=np.float32)
@@ -57,18 +58,18 @@ def made_up(encoder: Any, paths: list[str], *_: Any) -> Iterator[list[Any]]:
 
 
 def scan(folder: Path) -> None:
-    """What `library scan` does first."""
+    """Scans the library as `library scan` does."""
     library_scan.scan(ENCODER, [folder])
 
 
 def session(folder: Path) -> None:
-    """What `similar` does before it looks for anything."""
+    """Opens the library as `similar` does, and searches it once."""
     report, rows = library_scan.scan_and_read(ENCODER, [folder])
     searcher.open_or_build(report.folder, rows.vectors).search(rows.vectors[:1], 10)
 
 
 def measured(work: Callable[[Path], None], folder: Path) -> tuple[float, float]:
-    """CPU seconds and MB of a process that does only this."""
+    """Measures CPU seconds and MB of a process that does only this work."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         return pool.apply(_measure, (work, folder))

@@ -1,11 +1,11 @@
-"""How novel are draws, and how novel are sounds that are not new?
+"""Novelty of draws, beside that of training sounds and of held-out sounds.
 
     python -m experiments.benchmarks.novelty --model runs/drums --dataset sample_library/drums \\
         --held-out MACHINES [--sounds 150] [--least 30]
 
 Each line is the share of sounds at 0 % and the quartiles of the novelty that `generate` reports: of
-training sounds as they are and as the model makes them again, of draws, of draws with
-`--min-novelty`, and of real sounds that the model never heard.
+training sounds and their reconstructions, of draws, of draws with `--min-novelty`, and of held-out
+real sounds.
 """
 
 import argparse
@@ -34,16 +34,17 @@ def main() -> None:
     train = sources.from_dataset(dataset, "train", limit=n)
     held_out = sources.from_folders(arguments.held_out, config, limit=n)
     latents = np.asarray(inference.encode_features(model, train.features))
-    again = [np.asarray(inference.decode(model, z)) for z in latents]
+    reconstructions = [np.asarray(inference.decode(model, z)) for z in latents]
     for what, waves in (
         ("training", train.waves),
-        ("made again", again),
-        ("never", held_out.waves),
+        ("reconstructed", reconstructions),
+        ("held out", held_out.waves),
     ):
         found = [
             novelty_filter.nearest(model, training, wave, config.sample_rate) for wave in waves
         ]
-        _put(what, [near[0].novelty for near in found if near])
+        shares = [near[0].novelty for near in found if near]
+        _put(what, [share for share in shares if share is not None])
 
     def draw(num: int, seed: int) -> list[recipe.Recipe]:
         return recipe.draws(model, num, seed)

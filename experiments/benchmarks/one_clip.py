@@ -1,4 +1,4 @@
-"""What hearing one clip of full length costs, by stages, in CPU-ms of one core.
+"""Cost of encoding and embedding one clip of full length, by stages, in CPU-ms of one core.
 
 taskset -c 0 python -m experiments.benchmarks.one_clip [--model model_test] [--repeats 50]
 
@@ -45,13 +45,13 @@ def main() -> None:
 
 
 def stages(model: inference.Model) -> dict[str, Callable[[], Any]]:
-    """What is timed."""
+    """Returns the stages that are timed, by name."""
     config, rate = model.config.audio, model.config.audio.sample_rate
     wave = _decaying_noise(config.clip_samples, rate)
     clip = canonical(wave, rate, config)
     power = np.square(np.abs(scipy.fft.rfft(frames(clip.wave, config), axis=-1)))
-    heard = features.of_clips([clip], config)
-    trees = (model.params, model.stats, heard)
+    inputs = features.of_clips([clip], config)
+    trees = (model.params, model.stats, inputs)
     return {
         "**`encode`**, all of it": lambda: np.asarray(inference.encode(model, wave, rate)),
         "**`embed`**, all of it": lambda: np.asarray(inference.embed(model, wave, rate)),
@@ -72,14 +72,14 @@ def _decaying_noise(n: int, rate: int) -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnames="config")
-def _project(stats: Any, heard: Any, config: Any) -> Any:
-    return pca.project(heard, stats, config)[0]
+def _project(stats: Any, inputs: Any, config: Any) -> Any:
+    return pca.project(inputs, stats, config)[0]
 
 
 @functools.partial(jax.jit, static_argnames="config")
-def _after_all(params: Any, stats: Any, heard: Any, config: Any) -> Any:
-    z, _ = network.encode(params, stats, heard, config)
-    return z, network._search_direction(params, stats, heard, config)
+def _after_all(params: Any, stats: Any, inputs: Any, config: Any) -> Any:
+    z, _ = network.encode(params, stats, inputs, config)
+    return z, network._search_direction(params, stats, inputs, config)
 
 
 if __name__ == "__main__":

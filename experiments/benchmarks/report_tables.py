@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def text(figure: dict[str, Any] | None, digits: int) -> str:
-    """A figure with its interval, or a dash."""
+    """Formats a figure with its interval, or a dash."""
     if not figure or figure["value"] is None:
         return "-"
     value = f"{figure['value']:.{digits}f}"

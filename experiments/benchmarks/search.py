@@ -1,4 +1,4 @@
-"""What search costs, and where ScaNN wins: python experiments/benchmarks/search.py [--sizes 10000]
+"""Cost of search, exact and by ScaNN: python experiments/benchmarks/search.py [--sizes 10000]
 
 For each size, CPU seconds: to make ScaNN's index, to open a stored one, and to bring a stored one
 up to date after one new sound, with measuring its recall and storing it again; CPU milliseconds of
@@ -25,9 +25,11 @@ QUERIES = 200
 
 
 def like_sounds(n: int, width: int, seed: int = 0) -> np.ndarray:
-    """[n, width] float32 rows as the vectors of a library lie, but harder to search: 2,000 kinds
-    of sound, each spread along 12 directions, all with a falling spectrum. Their dimension by
-    maximum likelihood is 17, of 3,729 real sounds it is 5."""
+    """Draws [n, width] float32 rows like the vectors of a library, but harder to search.
+
+    They are of 2,000 kinds of sound, each spread along 12 directions, all with a falling spectrum.
+    Their dimension by maximum likelihood is 17; that of 3,729 real sounds is 5.
+    """
     shape = np.random.default_rng(0)  # the same kinds for every seed
     falling = ((1 + np.arange(width)) ** -0.5).astype(np.float32)
     centres = shape.standard_normal((2000, width), dtype=np.float32) * falling
@@ -46,26 +48,26 @@ def like_sounds(n: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def cost(work: Callable[[], object]) -> float:
-    """CPU seconds of one call."""
+    """Measures the CPU seconds of one call."""
     start = time.process_time()
     work()
     return time.process_time() - start
 
 
 def one_by_one(searcher: searchers.Searcher, queries: np.ndarray, times: int) -> float:
-    """CPU milliseconds a query, one at a time."""
+    """Measures the CPU milliseconds of a query, one at a time."""
     searcher.search(queries[:1], 10)
     return 1e3 / times * cost(lambda: [searcher.search(q[None], 10) for q in queries[:times]])
 
 
 def recall(searcher: searchers.Searcher, queries: np.ndarray, truth: np.ndarray) -> float:
-    """Share of the ten nearest that are found."""
+    """Returns the share of the ten nearest that are found."""
     found, _ = searcher.search(queries, 10)
     return float(np.mean([len(set(f) & set(t)) / 10 for f, t in zip(found, truth, strict=True)]))
 
 
 def memory(place: Path, rows: Path) -> float:
-    """Bytes per vector that a process grows by when it opens an index."""
+    """Measures the bytes per vector that a process grows by when it opens an index."""
     code = (
         "import sys, pathlib, numpy as np\n"
         "from sst.search import searcher, scann_index\n"
@@ -81,7 +83,7 @@ def memory(place: Path, rows: Path) -> float:
 
 
 def row(n: int, width: int) -> str:
-    """The figures of one size."""
+    """Formats the figures of one size."""
     vectors = like_sounds(n + 1, width)
     queries = like_sounds(QUERIES, width, seed=1)
     exact = searchers.build(vectors[:n], "exact")

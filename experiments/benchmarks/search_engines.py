@@ -1,5 +1,7 @@
-"""Our search beside other engines at equal recall: python experiments/benchmarks/search_engines.py
-[--size 1000000] [--engines exact scann hnswlib] (needs `pip install -e .[bench]`)
+"""Our search beside other engines at equal recall.
+
+python experiments/benchmarks/search_engines.py [--size 1000000] \\
+    [--engines exact scann hnswlib]  # needs `pip install -e .[bench]`
 
 Each engine gets the same vectors, and queries that are not among them, one at a time on one core;
 its effort is raised until it finds 95 % of the ten nearest. CPU seconds to make the index, median
@@ -35,13 +37,13 @@ class Engine(NamedTuple):
 
 
 def exact(rows: np.ndarray) -> Engine:
-    """Ours in NumPy."""
+    """Builds our exact search in NumPy."""
     searcher = searchers.build(rows, "exact")
     return Engine(lambda q, _: searcher.search(q[None], 10)[0][0], [0], searcher.norms.itemsize)
 
 
 def jax(rows: np.ndarray) -> Engine:
-    """One compiled program: distances and the ten least."""
+    """Compiles one program of JAX: distances and the ten least."""
     import jax as jax_
     import jax.numpy as jnp
 
@@ -55,7 +57,7 @@ def jax(rows: np.ndarray) -> Engine:
 
 
 def scann(rows: np.ndarray) -> Engine:
-    """Ours with ScaNN, which measures its own effort."""
+    """Builds our search with ScaNN, which measures its own effort."""
     from sst.search import scann_index
 
     searcher = searchers.build(rows, "scann")
@@ -67,7 +69,7 @@ def scann(rows: np.ndarray) -> Engine:
 
 
 def faiss(rows: np.ndarray, recipe: str, effort: str) -> Engine:
-    """An index of FAISS by its recipe; `effort` is the name of what makes it look further."""
+    """Builds an index of FAISS by its recipe; `effort` names the parameter of its effort."""
     import faiss as faiss_
 
     index = faiss_.index_factory(rows.shape[1], recipe)
@@ -90,7 +92,7 @@ def faiss(rows: np.ndarray, recipe: str, effort: str) -> Engine:
 
 
 def hnswlib(rows: np.ndarray) -> Engine:
-    """A graph by the library of its inventors (Malkov & Yashunin 2018)."""
+    """Builds a graph by the library of its inventors (Malkov & Yashunin 2018)."""
     import hnswlib as hnswlib_
 
     index = hnswlib_.Index("l2", rows.shape[1])
@@ -105,7 +107,7 @@ def hnswlib(rows: np.ndarray) -> Engine:
 
 
 def usearch(rows: np.ndarray) -> Engine:
-    """A graph by USearch."""
+    """Builds a graph by USearch."""
     from usearch.index import Index
 
     index = Index(
@@ -131,7 +133,7 @@ def _stored(save: Callable[[str], object]) -> int:
 
 
 def engines(n: int, width: int) -> dict[str, Callable[[np.ndarray], Engine]]:
-    """How each is made for n rows."""
+    """Returns the functions that build each engine for n rows."""
     inverted = f"IVF{round(n**0.5)},PQ{width // 2}x4fs,RFlat"
     return {
         "exact": exact,
@@ -145,8 +147,8 @@ def engines(n: int, width: int) -> dict[str, Callable[[np.ndarray], Engine]]:
     }
 
 
-def asked(engine: Engine, queries: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Median milliseconds and recall at the least effort that suffices."""
+def measured(engine: Engine, queries: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Measures median milliseconds and recall at the least effort that suffices."""
     for effort in engine.efforts:
         times, hits = [], 0
         engine.find(queries[0], effort)
@@ -177,13 +179,13 @@ def main() -> None:
         engine = makers[name](rows)
         took = time.process_time() - start
         with _one_core():
-            ms, recall = asked(engine, queries, truth)
+            ms, recall = measured(engine, queries, truth)
         print(f"{name:12}{took:8.1f}{ms:10.3f}{recall:8.3f}{engine.extra:9.0f}", flush=True)
 
 
 @contextlib.contextmanager
 def _one_core() -> Any:
-    """All threads of the process on one core, those of engines that cannot be told included."""
+    """Binds all threads of the process to one core, those that engines start included."""
     before = {
         int(thread): os.sched_getaffinity(int(thread)) for thread in os.listdir("/proc/self/task")
     }

@@ -55,7 +55,7 @@ class Sequence(NamedTuple):
 
 
 def one_shots(folder: Path) -> list[Shot]:
-    """All sounds below `folder`, by pack; equal ones once."""
+    """Reads all sounds below `folder`, by pack; equal ones once."""
     config = AudioConfig(sample_rate=RATE, clip_seconds=4.0)
     found: dict[bytes, Shot] = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
@@ -73,7 +73,7 @@ def one_shots(folder: Path) -> list[Shot]:
 def sequence(
     shots: list[Shot], chosen: np.ndarray, kind: str, rng: np.random.Generator
 ) -> Sequence:
-    """The chosen one-shots one after the other."""
+    """Makes a recording of the chosen one-shots, one after the other."""
     at, starts = round(rng.uniform(0.05, 0.5) * RATE), []
     levels = 10 ** (-rng.uniform(0, 12, len(chosen)) / 20)
     for i in chosen:
@@ -94,7 +94,7 @@ def sequence(
 
 
 def matches(true: np.ndarray, found: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs (true, found) within the tolerance, as many as there can be; both are sorted."""
+    """Matches sorted onsets: as many pairs (true, found) within the tolerance as there can be."""
     pairs, i, j = [], 0, 0
     while i < len(true) and j < len(found):
         if abs(found[j] - true[i]) <= TOLERANCE_S:
@@ -108,19 +108,19 @@ def matches(true: np.ndarray, found: np.ndarray) -> list[tuple[int, int]]:
 
 
 def ours(wave: Wave) -> np.ndarray:
-    """Onsets by this project, with its defaults."""
+    """Finds onsets by this project, in seconds, with its defaults."""
     return np.array([s.start for s in onset_detection.split(wave, RATE, SegmentConfig())]) / RATE
 
 
 def by_librosa(wave: Wave, backtrack: bool) -> np.ndarray:
-    """Onsets by librosa, with its defaults."""
+    """Finds onsets by librosa, in seconds, with its defaults."""
     import librosa
 
     return librosa.onset.onset_detect(y=wave, sr=RATE, backtrack=backtrack, units="time")
 
 
 def as_samplevae(wave: Wave) -> np.ndarray:
-    """Onsets as SampleVAE takes them from librosa."""
+    """Finds onsets as SampleVAE takes them from librosa, in seconds."""
     import librosa
 
     low = librosa.resample(wave, orig_sr=RATE, target_sr=16_000)
@@ -145,7 +145,7 @@ DETECTORS: dict[str, Detector] = {
 
 
 def onset_line(detect: Detector, sequences: list[Sequence]) -> str:
-    """Precision, recall, F1, and the start errors of what was matched."""
+    """Formats precision, recall, F1, and the errors of the starts that were matched."""
     hit = true = made = 0
     errors: list[float] = []
     for one in sequences:
@@ -160,7 +160,7 @@ def onset_line(detect: Detector, sequences: list[Sequence]) -> str:
 
 
 def speed(detect: Detector, sequences: list[Sequence]) -> float:
-    """Seconds of sound that are listened to in a second of one core, nothing to load any more."""
+    """Measures the seconds of sound segmented in a CPU-second, with everything loaded."""
     start = time.process_time()
     for one in sequences:
         detect(one.wave)
@@ -168,7 +168,7 @@ def speed(detect: Detector, sequences: list[Sequence]) -> float:
 
 
 def cuts(one: Sequence, how: str) -> list[tuple[int, int, int]]:
-    """(which one-shot, first sample, end) of each hit that is found."""
+    """Returns (which one-shot, first sample, end) of each hit that is found."""
     starts = np.round((one.onsets - PREROLL_S) * RATE).astype(int)
     if how == "SST":
         found = onset_detection.split(one.wave, RATE, SegmentConfig())
@@ -181,7 +181,7 @@ def cuts(one: Sequence, how: str) -> list[tuple[int, int, int]]:
 
 
 def vectors(model: Any, waves: list[Wave]) -> Float[np.ndarray, "n e"]:
-    """The search vectors of sounds at RATE."""
+    """Computes the search vectors of sounds at RATE."""
     from sst import inference
 
     config = model.config.audio
@@ -193,7 +193,7 @@ def vectors(model: Any, waves: list[Wave]) -> Float[np.ndarray, "n e"]:
 
 
 def own_first(model: Any, shots: list[Shot], sequences: list[Sequence], how: str) -> float:
-    """Share of all hits whose nearest one-shot is their own."""
+    """Returns the share of all hits whose nearest one-shot is their own."""
     from sst.search import searcher
 
     found = [(i, one.wave[a:b]) for one in sequences for i, a, b in cuts(one, how)]

@@ -1,4 +1,4 @@
-"""How fast a training step is: clips per second and per CPU-second, and share of the device's peak.
+"""Speed of a training step: clips per second and CPU-second, and share of the device's peak.
 
 python -m experiments.benchmarks.train_step [--config experiments/tiny.py] [--seconds 10] \\
     [--config.optim.batch-size 16 ...] [--only-compile]
@@ -27,7 +27,7 @@ from sst.training import peak_flops
 from sst.training import step as training_step
 
 CLIPS = 1024
-HEARD = 32  # of them, for the linear part: what it computes does not depend on its numbers
+FITTED = 32  # of them, for the linear part: what it computes does not depend on its numbers
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     plain, overrides = split_overrides(sys.argv[1:])
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--config", default="experiments/tiny.py")
-    options.add_argument("--seconds", type=float, default=10.0, help="for each way")
+    options.add_argument("--seconds", type=float, default=10.0, help="for each variant")
     options.add_argument("--only-compile", action="store_true")
     arguments = options.parse_args(plain)
     cache.enable_cache()
@@ -43,11 +43,11 @@ def main() -> None:
     for name, value in overrides:
         run = config.override(run, name, value)
     clips, several = random_clips(run), run.optim.steps_per_call
-    ways = {"resident": (True, 1), "host": (False, 1)}
+    variants = {"resident": (True, 1), "host": (False, 1)}
     if several > 1:
-        ways[f"resident, {several} steps a call"] = (True, several)
-    chosen = list(ways)[:1] if arguments.only_compile else list(ways)
-    runners = {name: Runner(run, clips, *ways[name]) for name in chosen}
+        variants[f"resident, {several} steps a call"] = (True, several)
+    chosen = list(variants)[:1] if arguments.only_compile else list(variants)
+    runners = {name: Runner(run, clips, *variants[name]) for name in chosen}
     introduce(run, runners["resident"])
     if not arguments.only_compile:
         for _ in range(4):  # in turns: other load on the machine meets all
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def introduce(run: Config, runner: "Runner") -> None:
-    """Says what a step needs."""
+    """Prints the work and memory of a step."""
     devices, memory = jax.local_devices(), runner.program.memory_analysis()
     held = memory.argument_size_in_bytes + memory.temp_size_in_bytes
     print(
@@ -69,7 +69,7 @@ def introduce(run: Config, runner: "Runner") -> None:
 
 
 def compare(run: Config, runners: dict[str, "Runner"]) -> None:
-    """Prints a line for each way."""
+    """Prints a line for each variant."""
     device = jax.local_devices()[0]
     peak = max(peak_flops.peak_flops(device, run.model.precision) for _ in range(8))
     print(f"a large matrix product reaches {peak / 1e9:,.0f} GFLOP/s in {run.model.precision}")
@@ -84,7 +84,7 @@ def compare(run: Config, runners: dict[str, "Runner"]) -> None:
 
 
 def random_clips(run: Config) -> training_step.Clips:
-    """Log-mels that decay, of all lengths."""
+    """Makes log-mels that decay, of all lengths."""
     rng, audio = np.random.default_rng(0), run.audio
     frames = rng.integers(8, audio.n_frames + 1, CLIPS).astype(np.int32)
     shape = (CLIPS, audio.n_frames, audio.n_mels)
@@ -98,7 +98,7 @@ def random_clips(run: Config) -> training_step.Clips:
 
 
 class Runner:
-    """One way of feeding the step, and what it took so far."""
+    """One way to feed the step, and the time it took so far."""
 
     def __init__(
         self, run: Config, clips: training_step.Clips, resident: bool, at_once: int
@@ -106,7 +106,7 @@ class Runner:
         devices = jax.local_devices()
         self.batch, self.shape = run.optim.batch_size, (len(devices), -1)
         self.seed, self.resident, self.at_once = run.seed, resident, at_once
-        stats = model.data_stats(training_step.Clips(*(field[:HEARD] for field in clips)), run)
+        stats = model.data_stats(training_step.Clips(*(field[:FITTED] for field in clips)), run)
         params = model.init(jax.random.key(0), run, stats)
         self.state = training_step.replicate(training_step.init_state(run, params), devices)
         self.stats = training_step.replicate(stats, devices)
@@ -131,7 +131,7 @@ class Runner:
         return dataset.batch_rows(self.seed, step, CLIPS, self.batch).reshape(self.shape)
 
     def run(self, seconds: float) -> None:
-        """Steps for about that long."""
+        """Runs steps for about that long."""
         wall, cpu = time.perf_counter(), time.process_time()
         while time.perf_counter() - wall < seconds:
             self.state, terms = self.program(*self._arguments(self.steps))

@@ -1,7 +1,9 @@
-"""Objective quality of a trained model, beside simpler ways to do the same.
+"""Objective quality of a trained model, beside simpler systems.
 
-`run.evaluate` does all of it; each other module is one topic: which sounds, which systems, and
-reconstruction, generation, paths through the latent space, search, and the latent itself.
-`metrics`, `distributions`, `retrieval` and `intervals` are the measures, `baselines/` the simpler
-ways.
+Start with `run.evaluate`. `material` and `sounds` find the held-out and training sounds,
+`training_copies` leaves out what is not unseen, `systems` and `baselines/` are what is compared,
+and `sections` fills the tables: reconstruction, generation, interpolation, search, classification,
+degraded copies and latent, one module each. `metrics`, `distributions`, `retrieval` and `intervals`
+are the measures; `quantities` and `definitions` say what each figure means. How the report looks is
+in `sst.report`.
 """

@@ -1,4 +1,4 @@
-"""What the stages of an evaluation cost."""
+"""CPU time of the stages of an evaluation."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from sst.evaluation.sounds import Progress
 
 
 class Clock:
-    """CPU seconds of the stages of a run, said when each begins."""
+    """A stopwatch that announces each stage of a run and keeps its CPU seconds."""
 
     def __init__(self, say: Progress):
         self.say = say
@@ -16,7 +16,7 @@ class Clock:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Times what is done inside."""
+        """Times the code inside, in CPU seconds."""
         self.say(stage)
         start = _cpu_s()
         yield
@@ -24,5 +24,5 @@ class Clock:
 
 
 def _cpu_s() -> float:
-    """User and system time of this process and of its children that have ended."""
+    """Returns user and system time of this process and of its children that have ended."""
     return sum(os.times()[:4])

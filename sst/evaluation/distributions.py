@@ -1,4 +1,4 @@
-"""Do drawn sounds come from where real sounds come from? Measured on vectors of features.
+"""Distances between the distributions of drawn and of real sounds, on vectors of features.
 
 Rows are sounds. Features should come from something that was not trained with the model. Each
 function standardises by the mean and the standard deviation of its real sounds, feature by feature;
@@ -18,7 +18,7 @@ MEMORISED_QUANTILE = 0.05
 
 
 def kernel_distance(a: Float[np.ndarray, "n f"], b: Float[np.ndarray, "m f"]) -> float:
-    """The kernel inception distance's estimator of the squared maximum mean discrepancy.
+    """Estimates the squared maximum mean discrepancy as the kernel inception distance does.
 
     Polynomial kernel (x.y / f + 1)^3, unbiased (Binkowski et al., "Demystifying MMD GANs", 2018):
     0 on average for two samples of one distribution, so slightly negative values are as good as 0.
@@ -26,7 +26,7 @@ def kernel_distance(a: Float[np.ndarray, "n f"], b: Float[np.ndarray, "m f"]) ->
     cubic kernel than a thousand other sounds, and a mean sound repeated would beat real ones.
 
     Args:
-        a: [n, f] the sounds to judge, n >= 2.
+        a: [n, f] the drawn sounds, n >= 2.
         b: [m, f] the real ones, m >= 2, which also give the scale.
     """
     x, y = _bounded([a, b], reference=b)
@@ -39,7 +39,7 @@ def kernel_distance_ratio(
     groups: Sequence[Any] | np.ndarray | None = None,
     seed: int = 0,
 ) -> float:
-    """How much further draws are from real sounds than other real sounds are.
+    """Returns the distance of draws from real sounds over that of other real sounds.
 
     The unbiased distance of real from real is 0 on average, and no ratio has that below the line.
     Here both sides are the biased estimator (all pairs, a sound with itself too) of samples of
@@ -67,9 +67,9 @@ def kernel_distance_ratios(
     groups: Sequence[Any] | np.ndarray | None = None,
     seed: int = 0,
 ) -> Float[np.ndarray, " splits"]:
-    """The terms of `kernel_distance_ratio`: one for every pair of halves; their mean is the ratio.
+    """Returns the terms whose mean is `kernel_distance_ratio`, one for every pair of halves.
 
-    The spread of the terms is that of samples of half the size.
+    They vary as samples of half the size do.
 
     Raises:
         ValueError: too few sounds.
@@ -97,7 +97,7 @@ def kernel_distance_ratios(
 def density_coverage(
     real: Float[np.ndarray, "m f"], draws: Float[np.ndarray, "n f"], k: int = 5
 ) -> tuple[float, float]:
-    """Density and coverage (Naeem et al., "Reliable fidelity and diversity metrics", 2020).
+    """Returns density and coverage (Naeem et al., "Reliable fidelity and diversity metrics", 2020).
 
     Around each real sound lies a ball that reaches to its k-th nearest real neighbour. Density: in
     how many balls a draw lies on average, over k; 1 is expected of real sounds, 0 of noise, and
@@ -118,7 +118,7 @@ def density_coverage(
 
 
 def diversity(draws: Float[np.ndarray, "n f"], real: Float[np.ndarray, "m f"]) -> float:
-    """Mean distance between two draws over that between two real sounds: 0 for all the same."""
+    """Returns the mean distance between draws over that between real sounds; 0: all equal."""
     from scipy.spatial.distance import pdist
 
     x, y = _standardised([draws, real], reference=real)
@@ -129,7 +129,7 @@ def diversity(draws: Float[np.ndarray, "n f"], real: Float[np.ndarray, "m f"]) -
 def nearest_distances(
     a: Float[np.ndarray, "n f"], b: Float[np.ndarray, "m f"]
 ) -> Float[np.ndarray, " n"]:
-    """Distance of each row of `a` from the nearest row of `b`; the scale is that of `b`."""
+    """Returns the distance of each row of `a` from the nearest of `b`, in deviations of `b`."""
     from scipy.spatial.distance import cdist
 
     x, y = _standardised([a, b], reference=b)
@@ -140,7 +140,7 @@ def nearest_distances(
 def memorised_share(
     draw_to_train: Float[np.ndarray, " n"], heldout_to_train: Float[np.ndarray, " m"]
 ) -> float:
-    """Share of draws that are nearer to a training sound than real sounds happen to be.
+    """Returns the share of draws that are nearer to a training sound than real sounds are.
 
     The bound is the 5 % quantile of the held-out real sounds: they themselves score 0.05, copies of
     training sounds 1.
@@ -171,7 +171,7 @@ def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _mean_of_pairs(x: np.ndarray) -> float:
-    """The mean kernel of two different rows."""
+    """Returns the mean kernel of two different rows."""
     kernel, n = _kernel(x, x), len(x)
     return float((kernel.sum() - np.trace(kernel)) / (n * (n - 1)))
 
@@ -179,7 +179,7 @@ def _mean_of_pairs(x: np.ndarray) -> float:
 def _halves(
     rng: np.random.Generator, count: int, groups: Sequence[Any] | np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Two sets of rows that share no group, each in random order."""
+    """Divides rows into two sets that share no group, each in random order."""
     order = rng.permutation(count)
     names = np.unique([] if groups is None else groups)
     if len(names) < 4:

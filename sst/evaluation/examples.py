@@ -1,10 +1,10 @@
-"""The sounds that a report lets one hear."""
+"""The tables of sounds in a report: reconstructions, draws and interpolations."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sst.evaluation.sounds import Sounds
+from sst.evaluation.sounds import Sounds, short_name
 from sst.evaluation.systems import System
 from sst.evaluation.waves import Waves
 from sst.report.media import Exhibit
@@ -18,13 +18,13 @@ SHOWN = ("model", "pca", "samplevae", "griffinlim", "ceiling")
 def exhibits(
     chosen: Mapping[str, System], held_out: Sounds, waves: Waves, seed: int
 ) -> list[Exhibit]:
-    """Reconstructions, draws and interpolations, as tables of sounds."""
+    """Returns the tables of reconstructions, draws and interpolations."""
     made = [_reconstructions(chosen, held_out, waves, seed), _draws(chosen, waves)]
-    return [*made, *_walks(chosen, held_out, waves)]
+    return [*made, *_interpolations(chosen, held_out, waves)]
 
 
 def spread_over_classes(classes: Sequence[str], count: int, seed: int) -> list[int]:
-    """Up to `count` rows at random, of as many classes as there are, in ascending order."""
+    """Chooses up to `count` rows at random, of as many classes as possible, in ascending order."""
     order = np.random.default_rng(seed).permutation(len(classes))
     seen: dict[str, int] = {}
     ranked: list[tuple[int, int, int]] = []
@@ -37,14 +37,14 @@ def spread_over_classes(classes: Sequence[str], count: int, seed: int) -> list[i
 def _reconstructions(
     chosen: Mapping[str, System], held_out: Sounds, waves: Waves, seed: int
 ) -> Exhibit:
-    names = [name for name in SHOWN if name in waves.remade]
+    names = [name for name in SHOWN if name in waves.reconstructions]
     rows: list[tuple[str, list[Wave | None]]] = []
     for row in spread_over_classes(held_out.classes, SOUNDS, seed):
-        made = [held_out.waves[row], *(waves.remade[name][row] for name in names)]
+        made = [held_out.waves[row], *(waves.reconstructions[name][row] for name in names)]
         # Two seconds of a decoder that does not know when to stop would hide the sound itself.
-        rows.append((_short(held_out.ids[row]), [w[: len(held_out.waves[row])] for w in made]))
+        rows.append((short_name(held_out.ids[row]), [w[: len(held_out.waves[row])] for w in made]))
     return Exhibit(
-        "Held-out sounds, and what the systems make of them",
+        "Held-out sounds and their reconstructions",
         "Chosen at random, of as many classes as there are. All players are at the same peak "
         "level; sounds are cut at the length of the original.",
         ["original", *(chosen[name].title for name in names)],
@@ -63,26 +63,21 @@ def _draws(chosen: Mapping[str, System], waves: Waves) -> Exhibit:
     )
 
 
-def _walks(chosen: Mapping[str, System], held_out: Sounds, waves: Waves) -> list[Exhibit]:
-    if not waves.walks:
+def _interpolations(chosen: Mapping[str, System], held_out: Sounds, waves: Waves) -> list[Exhibit]:
+    if not waves.interpolations:
         return []
     rows: list[tuple[str, list[Wave | None]]] = []
-    for name, walks in waves.walks.items():
-        for walk in walks[:2]:
-            ends = " to ".join(_short(held_out.ids[row]) for row in walk.ends)
-            rows.append((f"{chosen[name].title}: {ends}", list(walk.waves)))
+    for name, found in waves.interpolations.items():
+        for one in found[:2]:
+            ends = " to ".join(short_name(held_out.ids[row]) for row in one.ends)
+            rows.append((f"{chosen[name].title}: {ends}", list(one.waves)))
     steps = max(len(made) for _, made in rows)
     return [
         Exhibit(
             "Interpolations",
-            "From one held-out sound to another of another pack, straight through the latent "
-            "space.",
+            "From one held-out sound to another of another pack, on a straight line through the "
+            "latent space.",
             [f"{i / (steps - 1):.2f}" for i in range(steps)],
             rows,
         )
     ]
-
-
-def _short(name: str) -> str:
-    """The file with the folder that it lies in."""
-    return "/".join(name.split("/")[-2:])

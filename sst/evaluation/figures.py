@@ -1,8 +1,8 @@
-"""A figure of the report: a value, its 95 % interval, how many it is of, or why there is none."""
+"""Figures of the report: a value, its 95 % interval and number of sounds, or why there is none."""
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -12,13 +12,21 @@ Figure = dict[str, Any]  # value, low, high: float or None; n: int; reason: str 
 LOST = "lost in most files"
 
 
-def absent(reason: str) -> Figure:
-    """A figure that could not be measured."""
-    return {"value": None, "low": None, "high": None, "n": 0, "reason": reason}
+class Absent(NamedTuple):
+    """Something that could not be measured or made."""
+
+    reason: str  # as the report says it
+
+    def figure(self) -> Figure:
+        """Returns a figure without a value, with the reason."""
+        return {"value": None, "low": None, "high": None, "n": 0, "reason": self.reason}
+
+
+NOT_APPLICABLE = Absent("it applies to none of these sounds")
 
 
 def single(value: float, n: int = 0) -> Figure:
-    """A figure without an interval."""
+    """Returns a figure without an interval; `n` is the number of sounds it is made of."""
     return of_interval(intervals.Interval(float(value), math.nan, math.nan, n))
 
 
@@ -27,23 +35,23 @@ def over_files(
     packs: Sequence[str] | None,
     statistic: Literal["mean", "median"] = "mean",
     seed: int = 0,
-    reason: str = "it applies to none of these sounds",
+    absent: Absent = NOT_APPLICABLE,
 ) -> Figure:
-    """The mean or median over files, with whole packs drawn again for the interval.
+    """Returns the mean or median over files with its cluster bootstrap interval over packs.
 
     Args:
-        values: one per file; nan does not apply, inf is lost.
-        packs: of the files; None where they have none.
+        values: [n], one per file; nan does not apply, inf is lost.
+        packs: [n], of the files; None where they have none.
         statistic: "mean" or "median".
         seed: of the bootstrap.
-        reason: said where no value applies.
+        absent: the result where no value applies.
     """
     found = intervals.bootstrap(values, packs, statistic, seed)
-    return of_interval(found) if found.n else absent(reason)
+    return of_interval(found) if found.n else absent.figure()
 
 
 def of_interval(found: intervals.Interval) -> Figure:
-    """An interval as JSON can hold it: what is not finite becomes None, with the reason."""
+    """Returns an interval as JSON can hold it: None, with the reason, for what is not finite."""
     value, low, high = (x if math.isfinite(x) else None for x in found[:3])
     figure: Figure = {"value": value, "low": low, "high": high, "n": int(found.n)}
     if value is None:

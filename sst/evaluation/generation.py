@@ -1,158 +1,179 @@
-"""Do drawn sounds come from where real sounds come from, and are they sounds of their own?"""
+"""Random draws compared with real sounds: distribution, memorisation and recognition."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
-from sst.evaluation import distributions, figures
-from sst.evaluation.figures import Figure
-from sst.evaluation.spaces import SURE, Verdict
+from sst.evaluation import distributions, figures, systems
+from sst.evaluation import reference_classifier as reference
+from sst.evaluation.figures import Absent, Figure
+from sst.evaluation.reference_classifier import CONFIDENT, Predictions, ReferenceClassifier
+from sst.types import Wave
 
 NEIGHBOURS = 5  # of density and coverage
 REPLICATES = 100  # of the bootstrap over draws
-FEWEST = 12  # held-out sounds
+MIN_SOUNDS = 12  # draws, and held-out sounds
+DISTRIBUTION = (
+    "kernel_ratio_mfcc",
+    "kernel_ratio_classifier",
+    "density",
+    "coverage",
+    "diversity",
+)
 
 
-class Heard(NamedTuple):
-    """A set of sounds as the two feature spaces see it."""
+class FeatureSet(NamedTuple):
+    """A set of sounds in two feature spaces that are independent of the model."""
 
-    mfcc: np.ndarray  # [n, f]
-    verdict: Verdict | None  # None where there is no classifier
+    mfcc: Float[np.ndarray, "n f"]  # MFCC statistics
+    predictions: Predictions | Absent  # of the reference classifier
+
+    def take(self, rows: np.ndarray) -> "FeatureSet":
+        """Returns the features of some of the sounds."""
+        predictions = self.predictions
+        if isinstance(predictions, Predictions):
+            predictions = predictions.take(rows)
+        return FeatureSet(self.mfcc[rows], predictions)
 
 
-class Real(NamedTuple):
+class RealSounds(NamedTuple):
     """The real sounds that draws are compared with."""
 
-    held_out: Heard
+    held_out: FeatureSet
     packs: list[str]  # of the held-out sounds
-    train: Heard | None
-    why_no_train: str  # said where `train` is None
-    why_no_judge: str  # said where there are no verdicts
+    train: FeatureSet | Absent
 
 
-def of_draws(draws: Heard, real: Real, seed: int) -> dict[str, Figure]:
-    """The figures of `definitions.GENERATION` for one system's draws."""
-    few = _too_few(draws, real)
-    if few:
-        return dict.fromkeys(
-            ("kernel_ratio_mfcc", "kernel_ratio_classifier", "density", "coverage", "diversity"),
-            figures.absent(few),
-        ) | _single_sounds(draws, real, seed)
-    reference = real.held_out.mfcc
-    density, coverage = distributions.density_coverage(reference, draws.mfcc, NEIGHBOURS)
-    return {
-        "kernel_ratio_mfcc": kernel_ratio(draws.mfcc, reference, real.packs, seed),
-        "kernel_ratio_classifier": _kernel_ratio_classifier(draws, real, seed),
-        "density": _resampled(
-            lambda x: distributions.density_coverage(reference, x, NEIGHBOURS)[0],
-            draws.mfcc,
-            density,
-            seed,
-        ),
-        "coverage": figures.single(coverage, len(reference)),
-        "diversity": _resampled(
-            lambda x: distributions.diversity(x, reference),
-            draws.mfcc,
-            distributions.diversity(draws.mfcc, reference),
-            seed,
-        ),
-    } | _single_sounds(draws, real, seed)
+def feature_set(
+    waves: Sequence[Wave], classifier: ReferenceClassifier | Absent, sample_rate: int
+) -> FeatureSet:
+    """Computes the features of some waves at a rate in Hz."""
+    mfcc = systems.mfcc_of(waves, sample_rate)
+    if isinstance(classifier, Absent):
+        return FeatureSet(mfcc, classifier)
+    return FeatureSet(mfcc, reference.predict(classifier, waves, sample_rate))
 
 
-def of_held_out(real: Real, seed: int) -> dict[str, Figure]:
-    """The same for the held-out sounds, most of it true by definition."""
-    n = len(real.held_out.mfcc)
-    itself = figures.absent("the held-out sounds are what the others are compared with")
-    memorised = distributions.MEMORISED_QUANTILE
-    return {
-        "kernel_ratio_mfcc": figures.single(1.0, n),
-        "kernel_ratio_classifier": (
-            figures.single(1.0, n) if real.held_out.verdict else figures.absent(real.why_no_judge)
-        ),
-        "density": itself,
-        "coverage": itself,
-        "diversity": figures.single(1.0, n),
-        "memorised": (
-            figures.single(memorised, n) if real.train else figures.absent(real.why_no_train)
-        ),
-        "recognised": recognised(real.held_out, real, seed, real.packs),
+def of_draws(draws: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure]:
+    """Returns the figures of `definitions.GENERATION` for the draws of one system."""
+    return _distribution(draws, real, seed) | {
+        "memorised": memorised(draws, real, seed),
+        "recognised": recognised(draws, seed),
     }
 
 
-def of_train(chosen: Heard, real: Real, seed: int) -> dict[str, Figure]:
-    """The same for training sounds: what draws could be at best."""
-    found = of_draws(chosen, real, seed)
-    return found | {"memorised": figures.absent("every training sound is its own copy")}
+def of_held_out(real: RealSounds, seed: int) -> dict[str, Figure]:
+    """Returns the same figures for the held-out sounds; most are known by definition."""
+    n, predictions, train = len(real.held_out.mfcc), real.held_out.predictions, real.train
+    one = figures.single(1.0, n)
+    itself = Absent("the held-out sounds are what the others are compared with").figure()
+    share = figures.single(distributions.MEMORISED_QUANTILE, n)
+    return {
+        "kernel_ratio_mfcc": one,
+        "kernel_ratio_classifier": _figure_of(predictions) or one,
+        "density": itself,
+        "coverage": itself,
+        "diversity": one,
+        "memorised": _figure_of(train) or share,
+        "recognised": recognised(real.held_out, seed, real.packs),
+    }
+
+
+def of_train(chosen: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure]:
+    """Returns the same figures for training sounds: the best that draws could reach."""
+    own_copy = Absent("every training sound is its own copy").figure()
+    return of_draws(chosen, real, seed) | {"memorised": own_copy}
 
 
 def kernel_ratio(
-    draws: np.ndarray, reference: np.ndarray, packs: Sequence[str], seed: int
+    draws: Float[np.ndarray, "n f"],
+    held_out: Float[np.ndarray, "m f"],
+    packs: Sequence[str],
+    seed: int,
 ) -> Figure:
-    """The kernel distance ratio; the interval is that of the random halves behind it."""
-    terms = distributions.kernel_distance_ratios(draws, reference, packs, seed)
+    """Returns the kernel distance ratio; its interval is that of the random halves behind it."""
+    terms = distributions.kernel_distance_ratios(draws, held_out, packs, seed)
     low, high = np.quantile(terms, [0.025, 0.975])
     ends = {"low": float(low), "high": float(high)}
     return {"value": float(terms.mean()), **ends, "n": len(draws)}
 
 
-def memorised(draws: Heard, real: Real, seed: int) -> Figure:
-    """Share of draws nearer to a training sound than 95 % of held-out sounds are."""
-    if real.train is None:
-        return figures.absent(real.why_no_train)
-    theirs = distributions.nearest_distances(real.held_out.mfcc, real.train.mfcc)
-    ours = distributions.nearest_distances(draws.mfcc, real.train.mfcc)
-    bound = np.quantile(theirs, distributions.MEMORISED_QUANTILE)
-    return figures.over_files((ours <= bound).astype(float), None, "mean", seed)
+def memorised(draws: FeatureSet, real: RealSounds, seed: int) -> Figure:
+    """Returns the share of draws nearer to a training sound than 95 % of held-out sounds are."""
+    if isinstance(real.train, Absent):
+        return real.train.figure()
+    of_real = distributions.nearest_distances(real.held_out.mfcc, real.train.mfcc)
+    of_draws = distributions.nearest_distances(draws.mfcc, real.train.mfcc)
+    bound = np.quantile(of_real, distributions.MEMORISED_QUANTILE)
+    return figures.over_files((of_draws <= bound).astype(float), None, "mean", seed)
 
 
-def recognised(heard: Heard, real: Real, seed: int, packs: Sequence[str] | None = None) -> Figure:
-    """Share of the sounds that the classifier is sure of."""
-    if heard.verdict is None:
-        return figures.absent(real.why_no_judge)
-    sure = heard.verdict.probabilities.max(axis=1) > SURE
-    return figures.over_files(sure.astype(float), packs, "mean", seed)
+def recognised(sounds: FeatureSet, seed: int, packs: Sequence[str] | None = None) -> Figure:
+    """Returns the share of sounds with a class more probable than `CONFIDENT`."""
+    if isinstance(sounds.predictions, Absent):
+        return sounds.predictions.figure()
+    confident = sounds.predictions.probabilities.max(axis=1) > CONFIDENT
+    return figures.over_files(confident.astype(float), packs, "mean", seed)
 
 
-def per_class(heard: Heard, names: Sequence[str]) -> dict[str, dict[str, Figure]]:
-    """Which share of the sounds is recognised as which class."""
-    if heard.verdict is None:
+def per_class(sounds: FeatureSet, names: Sequence[str]) -> dict[str, dict[str, Figure]]:
+    """Returns the share of all sounds that is recognised as each class, by its name."""
+    if isinstance(sounds.predictions, Absent):
         return {}
-    probabilities = heard.verdict.probabilities
-    best = np.where(probabilities.max(axis=1) > SURE, probabilities.argmax(axis=1), -1)
+    confident = sounds.predictions.probabilities.max(axis=1) > CONFIDENT
+    best = np.where(confident, sounds.predictions.classes, -1)
     return {
         name: {"recognised": figures.single(float((best == i).mean()), int((best == i).sum()))}
         for i, name in enumerate(names)
     }
 
 
-def _single_sounds(draws: Heard, real: Real, seed: int) -> dict[str, Figure]:
+def _distribution(draws: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure]:
+    """Returns the figures of `DISTRIBUTION`."""
+    held_out, n = real.held_out.mfcc, min(len(draws.mfcc), len(real.held_out.mfcc))
+    if n < MIN_SOUNDS:
+        reason = f"{n} sounds say nothing about a distribution; {MIN_SOUNDS} are needed"
+        return dict.fromkeys(DISTRIBUTION, Absent(reason).figure())
+
+    def density(x: Float[np.ndarray, "n f"]) -> float:
+        return distributions.density_coverage(held_out, x, NEIGHBOURS)[0]
+
+    def diversity(x: Float[np.ndarray, "n f"]) -> float:
+        return distributions.diversity(x, held_out)
+
+    coverage = distributions.density_coverage(held_out, draws.mfcc, NEIGHBOURS)[1]
     return {
-        "memorised": memorised(draws, real, seed),
-        "recognised": recognised(draws, real, seed),
+        "kernel_ratio_mfcc": kernel_ratio(draws.mfcc, held_out, real.packs, seed),
+        "kernel_ratio_classifier": _kernel_ratio_classifier(draws, real, seed),
+        "density": _bootstrapped(density, draws.mfcc, seed),
+        "coverage": figures.single(coverage, len(held_out)),
+        "diversity": _bootstrapped(diversity, draws.mfcc, seed),
     }
 
 
-def _kernel_ratio_classifier(draws: Heard, real: Real, seed: int) -> Figure:
-    if draws.verdict is None or real.held_out.verdict is None:
-        return figures.absent(real.why_no_judge)
-    return kernel_ratio(draws.verdict.hidden, real.held_out.verdict.hidden, real.packs, seed)
+def _kernel_ratio_classifier(draws: FeatureSet, real: RealSounds, seed: int) -> Figure:
+    ours, theirs = draws.predictions, real.held_out.predictions
+    if isinstance(ours, Absent):
+        return ours.figure()
+    if isinstance(theirs, Absent):
+        return theirs.figure()
+    return kernel_ratio(ours.hidden, theirs.hidden, real.packs, seed)
 
 
-def _too_few(draws: Heard, real: Real) -> str:
-    n = min(len(draws.mfcc), len(real.held_out.mfcc))
-    if n < FEWEST:
-        return f"{n} sounds say nothing about a distribution; {FEWEST} are needed"
-    return ""
-
-
-def _resampled(
-    statistic: Callable[[np.ndarray], float], draws: np.ndarray, value: float, seed: int
-) -> dict[str, Any]:
-    """A figure whose interval comes from drawing the draws again."""
+def _bootstrapped(
+    statistic: Callable[[np.ndarray], float], draws: Float[np.ndarray, "n f"], seed: int
+) -> Figure:
+    """Returns a statistic of the draws with its bootstrap interval over draws."""
     rng = np.random.default_rng(seed)
     replicates = [
         statistic(draws[rng.integers(0, len(draws), len(draws))]) for _ in range(REPLICATES)
     ]
     low, high = np.quantile(replicates, [0.025, 0.975])
-    return figures.single(value, len(draws)) | {"low": float(low), "high": float(high)}
+    return figures.single(statistic(draws), len(draws)) | {"low": float(low), "high": float(high)}
+
+
+def _figure_of(thing: object) -> Figure | None:
+    """Returns the figure without a value of what is absent, None for what is there."""
+    return thing.figure() if isinstance(thing, Absent) else None

@@ -1,9 +1,11 @@
-"""What lies between sounds: interpolations and mixes of held-out sounds."""
+"""Interpolations between held-out sounds and mixes of them, in a system's latent space."""
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
 from sst.evaluation import figures, metrics, systems
 from sst.evaluation.sounds import Sounds
@@ -16,15 +18,15 @@ MIXES = 24
 MIXED = 3  # sounds in a mix
 
 
-class Walk(NamedTuple):
-    """The waves along one interpolation."""
+class Interpolation(NamedTuple):
+    """The waves along the path from one sound to another."""
 
     ends: tuple[int, int]  # rows of the sounds
-    waves: list[Wave]
+    waves: list[Wave]  # STEPS of them, the ends included
 
 
-def choose_pairs(packs: Sequence[str], seed: int) -> np.ndarray:
-    """`PAIRS` pairs of rows, [p, 2], of different packs where there are several; none for one."""
+def choose_pairs(packs: Sequence[str], seed: int) -> Int[np.ndarray, "p 2"]:
+    """Chooses `PAIRS` pairs of rows, of different packs where there are several; none for one."""
     if len(packs) < 2:
         return np.zeros((0, 2), int)
     rng, pairs = np.random.default_rng(seed), []
@@ -37,73 +39,79 @@ def choose_pairs(packs: Sequence[str], seed: int) -> np.ndarray:
     return np.array(pairs)
 
 
-def choose_parts(n: int, seed: int) -> np.ndarray:
-    """`MIXES` choices of `MIXED` different rows of `n`, [m, 3]."""
+def choose_mixes(n: int, seed: int) -> Int[np.ndarray, "m k"]:
+    """Chooses `MIXES` times `MIXED` different rows of `n`."""
     rng = np.random.default_rng(seed)
     return np.array([rng.permutation(n)[:MIXED] for _ in range(MIXES)])
 
 
-def walk(system: System, sounds: Sounds, pairs: np.ndarray, steps: int = STEPS) -> list[Walk]:
-    """Interpolations between pairs of sounds, straight in the system's latent space."""
+def interpolate(
+    system: System, sounds: Sounds, pairs: Int[np.ndarray, "p 2"], steps: int = STEPS
+) -> list[Interpolation]:
+    """Decodes points at even steps on the straight line between the latents of each pair."""
     assert system.encode and system.decode
     z = system.encode(sounds)
     shares = np.linspace(0.0, 1.0, steps, dtype=np.float32)[:, None]
-    walks = []
+    found = []
     for a, b in pairs:
         line = (1.0 - shares) * z[a] + shares * z[b]
-        walks.append(Walk((int(a), int(b)), [system.decode(point) for point in line]))
-    return walks
+        found.append(Interpolation((int(a), int(b)), [system.decode(point) for point in line]))
+    return found
 
 
 def measure(
     system: System,
-    walks: Sequence[Walk],
+    interpolations: Sequence[Interpolation],
     sounds: Sounds,
     sample_rate: int,
     seed: int,
 ) -> dict[str, figures.Figure]:
-    """The figures of `definitions.PATHS` for one system."""
-    centre = systems.mfcc_of(sounds.waves, sample_rate)
-    spread = np.maximum(centre.std(axis=0), 1e-9)
-    smooth = [
-        metrics.path_smoothness(systems.mfcc_of(w.waves, sample_rate) / spread) for w in walks
+    """Returns the figures of `definitions.PATHS` for one system.
+
+    Args:
+        system: it encodes and decodes.
+        interpolations: made by it.
+        sounds: the held-out sounds, which give the scale of the features.
+        sample_rate: of all waves, Hz.
+        seed: of the mixes and the intervals.
+    """
+    deviation = np.maximum(systems.mfcc_of(sounds.waves, sample_rate).std(axis=0), 1e-9)
+    smoothness = [
+        metrics.path_smoothness(systems.mfcc_of(one.waves, sample_rate) / deviation)
+        for one in interpolations
     ]
     holes = [
-        metrics.level_hole_db(np.array([metrics.level_db(wave) for wave in w.waves])) for w in walks
+        metrics.level_hole_db(np.array([metrics.level_db(wave) for wave in one.waves]))
+        for one in interpolations
     ]
     mixed = mix_holes(system, sounds, seed)
     return {
-        "smoothness": figures.over_files(smooth, None, "mean", seed),
+        "smoothness": figures.over_files(smoothness, None, "mean", seed),
         "level_hole_db": figures.over_files(holes, None, "mean", seed),
         "mix_hole_db": figures.over_files(mixed, None, "mean", seed),
     }
 
 
 def mix_holes(system: System, sounds: Sounds, seed: int) -> list[float]:
-    """How many dB each of `MIXES` random mixes lies below the weighted mean level of its parts.
+    """Returns the dB that each of `MIXES` random mixes lies below the mean level of its parts.
 
-    The parts are what the system makes of the sounds, so that only the mixing counts.
+    The mean has the weights of the mix. The parts are what the system makes of the sounds, so that
+    only the mixing counts. Each value is >= 0; there are none for fewer than `MIXED` sounds.
     """
-    assert system.encode and system.decode
+    encode, decode = system.encode, system.decode
+    assert encode and decode
     if sounds.size < MIXED:
         return []
-    rows = choose_parts(sounds.size, seed)
+    rows = choose_mixes(sounds.size, seed)
     weights = np.random.default_rng(seed).dirichlet(np.ones(MIXED), len(rows)).astype(np.float32)
-    z = system.encode(sounds)
-    level = _remembered(lambda row: metrics.level_db(system.decode(z[row])))  # type: ignore[misc]
+    z = encode(sounds)
+
+    @functools.cache
+    def level_db(row: int) -> float:
+        return metrics.level_db(decode(z[row]))
+
     holes = []
     for parts, shares in zip(rows, weights, strict=True):
-        straight = sum(share * level(int(row)) for row, share in zip(parts, shares, strict=True))
-        holes.append(max(0.0, straight - metrics.level_db(system.decode(shares @ z[parts]))))
+        mean = sum(share * level_db(int(row)) for row, share in zip(parts, shares, strict=True))
+        holes.append(max(0.0, mean - metrics.level_db(decode(shares @ z[parts]))))
     return holes
-
-
-def _remembered(measure: Callable[[int], float]) -> Callable[[int], float]:
-    known: dict[int, float] = {}
-
-    def value(row: int) -> float:
-        if row not in known:
-            known[row] = measure(row)
-        return known[row]
-
-    return value

@@ -1,7 +1,7 @@
-"""How sure a figure is: 95 % bootstrap intervals (Efron, 1979), over whole packs where there are.
+"""95 % bootstrap intervals (Efron, 1979), with packs as clusters where there are enough.
 
-Sounds of one pack are alike. To draw single sounds again would take them for independent and make
-the interval too narrow, so packs are drawn where there are enough of them.
+Sounds of one pack are alike. To resample single sounds would take them for independent and make the
+interval too narrow, so the bootstrap resamples whole packs (cluster bootstrap).
 """
 
 import math
@@ -16,7 +16,7 @@ AT_ONCE = 250  # replicates in memory
 
 
 class Interval(NamedTuple):
-    """A figure and where 95 % of its bootstrap replicates lie."""
+    """A figure and the percentiles 2.5 and 97.5 of its bootstrap replicates."""
 
     value: float
     low: float
@@ -32,12 +32,12 @@ def bootstrap(
     n: int = 2000,
     weights: Any = None,
 ) -> Interval:
-    """The mean or median of `values` with its percentile bootstrap interval.
+    """Estimates the mean or median of `values` with its percentile bootstrap interval.
 
     Args:
         values: [v]; nan is left out ("does not apply"), inf counts ("was lost"): use the median.
-        groups: [v] the pack of each value. With five or more different ones, whole packs are drawn
-            with replacement; else single values are.
+        groups: [v] the pack of each value. Five or more different ones are the clusters of the
+            bootstrap; with fewer it resamples single values.
         statistic: "mean" or "median".
         seed: of the replicates; the same seed gives the same interval.
         n: replicates.
@@ -71,7 +71,7 @@ def resampled(
     seed: int = 0,
     n: int = 2000,
 ) -> Interval:
-    """Any statistic of `size` values with its percentile bootstrap interval.
+    """Estimates any statistic of `size` values with its percentile bootstrap interval.
 
     Args:
         compute: the statistic of each row of how often every value counts.
@@ -93,7 +93,7 @@ def resampled(
 
 
 def _units(groups: np.ndarray | None, count: int) -> np.ndarray:
-    """[v] the number of what each value is drawn with."""
+    """Returns the number of the cluster [v] that each value is resampled with."""
     if groups is not None:
         names, numbers = np.unique(groups, return_inverse=True)
         if len(names) >= MIN_GROUPS:
@@ -102,7 +102,7 @@ def _units(groups: np.ndarray | None, count: int) -> np.ndarray:
 
 
 def _counts(rng: np.random.Generator, units: np.ndarray, replicates: int) -> np.ndarray:
-    """[r, v] how often each value is in each replicate."""
+    """Draws the number of times [r, v] that each value is in each replicate."""
     number = int(units.max()) + 1
     return rng.multinomial(number, np.full(number, 1.0 / number), size=replicates)[:, units]
 
@@ -120,7 +120,7 @@ def _means(
 def _medians(
     values: Float[np.ndarray, " v"], counts: np.ndarray, _: Float[np.ndarray, " v"]
 ) -> Float[np.ndarray, " r"]:
-    """The mean of the two middle values, as numpy.median has it."""
+    """Returns the mean of the two middle values, as numpy.median has it."""
     order = np.argsort(values)
     reached = np.cumsum(counts[:, order], axis=1)
     total = reached[:, -1:]

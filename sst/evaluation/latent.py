@@ -1,4 +1,4 @@
-"""What the latent vector carries, and what encoding and decoding cost."""
+"""The latent vector in use, and the cost of encoding and decoding."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ REPEATS = 10  # of what is timed
 
 
 def measure(model: Model, sounds: Sounds, seed: int) -> dict[str, figures.Figure]:
-    """The figures of `definitions.MODEL`."""
+    """Returns the figures of `definitions.MODEL`; `seed` is that of the intervals."""
     means, kl = posterior(model, sounds)
     active = int((means.var(axis=0) > ACTIVE).sum())
     z = means[:1]
@@ -32,12 +32,12 @@ def measure(model: Model, sounds: Sounds, seed: int) -> dict[str, figures.Figure
 
 
 def posterior(model: Model, sounds: Sounds) -> tuple[np.ndarray, np.ndarray]:
-    """Means [n, z] and the divergence from N(0, I) in nats [n] of every sound's posterior."""
+    """Returns the posterior means [n, z] and divergences from N(0, I) [n] of sounds, nats."""
     means, nats = [], []
     for start in range(0, sounds.size, MANY):
         rows = np.minimum(np.arange(start, start + MANY), sounds.size - 1)
-        heard = sounds.take(rows).features
-        mean, logvar = network.encode(model.params, model.stats, heard, model.config)
+        batch = sounds.take(rows).features
+        mean, logvar = network.encode(model.params, model.stats, batch, model.config)
         kept = min(MANY, sounds.size - start)
         means.append(np.asarray(mean)[:kept])
         nats.append(np.asarray(losses.kl_to_standard_normal(mean, logvar))[:kept])
@@ -45,7 +45,7 @@ def posterior(model: Model, sounds: Sounds) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _cpu_ms(work: Callable[[], object]) -> float:
-    """Median CPU time of a call in ms, all threads added, after one call that compiles."""
+    """Returns the median CPU time of a call in ms, all threads added; a first call compiles."""
     np.asarray(work())
     taken = []
     for _ in range(REPEATS):

@@ -47,7 +47,7 @@ DB_PER_NEPER = 20.0 / math.log(10.0)
 
 
 def log_mel_l1(original: Wave, other: Float[np.ndarray, " m"], sample_rate: int) -> float:
-    """In-file log-mel L1 at audio level, in dB, at the best global gain.
+    """Returns the in-file log-mel L1 at audio level, in dB, at the best global gain.
 
     Both signals are brought to 16 kHz; the mel power of both is expressed in dB relative to the
     original's maximum with a floor of -80; the mean absolute difference runs over the frames
@@ -67,7 +67,7 @@ def log_mel_l1(original: Wave, other: Float[np.ndarray, " m"], sample_rate: int)
 
 
 def stft_distance(original: Wave, other: Float[np.ndarray, " m"], sample_rate: int) -> float:
-    """Multi-resolution STFT distance at the best global gain.
+    """Returns the multi-resolution STFT distance at the best global gain.
 
     Spectral convergence (the norm of the difference of the magnitudes over the norm of the
     original's) plus the mean absolute difference of their natural logarithms (Yamamoto, Song and
@@ -101,7 +101,7 @@ def stft_distance(original: Wave, other: Float[np.ndarray, " m"], sample_rate: i
 
 
 def path_smoothness(features: Float[np.ndarray, "s f"]) -> float:
-    """Largest step over mean step (Euclidean) along an interpolation of `s` sounds.
+    """Returns the largest over the mean step (Euclidean) along an interpolation of `s` sounds.
 
     Returns:
         1 for even steps, up to s - 1 for one jump; nan for fewer than 3 sounds or no motion.
@@ -113,7 +113,7 @@ def path_smoothness(features: Float[np.ndarray, "s f"]) -> float:
 
 
 def level_hole_db(levels: Float[np.ndarray, " s"]) -> float:
-    """How far the level along an interpolation falls below the straight line between its ends.
+    """Returns the fall of the level below the straight line between an interpolation's ends.
 
     Args:
         levels: [s] dB at even steps, as `level_db` gives them.
@@ -129,19 +129,19 @@ def level_hole_db(levels: Float[np.ndarray, " s"]) -> float:
 
 
 def _fitted(other: np.ndarray, n: int) -> Wave:
-    """Cut or filled up with silence to `n` samples."""
+    """Cuts a wave or fills it up with silence to `n` samples."""
     fitted = np.zeros(n, np.float32)
     fitted[: min(len(other), n)] = other[:n]
     return fitted
 
 
 def _samples(window: int, sample_rate: int) -> int:
-    """The power of two that lasts about as long as `window` samples at 22,050 Hz."""
+    """Returns the power of two that lasts about as long as `window` samples at 22,050 Hz."""
     return 2 ** round(math.log2(window * sample_rate / 22_050))
 
 
 def _magnitudes(original: Wave, other: Wave, n_fft: int) -> Any:
-    """The distance of two waves in windows of `n_fft` samples, as a function of the gain in dB."""
+    """Makes a function from a gain in dB to the distance of two waves in one window size."""
     ours, theirs = (_magnitude(wave, n_fft) for wave in (original, other))
     floor = np.log(ours.max()) + STFT_FLOOR_DB / DB_PER_NEPER
     log_ours, log_theirs = (np.log(np.maximum(m, 1e-30)) for m in (ours, theirs))

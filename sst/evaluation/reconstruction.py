@@ -1,4 +1,4 @@
-"""How near the systems come to a sound that they are given."""
+"""Errors of the reconstructions of held-out sounds."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sst.evaluation import figures, metrics
+from sst.evaluation.figures import Absent
 from sst.evaluation.sounds import Sounds
 from sst.types import Wave
 
@@ -13,10 +14,17 @@ MEANS = ("log_mel_l1_db", "stft_distance")  # over files; of the others the medi
 
 
 def errors(original: Wave, other: Wave, sample_rate: int, pitched: bool) -> dict[str, float]:
-    """The errors of one reconstruction, by the names of `definitions.RECONSTRUCTION`.
+    """Returns the errors of one reconstruction, by the names of `definitions.RECONSTRUCTION`.
 
-    nan: it does not apply to the original; inf: what is measured is lost. `pitched` says whether
-    the original has a clear pitch, which is found out once and not for every system.
+    Args:
+        original: [n] samples.
+        other: [m] samples, its reconstruction.
+        sample_rate: of both, Hz.
+        pitched: the original has a clear pitch, which is found once and not for every system.
+
+    Returns:
+        Values >= 0 in the units of the definitions; nan where an error does not apply to the
+        original, inf where what it measures is lost.
     """
     return {
         "log_mel_l1_db": metrics.log_mel_l1(original, other, sample_rate),
@@ -31,18 +39,18 @@ def errors(original: Wave, other: Wave, sample_rate: int, pitched: bool) -> dict
 
 
 def table(
-    sounds: Sounds, remade: Mapping[str, Sequence[Wave]], sample_rate: int
+    sounds: Sounds, reconstructions: Mapping[str, Sequence[Wave]], sample_rate: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Every error of every system: system -> quantity -> [n].
+    """Returns every error of every system: system -> quantity -> [n].
 
     Args:
-        sounds: the originals.
-        remade: system -> one wave per original.
-        sample_rate: of all, in Hz.
+        sounds: [n] the originals.
+        reconstructions: system -> one wave per original.
+        sample_rate: of all, Hz.
     """
     pitched = [math.isfinite(metrics.pitch_hz(wave, sample_rate)) for wave in sounds.waves]
     found = {}
-    for name, waves in remade.items():
+    for name, waves in reconstructions.items():
         rows = [
             errors(original, wave, sample_rate, has_pitch)
             for original, wave, has_pitch in zip(sounds.waves, waves, pitched, strict=True)
@@ -54,13 +62,13 @@ def table(
 def summarise(
     found: Mapping[str, np.ndarray], packs: Sequence[str], seed: int
 ) -> dict[str, figures.Figure]:
-    """The figures of one system with their intervals."""
+    """Returns the figures of one system from its errors [n] per quantity."""
     summary = {
         name: figures.over_files(values, packs, "mean" if name in MEANS else "median", seed)
         for name, values in found.items()
     }
     cents = found["pitch_cents"]
     lost = np.where(np.isnan(cents), np.nan, np.isinf(cents).astype(float))
-    no_pitch = "none of these sounds has a clear pitch"
+    no_pitch = Absent("none of these sounds has a clear pitch")
     summary["pitch_lost"] = figures.over_files(lost, packs, "mean", seed, no_pitch)
     return summary

@@ -1,4 +1,4 @@
-"""Cross-pack retrieval: are a sound's nearest neighbours from other packs of its own kind?
+"""Cross-pack retrieval: precision of the nearest neighbours of a sound in other packs.
 
 Each sound is a query once. Sounds of its own group (pack, machine) never count; a neighbour is
 relevant when its class is the query's. Precision at 1 and 10 and the mean average precision are
@@ -26,7 +26,7 @@ class ClassScore(NamedTuple):
 
 
 class Retrieval(NamedTuple):
-    """The figures, and what they were made of; nan where no query counts."""
+    """The figures, and the values behind them; nan where no query counts."""
 
     p1: float
     p10: float
@@ -44,7 +44,7 @@ def score(
     groups: Sequence[Any] | np.ndarray,
     classes: Sequence[Any] | np.ndarray,
 ) -> Retrieval:
-    """Precision at 1 and 10 and mean average precision by Euclidean distance.
+    """Computes precision at 1 and 10 and mean average precision by Euclidean distance.
 
     Args:
         embeddings: [n, e] finite; for cosine similarity, of norm 1.
@@ -71,7 +71,7 @@ def score(
 
 
 def _distances(embeddings: np.ndarray) -> Any:
-    """One row of squared distances at a time."""
+    """Yields one row of squared distances [n] at a time."""
     from scipy.spatial.distance import cdist
 
     for start in range(0, len(embeddings), AT_ONCE):
@@ -79,7 +79,7 @@ def _distances(embeddings: np.ndarray) -> Any:
 
 
 def _of_query(relevant: np.ndarray) -> tuple[float, float, float]:
-    """From the neighbours in order, nearest first."""
+    """Returns P@1, P@10 and average precision of neighbours in order, nearest first."""
     precision = np.cumsum(relevant) / np.arange(1, len(relevant) + 1)
     average = (precision * relevant).sum() / relevant.sum()
     return float(relevant[0]), float(relevant[:10].mean()), float(average)

@@ -1,4 +1,7 @@
-"""The whole evaluation of one model: from its name to a report."""
+"""The whole evaluation of one model: from its name to a report.
+
+Start with `evaluate`: it reads the sounds, prepares the systems, makes their sounds, and measures.
+"""
 
 import datetime
 import os
@@ -8,11 +11,15 @@ from typing import Any, NamedTuple
 
 from sst import inference
 from sst.config import AudioConfig, to_dict
-from sst.evaluation import definitions, examples, kinds, latent, spaces, systems
+from sst.evaluation import classification, definitions, examples, latent, systems
+from sst.evaluation import reference_classifier as reference
 from sst.evaluation import sounds as sources
+from sst.evaluation.classification import OURS
 from sst.evaluation.clock import Clock
+from sst.evaluation.figures import Absent
 from sst.evaluation.material import Material, Request, gather
-from sst.evaluation.sections import NO_TRAIN, OURS, goals, measure
+from sst.evaluation.reference_classifier import ReferenceClassifier
+from sst.evaluation.sections import goals, measure
 from sst.evaluation.sounds import Progress, Sounds
 from sst.evaluation.systems import System
 from sst.evaluation.waves import make_waves
@@ -20,9 +27,12 @@ from sst.inference import Model
 from sst.model import export_format
 from sst.report.media import Exhibit
 
+# The systems and figures that are learned from training sounds.
+LEARNED = "PCA-64, SampleVAE-like VAE, nearest training sound, memorised share, recognition"
+
 
 class Result(NamedTuple):
-    """What `report.write` takes."""
+    """The report and the sounds for its page, as `report.write` takes them."""
 
     report: dict[str, Any]
     exhibits: list[Exhibit]
@@ -30,7 +40,7 @@ class Result(NamedTuple):
 
 
 def evaluate(request: Request, say: Progress = lambda text: None) -> Result:
-    """Measures a model beside simpler ways, on sounds that it was not trained on.
+    """Measures a model beside simpler systems, on sounds that it was not trained on.
 
     Raises:
         UsageError: wrong folders or classes, or nothing to evaluate on was named.
@@ -45,28 +55,25 @@ def evaluate(request: Request, say: Progress = lambda text: None) -> Result:
         material = gather(request, model, classes, say)
     with clock("preparing the systems"):
         chosen, absent = choose_systems(request, model, material, say)
-        judge = _judge(material.train, audio.sample_rate, seed)
+        classifier = _reference_classifier(material.train, audio.sample_rate, seed)
     waves = make_waves(chosen, material.held_out, seed, clock)
-    sections, confusion = measure(material, chosen, waves, judge, audio, seed, clock)
+    tables = measure(material, chosen, waves, classifier, audio, seed, clock)
     with clock("timing the model"):
         figures = latent.measure(model, material.held_out, seed)
-    sections["model"]["rows"][OURS] = {"title": chosen[OURS].title, "note": "", "figures": figures}
-    absent += [
-        {"what": section["title"], "why": section.pop("why")}
-        for section in sections.values()
-        if "why" in section
-    ]
+    tables.sections["model"]["rows"][OURS] = chosen[OURS].row(figures)
     report = {
         "schema": definitions.SCHEMA,
         "model": _about_model(request, model),
         "sounds": _about_sounds(material),
-        "classifier": _about_judge(judge),
+        "classifier": _about_classifier(classifier),
         "run": _about_run(request, clock),
         "notes": material.notes,
-        "goals": goals(sections),
-        "sections": sections,
-        "confusion": confusion,
-        "absent": absent,
+        "goals": goals(tables.sections),
+        "sections": tables.sections,
+        "confusion": tables.confusion,
+        "absent": [
+            {"what": what, "why": one.reason} for what, one in (absent | tables.absent).items()
+        ],
     }
     exhibits = examples.exhibits(chosen, material.held_out, waves, seed)
     return Result(report, exhibits, audio)
@@ -74,24 +81,23 @@ def evaluate(request: Request, say: Progress = lambda text: None) -> Result:
 
 def choose_systems(
     request: Request, model: Model, material: Material, say: Progress
-) -> tuple[dict[str, System], list[dict[str, str]]]:
-    """The systems in the order of the tables, and which of them are missing and why."""
-    audio, train, seed = model.config.audio, material.train, request.seed
-    chosen, absent = systems.of_model(model, seed), []
-    if train is None:
-        learned = "PCA-64, SampleVAE-like VAE, nearest training sound, memorised share, recognition"
-        absent.append({"what": learned, "why": NO_TRAIN})
+) -> tuple[dict[str, System], dict[str, Absent]]:
+    """Returns the systems in the order of the tables, and those that are absent."""
+    rate, train, seed = model.config.audio.sample_rate, material.train, request.seed
+    chosen, absent = systems.of_model(model, seed), {}
+    if isinstance(train, Absent):
+        absent[LEARNED] = train
     else:
         chosen |= systems.principal_components(train, model.config, seed)
         if request.sample_vae_steps:
             say(f"training the SampleVAE-like model on {train.size:,} sounds")
-            chosen |= systems.sample_vae(train, audio.sample_rate, seed, request.sample_vae_steps)
+            chosen |= systems.sample_vae(train, rate, seed, request.sample_vae_steps)
         else:
-            absent.append({"what": "SampleVAE-like VAE", "why": "left out by --no-samplevae"})
+            absent["SampleVAE-like VAE"] = Absent("left out by --no-samplevae")
         chosen |= systems.nearest_training_sound(train)
         if chosen[OURS].classify is not None:
-            chosen |= kinds.nearest_neighbours(train, audio.sample_rate)
-    return chosen | systems.without_training(audio.sample_rate), absent
+            chosen |= classification.nearest_neighbours(train, rate)
+    return chosen | systems.without_training(rate), absent
 
 
 def _about_model(request: Request, model: Model) -> dict[str, Any]:
@@ -106,8 +112,8 @@ def _about_model(request: Request, model: Model) -> dict[str, Any]:
 
 
 def _about_sounds(material: Material) -> dict[str, Any]:
-    def about(sounds: Sounds | None) -> dict[str, Any] | None:
-        if sounds is None:
+    def about(sounds: Sounds | Absent) -> dict[str, Any] | None:
+        if isinstance(sounds, Absent):
             return None
         counts = {name: sounds.classes.count(name) for name in sounds.class_names}
         return {"files": sounds.size, "packs": len(set(sounds.packs)), "classes": counts}
@@ -132,19 +138,21 @@ def _about_run(request: Request, clock: Clock) -> dict[str, Any]:
     }
 
 
-def _judge(train: Sounds | None, sample_rate: int, seed: int) -> spaces.Judge | str:
-    if train is None:
-        return NO_TRAIN
-    return spaces.train_judge(train, sample_rate, seed)
+def _reference_classifier(
+    train: Sounds | Absent, sample_rate: int, seed: int
+) -> ReferenceClassifier | Absent:
+    if isinstance(train, Absent):
+        return train
+    return reference.train(train, sample_rate, seed)
 
 
-def _about_judge(judge: spaces.Judge | str) -> dict[str, Any]:
-    if isinstance(judge, str):
-        return {"why": judge}
-    fitted = judge.fitted
+def _about_classifier(classifier: ReferenceClassifier | Absent) -> dict[str, Any]:
+    if isinstance(classifier, Absent):
+        return {"why": classifier.reason}
+    fitted = classifier.fitted
     f1 = fitted.held_out_f1
     return {
-        "classes": list(judge.names),
+        "classes": list(classifier.names),
         "macro_f1": None if f1 != f1 else round(f1, 4),  # nan: no second pack to test on
         "temperature": round(fitted.temperature, 4),
     }

@@ -1,4 +1,4 @@
-"""The sounds of an evaluation: what the model was trained on, and what it has never heard."""
+"""The sounds of an evaluation: training sounds, and held-out ones."""
 
 import json
 import os
@@ -34,22 +34,22 @@ class Sounds(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Number of sounds."""
+        """Returns the number of sounds."""
         return len(self.ids)
 
     @property
     def features(self) -> Features:
-        """What a model hears of them."""
+        """Returns the input of a model, float32."""
         cells, attack = self.log_mel.astype(np.float32), self.attack.astype(np.float32)
         return Features(cells, self.n_frames, self.peak_db, attack)
 
     @property
     def class_names(self) -> list[str]:
-        """The classes there are, sorted."""
+        """Returns the classes there are, sorted."""
         return sorted(set(self.classes) - {""})
 
     def take(self, rows: Sequence[int] | np.ndarray) -> "Sounds":
-        """Some of the sounds, in the order of `rows`."""
+        """Returns some of the sounds, in the order of `rows`."""
         rows = [int(row) for row in rows]
         lists = {
             name: [getattr(self, name)[row] for row in rows]
@@ -65,7 +65,7 @@ class Sounds(NamedTuple):
 
 
 def read_classes(path: str | os.PathLike[str]) -> dict[str, str]:
-    """A file of folder labels and the classes they belong to: `{"bd": "kick", ...}`.
+    """Reads a file of folder labels and the classes they belong to: `{"bd": "kick", ...}`.
 
     Raises:
         UsageError: if it is not there, or is no JSON object of texts.
@@ -82,7 +82,7 @@ def read_classes(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def class_of(label: str, classes: dict[str, str] | None) -> str:
-    """The class of a folder label: the label itself without a table, "" where that lacks it.
+    """Returns the class of a folder label: itself without a table, "" where that lacks it.
 
     A label that is the name of one of the table's classes is of that class.
     """
@@ -93,7 +93,7 @@ def class_of(label: str, classes: dict[str, str] | None) -> str:
 
 
 def packs_of(ids: Sequence[str]) -> list[str]:
-    """The pack of each sound: `files.pack_of`, or the given folder where these are the packs.
+    """Returns the pack of each sound: `files.pack_of`, or the given folder where that is a pack.
 
     Of several folders given side by side, one that holds nothing but folders of files is taken for
     one pack with its kinds, not for a library of packs: `TR808/bd/x.wav` is of `TR808`.
@@ -115,7 +115,7 @@ def from_folders(
     seed: int = 0,
     say: Progress = lambda text: None,
 ) -> Sounds:
-    """Files never trained on, decoded as the model hears them.
+    """Reads held-out files as the model's training sounds are read.
 
     Args:
         folders: searched with their sub-folders.
@@ -143,11 +143,11 @@ def from_folders(
         raise NothingToDo(f"0 of {len(chosen):,} held-out files could be read.")
     if len(kept) < len(chosen):
         say(f"{len(chosen) - len(kept):,} held-out files could not be read and are left out")
-    heard = features.of_clips([r.clip for r in clips], audio, [r.log_mel for r in clips])
+    computed = features.of_clips([r.clip for r in clips], audio, [r.log_mel for r in clips])
     return Sounds(
         [sample.id for sample in kept],
-        [at_level(r.clip.wave, level) for r, level in zip(clips, heard.peak_db, strict=True)],
-        *heard,
+        [at_level(r.clip.wave, level) for r, level in zip(clips, computed.peak_db, strict=True)],
+        *computed,
         [class_of(sample.label, classes) for sample in kept],
         [packs[sample.id] for sample in kept],
     )
@@ -160,7 +160,7 @@ def from_dataset(
     limit: int | None = None,
     seed: int = 0,
 ) -> Sounds:
-    """Sounds of one split of a dataset, "train" or "validation"; arguments as in `from_folders`."""
+    """Reads one split of a dataset, "train" or "validation"; arguments as in `from_folders`."""
     split = dataset.train if name == "train" else dataset.validation
     rows = choose(split.size, limit, seed)
     waves = datasets.read_waves(dataset, name, list(rows))
@@ -179,23 +179,17 @@ def from_dataset(
 
 
 def choose(n: int, limit: int | None, seed: int) -> np.ndarray:
-    """Up to `limit` of `n` rows at random, in ascending order."""
+    """Chooses up to `limit` of `n` rows at random, in ascending order."""
     if limit is None or limit >= n:
         return np.arange(n)
     return np.sort(np.random.default_rng(seed).permutation(n)[:limit])
 
 
-def without_copies(held_out: Sounds, train: Sounds) -> Sounds:
-    """The held-out sounds that are no copy of a training sound, to the 16-bit sample."""
-    known = {_fingerprint(wave) for wave in train.waves}
-    return held_out.take([i for i, w in enumerate(held_out.waves) if _fingerprint(w) not in known])
-
-
 def at_level(wave: Wave, peak_db: float) -> Wave:
-    """A wave of peak 1 at the level it was found at."""
+    """Returns a wave of peak 1 [n] at a peak level in dBFS, float32."""
     return np.asarray(wave * np.float32(10.0 ** (float(peak_db) / 20.0)), np.float32)
 
 
-def _fingerprint(wave: Wave) -> bytes:
-    peak = float(np.abs(wave).max(initial=0.0)) or 1.0
-    return np.round(wave / peak * 32767).astype(np.int16).tobytes()
+def short_name(name: str) -> str:
+    """Returns the file of an id with the folder that it lies in."""
+    return "/".join(name.split("/")[-2:])

@@ -1,13 +1,13 @@
-"""The ways to make, remake and compare sounds that are measured side by side."""
+"""The systems measured side by side: the model, its parts, and simpler methods."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from sst import inference
 from sst.config import AudioConfig, Config
@@ -26,7 +26,7 @@ CHUNK = 256  # spectrograms compared at once
 
 
 class System(NamedTuple):
-    """What one way can do; None where it cannot. Waves are float32 at the model's rate."""
+    """A method as its functions, None where it has none. Waves: float32 at the model's rate."""
 
     title: str
     note: str = ""
@@ -38,9 +38,13 @@ class System(NamedTuple):
     classify: Callable[[Sounds], np.ndarray] | None = None  # [n, c] probabilities
     class_names: tuple[str, ...] = ()  # of the columns of `classify`
 
+    def row(self, figures: dict[str, Any]) -> dict[str, Any]:
+        """Returns the system's row of a table, as report.json has it."""
+        return {"title": self.title, "note": self.note, "figures": figures}
+
 
 def of_model(model: Model, seed: int) -> dict[str, System]:
-    """The model itself, what its inversion could reach, and parts of its search vector."""
+    """Returns the model, parts of its search vector, and its inversion of true features."""
     ours = _of_model(model, f"SST, {model.config.model.latent_dim} numbers", seed)
     timbre = ours.embed
     assert timbre is not None
@@ -50,11 +54,13 @@ def of_model(model: Model, seed: int) -> dict[str, System]:
                 [timbre(sounds), measured_aspects(sounds, model.config.audio)], axis=1
             )
         ),
-        "timbre": System("SST, the timbre alone", "what the model hears", embed=timbre),
+        "timbre": System(
+            "SST, the timbre alone", "the learned part of the search vector", embed=timbre
+        ),
         "latent": System("SST, the bare latent", "the posterior mean", embed=ours.encode),
         "ceiling": System(
             "true features, SST's inversion",
-            "what the decoder could reach if it were perfect",
+            "the upper bound: a perfect decoder",
             reconstruct=lambda sounds: [
                 inference.waveform(Decoded(*row), model.config.audio)
                 for row in zip(*sounds.features, strict=True)
@@ -64,7 +70,7 @@ def of_model(model: Model, seed: int) -> dict[str, System]:
 
 
 def measured_aspects(sounds: Sounds, config: AudioConfig) -> Float[np.ndarray, "n s"]:
-    """The part of the search vector that is measured, not learned."""
+    """Returns the part of the search vector that is measured, not learned, float32."""
     levels = sounds.peak_db.tolist()
     clips = [
         Clip(at_level(wave, -peak_db), peak_db, 0.0, len(wave) / config.sample_rate)
@@ -103,7 +109,7 @@ def _of_model(model: Model, title: str, seed: int, note: str = "") -> System:
 
 
 def without_training(sample_rate: int) -> dict[str, System]:
-    """What needs no training sounds."""
+    """Returns the systems that need no training sounds, for waves at a rate in Hz."""
     return {
         "griffinlim": System(
             "Griffin-Lim of the true mel",
@@ -121,7 +127,7 @@ def without_training(sample_rate: int) -> dict[str, System]:
 
 
 def principal_components(train: Sounds, config: Config, seed: int) -> dict[str, System]:
-    """Principal components of the training sounds and SST's inversion: 64, and as many as SST."""
+    """Returns PCA with SST's inversion: 64 components, and as many as SST has latents."""
     linear = linear_model(train, config, COMPONENTS, seed)
     few = _of_model(
         linear, f"PCA-{COMPONENTS}", seed, "same inversion as SST; draws from one Gaussian"
@@ -145,7 +151,7 @@ def principal_components(train: Sounds, config: Config, seed: int) -> dict[str, 
 
 
 def linear_model(train: Sounds, config: Config, size: int, seed: int) -> Model:
-    """Components of cells in plain dB, with networks at zero and one Gaussian as the prior."""
+    """Fits `size` components of cells in plain dB; networks at zero, one Gaussian as the prior."""
     plain = dataclasses.replace(config.model, quiet_slope=1.0, bass_weight=1.0)
     network_config = dataclasses.replace(plain, latent_dim=size, width=16, search_share=0.0)
     config = dataclasses.replace(config, seed=seed, model=network_config)
@@ -157,7 +163,7 @@ def linear_model(train: Sounds, config: Config, size: int, seed: int) -> Model:
 
 
 def sample_vae(train: Sounds, sample_rate: int, seed: int, steps: int) -> dict[str, System]:
-    """A variational autoencoder like SampleVAE's, trained here on the same sounds."""
+    """Trains a VAE like SampleVAE's on the same sounds, at a rate in Hz, for some steps."""
     vae = samplevae.fit(train.waves, sample_rate, seed, steps)
 
     def draw(n: int) -> list[Wave]:
@@ -176,7 +182,7 @@ def sample_vae(train: Sounds, sample_rate: int, seed: int, steps: int) -> dict[s
 
 
 def nearest_training_sound(train: Sounds) -> dict[str, System]:
-    """No model at all: the training sound whose log-mel is nearest."""
+    """Returns a system without a model: the training sound whose log-mel is nearest."""
     return {
         "nearest": System(
             "nearest training sound",
@@ -186,17 +192,17 @@ def nearest_training_sound(train: Sounds) -> dict[str, System]:
     }
 
 
-def nearest(sounds: Sounds, train: Sounds) -> np.ndarray:
-    """The row of the training sound nearest to each sound, by Euclidean distance of log-mels."""
-    theirs = train.log_mel.reshape(train.size, -1)
+def nearest(sounds: Sounds, train: Sounds) -> Int[np.ndarray, " n"]:
+    """Returns the row of the training sound nearest to each sound by Euclidean log-mel distance."""
+    known = train.log_mel.reshape(train.size, -1)
+    queries = sounds.log_mel.reshape(sounds.size, -1).astype(np.float32)
     squares = np.zeros((sounds.size, train.size), np.float32)
-    ours = sounds.log_mel.reshape(sounds.size, -1).astype(np.float32)
     for start in range(0, train.size, CHUNK):
-        part = theirs[start : start + CHUNK].astype(np.float32)
-        squares[:, start : start + CHUNK] = np.square(part).sum(axis=1) - 2.0 * ours @ part.T
+        part = known[start : start + CHUNK].astype(np.float32)
+        squares[:, start : start + CHUNK] = np.square(part).sum(axis=1) - 2.0 * queries @ part.T
     return squares.argmin(axis=1)
 
 
-def mfcc_of(waves: Sequence[Wave], sample_rate: int) -> np.ndarray:
-    """MFCC statistics of each wave, [n, f]."""
+def mfcc_of(waves: Sequence[Wave], sample_rate: int) -> Float[np.ndarray, "n f"]:
+    """Returns the MFCC statistics of each wave at a rate in Hz, float32."""
     return np.stack([mfcc.statistics(wave, sample_rate) for wave in waves])

@@ -15,7 +15,7 @@ class Entry(NamedTuple):
     """One file."""
 
     path: str  # absolute; bytes that are no UTF-8 as surrogate escapes
-    name: str  # what is shown of the path
+    name: str  # as it is shown
     cells: list[str]
 
 
@@ -29,7 +29,7 @@ class Section(NamedTuple):
 
 
 def listing(title: str, intro: str, sections: Sequence[Section]) -> str:
-    """The whole page. The files are not in it: their players find them where they were."""
+    """Renders the page as HTML; its players read the files from where they are."""
     players = sum(len(section.entries) for section in sections) <= PLAYERS
     parts = [
         "<!doctype html>",

@@ -13,7 +13,7 @@ from sst.config import AudioConfig
 from sst.dsp import features
 from sst.types import Wave
 
-PEAK = 0.7  # of every sound in the page, so that they are heard at one level
+PEAK = 0.7  # of every sound in the page, so that all play at one level
 QUIET = 1e-6  # a peak below this is silence
 # Dark to light, lightness rising evenly, as in the maps of Smith and van der Walt (2015).
 COLOURS = np.array(
@@ -22,7 +22,7 @@ COLOURS = np.array(
 
 
 class Exhibit(NamedTuple):
-    """A table of sounds to be heard and seen."""
+    """A table of sounds with players and spectrograms."""
 
     title: str
     intro: str
@@ -31,7 +31,7 @@ class Exhibit(NamedTuple):
 
 
 def audio_uri(wave: Wave, sample_rate: int) -> str:
-    """A 16-bit WAV as a data URI; brought to one peak, silence stays silence."""
+    """Encodes a wave [n] as a 16-bit WAV data URI of peak `PEAK`; silence stays silence."""
     import soundfile
 
     peak = float(np.abs(wave).max(initial=0.0))
@@ -42,12 +42,12 @@ def audio_uri(wave: Wave, sample_rate: int) -> str:
 
 
 def spectrogram_uri(wave: Wave, audio: AudioConfig, n_frames: int) -> str:
-    """The log-mel spectrogram as a PNG data URI: time to the right, bass below.
+    """Draws the log-mel spectrogram as a PNG data URI: time to the right, bass below.
 
     Args:
         wave: [n] samples.
         audio: the transform.
-        n_frames: width of the picture; what is missing is the floor, what is beyond is cut.
+        n_frames: width of the picture in frames; filled up with the floor, or cut.
     """
     image = np.full((n_frames, audio.n_mels), audio.floor_db, np.float32)
     if len(wave):
@@ -58,7 +58,7 @@ def spectrogram_uri(wave: Wave, audio: AudioConfig, n_frames: int) -> str:
 
 
 def png(shade: UInt8[np.ndarray, "h w"]) -> bytes:
-    """A picture of 256 shades between the darkest and the lightest colour."""
+    """Encodes a picture of 256 shades between the darkest and the lightest colour as PNG."""
     stops = np.linspace(0, 255, len(COLOURS))
     palette = np.stack([np.interp(np.arange(256), stops, c) for c in COLOURS.T], axis=1)
     height, width = shade.shape

@@ -9,15 +9,16 @@ from sst.report.media import Exhibit, audio_uri, spectrogram_uri
 from sst.report.style import STYLE
 
 OURS = "model"  # the row whose figures the goals are about
-LEAST_FRAMES = 24  # width of the narrowest spectrogram
+MIN_FRAMES = 24  # width of the narrowest spectrogram
+CHART_LEFT, CHART_WIDTH, CHART_LINE = 330, 420, 22  # pixels: start and length of its scale, a row
 
 
 def page(report: dict[str, Any], exhibits: Sequence[Exhibit], audio: AudioConfig) -> str:
-    """The whole page.
+    """Renders the page as HTML.
 
     Args:
-        report: what report.json holds.
-        exhibits: sounds to be heard.
+        report: the content of report.json.
+        exhibits: tables of sounds.
         audio: of the model: the rate of the sounds, and the transform of their pictures.
     """
     name = _text(report["model"]["name"])
@@ -40,7 +41,7 @@ def page(report: dict[str, Any], exhibits: Sequence[Exhibit], audio: AudioConfig
 
 
 def number(value: float | None, digits: int) -> str:
-    """A figure as it is shown; a dash where there is none."""
+    """Formats a figure; a dash where there is none."""
     return "&ndash;" if value is None else f"{value:.{digits}f}"
 
 
@@ -61,15 +62,15 @@ def _introduction(report: dict[str, Any]) -> str:
         f"<p>{' &middot; '.join(_text(fact) for fact in facts)}<br>"
         f'<span class="dim">{_text(run["date"])}, {run["cpu_s"]:.0f} CPU-s on '
         f"{_text(run['machine'])}<br><code>{_text(run['command'])}</code></span></p>"
-        "<p>Every figure is measured on sounds that the model was not trained on; below it stand "
-        "its 95 % bootstrap interval, in which whole packs are drawn again, and the number of "
-        "sounds. The highlighted row is the model; the others are simpler ways to do the same.</p>"
+        "<p>Every figure is measured on sounds that the model was not trained on. Below it are "
+        "its 95 % interval, from a cluster bootstrap over packs, and the number of sounds. The "
+        "highlighted row is the model; the others are simpler systems.</p>"
         + (f"<ul>{notes}</ul>" if notes else "")
     )
 
 
 def _goals(goals: Sequence[dict[str, Any]], sections: dict[str, Any]) -> str:
-    """Where the model stands, beside the two that are most like it."""
+    """Renders the goals and the model's figures, beside the two systems most like it."""
     rows = []
     for goal in goals:
         section = sections[goal["section"]]
@@ -116,37 +117,39 @@ def _section(section: dict[str, Any]) -> str:
 
 
 def _chart(section: dict[str, Any]) -> str:
-    """Values with intervals of the section's first quantity, one line per row."""
+    """Draws the section's first quantity with its intervals, one line per row."""
     key, quantity = next(iter(section["quantities"].items()))
     found = [(row["title"], row["figures"].get(key), name) for name, row in section["rows"].items()]
     found = [(t, f, n) for t, f, n in found if f and f["value"] is not None]
     if len(found) < 2:
         return ""
     top = 1.05 * max(f["high"] or f["value"] for _, f, _ in found) or 1.0
-    lines = []
-    for i, (title, figure, name) in enumerate(found):
-        y, x = 22 * i + 14, 330 + 420 * figure["value"] / top
-        low, high = (330 + 420 * (figure[end] or figure["value"]) / top for end in ("low", "high"))
-        weight = ' font-weight="600"' if name == OURS else ""
-        lines.append(
-            f'<text x="320" y="{y + 4}" text-anchor="end"{weight}>{_text(title)}</text>'
-            f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" stroke="currentColor"/>'
-            f'<circle cx="{x:.1f}" cy="{y}" r="4" fill="currentColor"/>'
-        )
-    dashed = ""
+    lines = [_interval(i, *each, top) for i, each in enumerate(found)]
+    height, dashed = CHART_LINE * len(found) + 8, ""
     if quantity["goal"] is not None and 0 < quantity["goal"] <= top:
         dashed = "; the dashed line is the goal"
-        x, end = 330 + 420 * quantity["goal"] / top, 22 * len(found) + 4
+        x = CHART_LEFT + CHART_WIDTH * quantity["goal"] / top
         lines.append(
-            f'<line class="met" x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="{end}" stroke="currentColor" '
-            'stroke-dasharray="4 3"/>'
+            f'<line class="met" x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="{height - 4}" '
+            'stroke="currentColor" stroke-dasharray="4 3"/>'
         )
-    height = 22 * len(found) + 8
     return (
         f'<p class="dim">{_text(" ".join([quantity["title"], quantity["unit"]]).strip())}, from 0, '
         f"with the 95 % interval{dashed}</p>"
         f'<svg viewBox="0 0 780 {height}" width="780" height="{height}" font-size="13" '
         f'fill="currentColor" role="img">{"".join(lines)}</svg>'
+    )
+
+
+def _interval(line: int, title: str, figure: dict[str, Any], name: str, top: float) -> str:
+    """Draws a value as a dot on its interval, on a scale from 0 to `top`."""
+    ends = (figure["value"], *(figure[end] or figure["value"] for end in ("low", "high")))
+    x, low, high = (CHART_LEFT + CHART_WIDTH * end / top for end in ends)
+    y, weight = CHART_LINE * line + 14, ' font-weight="600"' if name == OURS else ""
+    return (
+        f'<text x="{CHART_LEFT - 10}" y="{y + 4}" text-anchor="end"{weight}>{_text(title)}</text>'
+        f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" stroke="currentColor"/>'
+        f'<circle cx="{x:.1f}" cy="{y}" r="4" fill="currentColor"/>'
     )
 
 
@@ -171,7 +174,7 @@ def _per_class(section: dict[str, Any]) -> str:
 
 
 def _confusion(table: dict[str, Any]) -> str:
-    """Counts with the share of each row as the depth of blue, and the share that is right."""
+    """Renders counts, the share of each row as the depth of blue, and the share that is right."""
     heads = "".join(f"<th>{_text(name)}</th>" for name in [*table["columns"], "right"])
     rows = []
     for name, counts in zip(table["classes"], table["counts"], strict=True):
@@ -190,7 +193,7 @@ def _exhibit(exhibit: Exhibit, audio: AudioConfig) -> str:
     rows = []
     for caption, waves in exhibit.rows:
         longest = max((len(wave) for wave in waves if wave is not None), default=1)
-        frames = max(LEAST_FRAMES, audio.frames_of(min(longest, audio.clip_samples)))
+        frames = max(MIN_FRAMES, audio.frames_of(min(longest, audio.clip_samples)))
         cells = "".join(f"<td>{_player(wave, audio, frames)}</td>" for wave in waves)
         rows.append(f"<tr><td>{_text(caption)}</td>{cells}</tr>")
     return _headed(exhibit._asdict(), _table("sounds", heads, rows))
@@ -201,7 +204,7 @@ def _headed(section: dict[str, Any], content: str) -> str:
 
 
 def _table(style: str, heads: str, rows: Sequence[str]) -> str:
-    """A table whose first column has no head, in a box that scrolls when it is too wide."""
+    """Renders a table whose first column has no head, in a box that scrolls when too wide."""
     return (
         f'<div class="scroll"><table class="{style}"><thead><tr><th></th>{heads}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"

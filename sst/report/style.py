@@ -1,4 +1,4 @@
-"""How the page of a report looks, in the light and in the dark."""
+"""The style sheet of a report's page, for light and dark displays."""
 
 STYLE = """
 :root {

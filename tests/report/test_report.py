@@ -13,6 +13,7 @@ import synth
 from sst.config import AudioConfig
 from sst.errors import ResourceError, UsageError
 from sst.evaluation import definitions, figures, sections
+from sst.evaluation.figures import Absent
 from sst.report import media, page, write
 from sst.report.media import Exhibit
 
@@ -28,7 +29,7 @@ def made(name: str = "model <b>", value: float = 2.5) -> dict:
         reconstruction["rows"][key] = {
             "title": title,
             "note": "",
-            "figures": {"log_mel_l1_db": figure, "pitch_cents": figures.absent("no <pitch>")},
+            "figures": {"log_mel_l1_db": figure, "pitch_cents": Absent("no <pitch>").figure()},
         }
     return {
         "model": {"name": name, "digest": "0" * 12, "sample_rate": 16_000, "latent_dim": 8},

@@ -1,4 +1,4 @@
-"""What a model is compared with: methods that are simpler, older, or know only real sounds.
+"""Baselines: methods that are simpler or older than the model, or know only real sounds.
 
 They work on waves and log-mel spectrograms, and none of them uses the features of the model that
 is measured. Only the evaluation imports them.

@@ -1,8 +1,8 @@
-"""A judge of kinds of sound that has heard real sounds only, and never the features of the model.
+"""A classifier of kinds of sound: trained on real sounds only, without the model's features.
 
 Log-mel energies pooled over time and frequency, cepstral statistics and the length; a few small
 networks and extremely randomised trees (Geurts et al., 2006) whose probabilities are averaged, with
-a temperature (Guo et al., 2017) chosen on packs that those behind it did not see.
+a temperature (Guo et al., 2017) chosen on packs held out from training (cross-validation).
 """
 
 import functools
@@ -18,7 +18,7 @@ from sst.evaluation.baselines import griffinlim, mfcc
 from sst.types import Wave
 
 AUDIO = AudioConfig(sample_rate=22_050, clip_seconds=2.0, n_fft=1024, hop=256, n_mels=40)
-# Edges of the time slices, in frames of 11.6 ms from the start: fine where a sound is decided.
+# Edges of the time slices, in frames of 11.6 ms from the start: fine where a sound is recognised.
 SLICES = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 36, 56, 90, 173)
 FOLDS = 4  # of the packs: for the temperature and the score
 MEMBERS = 4  # networks
@@ -29,8 +29,8 @@ LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 3e-2
 KEEP = 0.7  # of the inputs and hidden units that dropout leaves
 TREES = 400
-LEAF = 2  # sounds in a leaf, at least
-SEEN = 0.2  # of the features, at each branch
+MIN_LEAF = 2  # sounds in a leaf
+MAX_FEATURES = 0.2  # share of the features that a branch chooses from
 TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 61))
 
 
@@ -48,14 +48,14 @@ class Classifier(NamedTuple):
 
 
 def features(wave: Wave, sample_rate: int) -> Float[np.ndarray, " f"]:
-    """What the classifier is told about a sound, float32, finite; level plays no part.
+    """Computes the classifier's input for a sound: float32, finite, independent of its level.
 
     Args:
         wave: [n] mono samples, n >= 1.
         sample_rate: in Hz.
     """
-    heard = wave[: round(AUDIO.clip_seconds * sample_rate) or 1]
-    narrow = griffinlim.resample(heard, sample_rate, AUDIO.sample_rate)
+    start = wave[: round(AUDIO.clip_seconds * sample_rate) or 1]
+    narrow = griffinlim.resample(start, sample_rate, AUDIO.sample_rate)
     log_mel = transform.log_mel(narrow, AUDIO)
     padded = transform.pad([log_mel], AUDIO)[0]
     slices = [padded[a:b].mean(axis=0) for a, b in zip(SLICES, SLICES[1:], strict=False)]
@@ -63,7 +63,7 @@ def features(wave: Wave, sample_rate: int) -> Float[np.ndarray, " f"]:
     whole = [log_mel.mean(axis=0), log_mel.max(axis=0), log_mel.std(axis=0)]
     loudness = padded.max(axis=1)
     over = [np.log2(1.0 + np.sum(loudness > -db)) for db in (10, 20, 30, 40, 60)]
-    cepstral = mfcc.statistics(heard, sample_rate)
+    cepstral = mfcc.statistics(start, sample_rate)
     return np.concatenate([pairs.ravel(), *whole, over, cepstral]).astype(np.float32)
 
 
@@ -74,7 +74,7 @@ def fit(
     seed: int = 0,
     steps: int = STEPS,
 ) -> Classifier:
-    """Trains on real sounds.
+    """Trains the classifier on real sounds.
 
     Args:
         rows: from `features`.
@@ -97,29 +97,31 @@ def fit(
     for fold in np.unique(folds):
         out = folds == fold
         params = _train(white, targets, ~out, len(names), seed, steps)
-        raw[out] = _averaged(params, _grow(white[~out], targets[~out], seed), white[out])
-    temperature = min(TEMPERATURES, key=lambda t: _surprise(_tempered(raw, t), targets))
+        raw[out] = _ensemble(params, _fit_trees(white[~out], targets[~out], seed), white[out])
+    temperature = min(
+        TEMPERATURES, key=lambda t: _negative_log_likelihood(_with_temperature(raw, t), targets)
+    )
     params = _train(white, targets, np.ones(len(rows), bool), len(names), seed, steps)
-    trees = _grow(white, targets, seed)
+    trees = _fit_trees(white, targets, seed)
     predicted = raw.argmax(axis=1)
     score = macro_f1(targets, predicted)
     return Classifier(names, mean, spread, params, trees, float(temperature), score, predicted)
 
 
 def probabilities(classifier: Classifier, rows: Float[np.ndarray, "n f"]) -> np.ndarray:
-    """Calibrated probabilities [n, c] of the kinds, in the order of `class_names`."""
+    """Returns calibrated probabilities [n, c] of the kinds, in the order of `class_names`."""
     white = (rows - classifier.mean) / classifier.spread
-    raw = _averaged(classifier.params, classifier.trees, white)
-    return _tempered(raw, classifier.temperature)
+    raw = _ensemble(classifier.params, classifier.trees, white)
+    return _with_temperature(raw, classifier.temperature)
 
 
 def hidden(classifier: Classifier, rows: Float[np.ndarray, "n f"]) -> np.ndarray:
-    """The last hidden layer of the first network [n, h]: a space in which kinds lie apart."""
+    """Returns the last hidden layer of the first network [n, h], a space that separates kinds."""
     return _forward(classifier.params, (rows - classifier.mean) / classifier.spread)[1][:, 0]
 
 
 def macro_f1(targets: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"]) -> float:
-    """F1 averaged over the classes that occur in `targets`."""
+    """Returns the F1 score, 0..1, averaged over the classes that occur in `targets`."""
     scores = []
     for kind in np.unique(targets):
         hits = np.sum((targets == kind) & (predicted == kind))
@@ -128,7 +130,7 @@ def macro_f1(targets: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"]) -
 
 
 def _folds(groups: np.ndarray, seed: int) -> Int[np.ndarray, " n"]:
-    """A fold for each row, whole groups in one: the largest first, each into the emptiest fold."""
+    """Assigns whole groups to folds: the largest first, each into the smallest fold."""
     names, belongs, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     shuffled = np.random.default_rng(seed).permutation(len(names))
     fold_of, filled = np.zeros(len(names), int), np.zeros(min(FOLDS, len(names)))
@@ -138,19 +140,19 @@ def _folds(groups: np.ndarray, seed: int) -> Int[np.ndarray, " n"]:
     return fold_of[belongs]
 
 
-def _surprise(probability: np.ndarray, targets: np.ndarray) -> float:
-    """Mean negative log-likelihood, nats."""
+def _negative_log_likelihood(probability: np.ndarray, targets: np.ndarray) -> float:
+    """Returns the mean negative log-likelihood, nats."""
     return float(-np.log(probability[np.arange(len(targets)), targets] + 1e-12).mean())
 
 
-def _tempered(raw: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities made less sure by a temperature above 1, and surer by one below."""
+def _with_temperature(raw: np.ndarray, temperature: float) -> np.ndarray:
+    """Scales the confidence of probabilities: down by a temperature above 1, up by one below."""
     raised = raw ** (1.0 / temperature)
     return raised / raised.sum(axis=-1, keepdims=True)
 
 
-def _averaged(params: Any, trees: Any, white: np.ndarray) -> np.ndarray:
-    """The probabilities of the networks and of the trees, half and half."""
+def _ensemble(params: Any, trees: Any, white: np.ndarray) -> np.ndarray:
+    """Returns the mean of the networks' and the trees' probabilities [n, c]."""
     logits = _forward(params, white)[0]
     raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
     found = 0.5 * (raised / raised.sum(axis=-1, keepdims=True)).mean(axis=1)
@@ -158,13 +160,13 @@ def _averaged(params: Any, trees: Any, white: np.ndarray) -> np.ndarray:
     return found
 
 
-def _grow(white: np.ndarray, targets: np.ndarray, seed: int) -> Any:
+def _fit_trees(white: np.ndarray, targets: np.ndarray, seed: int) -> Any:
     from sklearn.ensemble import ExtraTreesClassifier
 
     trees = ExtraTreesClassifier(
         TREES,
-        min_samples_leaf=LEAF,
-        max_features=SEEN,
+        min_samples_leaf=MIN_LEAF,
+        max_features=MAX_FEATURES,
         class_weight="balanced",
         random_state=seed,
     )
@@ -172,7 +174,7 @@ def _grow(white: np.ndarray, targets: np.ndarray, seed: int) -> Any:
 
 
 def _forward(params: Any, white: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The networks' logits [n, members, c] and last hidden layers [n, members, h]."""
+    """Returns the networks' logits [n, members, c] and last hidden layers [n, members, h]."""
     x = np.einsum("nf,kfh->nkh", white, params["w1"]) + params["b1"]
     x = np.maximum(x, 0.0)
     return np.einsum("nkh,khc->nkc", x, params["w2"]) + params["b2"], x
@@ -181,7 +183,7 @@ def _forward(params: Any, white: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _train(
     white: np.ndarray, targets: np.ndarray, used: np.ndarray, n_classes: int, seed: int, steps: int
 ) -> Any:
-    """The members' parameters as NumPy arrays; each sees its own batches of the rows `used`."""
+    """Trains the networks, each on its own batches of the rows `used`; returns NumPy arrays."""
     import jax
 
     counts = np.maximum(np.bincount(targets[used], minlength=n_classes), 1)

@@ -24,7 +24,7 @@ SEED = 0  # of the first phases: the same sound comes back the same
 
 
 def reconstruct(wave: Wave, sample_rate: int, iterations: int = ITERATIONS) -> Wave:
-    """A sound from nothing but its own mel spectrogram: what this kind of inversion can reach.
+    """Reconstructs a sound from its own mel spectrogram: the upper bound of this inversion.
 
     Args:
         wave: [n] mono samples, n >= 1.
@@ -45,7 +45,7 @@ def reconstruct(wave: Wave, sample_rate: int, iterations: int = ITERATIONS) -> W
 
 
 def invert(log_mel: LogMel, audio: AudioConfig, iterations: int, n_samples: int) -> Wave:
-    """The waveform of a log-mel spectrogram.
+    """Estimates the waveform of a log-mel spectrogram.
 
     Args:
         log_mel: [t, n_mels] dB relative to its loudest cell, which is taken to have power 1;
@@ -71,7 +71,7 @@ def invert(log_mel: LogMel, audio: AudioConfig, iterations: int, n_samples: int)
 
 
 def resample(wave: Wave, from_hz: int, to_hz: int) -> Wave:
-    """The wave at another rate, float32."""
+    """Resamples a wave, float32; rates in Hz."""
     wave = np.asarray(wave, np.float32)
     if from_hz == to_hz or not len(wave):
         return wave
@@ -81,7 +81,7 @@ def resample(wave: Wave, from_hz: int, to_hz: int) -> Wave:
 
 
 def fitted(wave: Wave, n_samples: int) -> Wave:
-    """The wave cut or filled up with silence to `n_samples`."""
+    """Cuts a wave or fills it up with silence to `n_samples`."""
     result = np.zeros(n_samples, np.float32)
     result[: len(wave)] = wave[:n_samples]
     return result
@@ -97,7 +97,7 @@ def _stft(wave: Wave, audio: AudioConfig) -> Any:
 
 
 def _istft(spectrum: Any, audio: AudioConfig) -> Wave:
-    """The least-squares inverse of the centred transform: [(t - 1) * hop] samples, at least 1."""
+    """Inverts the centred transform by least squares: [(t - 1) * hop] samples, at least 1."""
     frames = scipy.fft.irfft(spectrum, n=audio.n_fft, axis=-1) * features.window(audio.n_fft)
     half = audio.n_fft // 2
     end = half + max((len(spectrum) - 1) * audio.hop, 1)

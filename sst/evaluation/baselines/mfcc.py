@@ -14,8 +14,9 @@ ACTIVE_DB = -60.0  # a frame counts where a cell of it is above this, relative t
 
 
 def statistics(wave: Wave, sample_rate: int) -> Float[np.ndarray, " 40"]:
-    """Mean and standard deviation of 20 coefficients (Davis and Mermelstein, 1980) over the active
-    frames: a description of a sound for comparing sets of sounds.
+    """Computes the mean and standard deviation of 20 coefficients over the active frames.
+
+    A description of a sound (Davis and Mermelstein, 1980) for comparing sets of sounds.
 
     16 kHz, 1024/256, 128 bands, decibels relative to the loudest cell with a floor of -80 dB,
     orthonormal cosine transform. To compare such vectors, divide each column by its spread.
@@ -34,7 +35,7 @@ def statistics(wave: Wave, sample_rate: int) -> Float[np.ndarray, " 40"]:
 
 
 def embed(wave: Wave, sample_rate: int) -> Float[np.ndarray, " 60"]:
-    """The vector for search by Euclidean distance: of unit length, to be compared as it is.
+    """Computes the vector for search by Euclidean distance, of unit length.
 
     Mean and standard deviation of the coefficients over the frames, each frame weighted by its
     amplitude, and the mean size of their steps. Of 135 ways to compute, pool and scale them this
@@ -57,7 +58,7 @@ def embed(wave: Wave, sample_rate: int) -> Float[np.ndarray, " 60"]:
 
 
 def _cepstrum(wave: Wave, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients [t, 20] and the loudest cell [t] of each frame, dB."""
+    """Returns the coefficients [t, 20] and the loudest cell [t] of each frame, dB."""
     narrow = griffinlim.resample(wave, sample_rate, PROTOCOL.sample_rate)
     log_mel = features.log_mel(narrow if len(narrow) else np.zeros(1, np.float32), PROTOCOL)
     cepstrum = scipy.fft.dct(log_mel, norm="ortho", axis=1)[:, :COEFFICIENTS]

@@ -85,24 +85,24 @@ class _Decoder(nn.Module):
 
 
 def _fold(x: Array) -> Array:
-    """[b, t, m, c] -> [b, t / 2, m / 2, 4 c]: neighbouring cells become channels."""
+    """Makes channels of neighbouring cells: [b, t, m, c] -> [b, t / 2, m / 2, 4 c]."""
     b, t, m, c = x.shape
     x = x.reshape(b, t // 2, 2, m // 2, 2, c).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(b, t // 2, m // 2, 4 * c)
 
 
 def _unfold(x: Array) -> Array:
-    """The inverse of `_fold`."""
+    """Inverts `_fold`."""
     b, t, m, c = x.shape
     x = x.reshape(b, t, m, 2, 2, c // 4).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(b, 2 * t, 2 * m, c // 4)
 
 
 def fit(waves: Sequence[Wave], sample_rate: int, seed: int = 0, steps: int = STEPS) -> SampleVae:
-    """Trains on some sounds.
+    """Trains a network on some sounds.
 
     Args:
-        waves: [n] mono samples each, at any level; what comes after 2 s is not heard.
+        waves: [n] mono samples each, at any level; what comes after 2 s is cut.
         sample_rate: of all, in Hz.
         seed: of the weights, batches, noise and dropout.
         steps: batches of 64.
@@ -122,36 +122,36 @@ def fit(waves: Sequence[Wave], sample_rate: int, seed: int = 0, steps: int = STE
 
 
 def reconstruct(vae: SampleVae, waves: Sequence[Wave], sample_rate: int) -> list[Wave]:
-    """The sounds as the network gives them back: 2 s each, at `sample_rate`, peak 1."""
+    """Reconstructs sounds: 2 s each, at `sample_rate` in Hz, peak 1."""
     decoded = _render(vae, embed(vae, waves, sample_rate))
     return [griffinlim.resample(wave, AUDIO.sample_rate, sample_rate) for wave in decoded]
 
 
 def draw(vae: SampleVae, rng: np.random.Generator, n: int) -> tuple[list[Wave], int]:
-    """Sounds from N(0, I), 2 s each, peak 1, and their sample rate."""
+    """Draws `n` sounds from N(0, I), 2 s each, peak 1; returns them and their rate in Hz."""
     return _render(vae, rng.standard_normal((n, LATENT)).astype(np.float32)), AUDIO.sample_rate
 
 
 def embed(vae: SampleVae, waves: Sequence[Wave], sample_rate: int) -> Float[np.ndarray, "n z"]:
-    """Means of the posteriors, which search compares by Euclidean distance."""
+    """Returns the means of the posteriors, which search compares by Euclidean distance."""
     images = _images(waves, sample_rate)
     parts = [_encode(vae.params, block)[:size] for block, size in _blocks(images)]
     return np.concatenate([np.zeros((0, LATENT), np.float32), *map(np.asarray, parts)])
 
 
 def decode(vae: SampleVae, z: Float[np.ndarray, "n z"]) -> Float[np.ndarray, "n t m"]:
-    """The log-mel spectrograms at some latents, dB in [-80, 0]."""
+    """Decodes latents to log-mel spectrograms, dB in [-80, 0]."""
     parts = [_decode(vae.params, block)[:size] for block, size in _blocks(z)]
     images = [np.zeros((0, AUDIO.n_frames, AUDIO.n_mels), np.float32), *map(np.asarray, parts)]
     return (np.concatenate(images) - 1.0) * -AUDIO.floor_db
 
 
 def _images(waves: Sequence[Wave], sample_rate: int) -> Float[np.ndarray, "n t m"]:
-    """Log-mel scaled to 0 (the floor, and what comes after the end) .. 1 (the loudest cell)."""
+    """Scales log-mels to 0 (the floor, and what comes after the end) .. 1 (the loudest cell)."""
     log_mels = []
     for wave in waves:
-        heard = wave[: round(AUDIO.clip_seconds * sample_rate) or 1]
-        narrow = griffinlim.resample(heard, sample_rate, AUDIO.sample_rate)
+        start = wave[: round(AUDIO.clip_seconds * sample_rate) or 1]
+        narrow = griffinlim.resample(start, sample_rate, AUDIO.sample_rate)
         log_mels.append(features.log_mel(narrow[: AUDIO.clip_samples], AUDIO))
     return 1.0 - features.pad(log_mels, AUDIO) / AUDIO.floor_db
 
@@ -165,7 +165,7 @@ def _render(vae: SampleVae, z: Float[np.ndarray, "n z"]) -> list[Wave]:
 
 
 def _blocks(rows: np.ndarray) -> Any:
-    """Blocks of one size, so that one program serves all, and how much of each is real."""
+    """Yields blocks of one size, so that one program serves all, and the rows of each in use."""
     for start in range(0, len(rows), BATCH):
         block = rows[start : start + BATCH]
         padding = [(0, BATCH - len(block))] + [(0, 0)] * (rows.ndim - 1)
@@ -173,7 +173,7 @@ def _blocks(rows: np.ndarray) -> Any:
 
 
 def _loss(params: Any, images: Array, key: Any) -> Array:
-    """Cross-entropy over all cells plus KL, in nats, mean over the batch."""
+    """Returns cross-entropy over all cells plus KL, in nats, mean over the batch."""
     noise_key, dropout_key = jax.random.split(key)
     encoder, decoder = ({"params": params[part]} for part in ("encoder", "decoder"))
     mean, logvar = _apply(_Encoder(), encoder, images, True, rngs={"dropout": dropout_key})

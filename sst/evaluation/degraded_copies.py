@@ -1,4 +1,4 @@
-"""Is a sound found again by a worse copy of itself?"""
+"""Search for a sound by a degraded copy of itself: quieter, shifted, resampled, MP3 or noisy."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -15,32 +15,30 @@ from sst.evaluation.sounds import Sounds, at_level
 from sst.evaluation.systems import System
 from sst.types import Wave
 
-LEAD_S = 0.005  # of silence
-CUT = 0.9  # of the sound is left
+Degrade = Callable[[Wave, int, np.random.Generator], Wave]  # wave, Hz, generator -> wave
+LEAD_S = 0.005  # of silence before a shifted copy
+KEPT = 0.9  # of a shifted sound
 LOW_RATE = 16_000  # Hz
-MP3_RATES = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # Hz, of those that it knows
+MP3_RATES = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # Hz, of those that MP3 has
 NOISE = 10 ** (-40 / 20)  # of the peak
 
 
 def measure(
     systems: Mapping[str, System], sounds: Sounds, config: AudioConfig, seed: int
 ) -> dict[str, Any]:
-    """A row for every system with vectors: the share of copies whose nearest sound is their own.
+    """Returns a row for every system with vectors: the share of copies whose original is nearest.
 
     Args:
         systems: by name.
         sounds: the originals, among which the copies are looked up.
         config: the transform of the model.
-        seed: of the noise.
+        seed: of the noise and the intervals.
     """
     searchers = {name: system for name, system in systems.items() if system.embed is not None}
-    rows: dict[str, Any] = {
-        name: {"title": system.title, "note": system.note, "figures": {}}
-        for name, system in searchers.items()
-    }
+    rows: dict[str, Any] = {name: system.row({}) for name, system in searchers.items()}
     originals = {name: embed(system, sounds) for name, system in searchers.items()}
-    for kind, worsen in KINDS.items():
-        copies = copied(sounds, worsen, config, seed)
+    for kind, change in KINDS.items():
+        copies = degraded(sounds, change, config, seed)
         for name, system in searchers.items():
             nearest = cdist(embed(system, copies), originals[name]).argmin(axis=1)
             found = (nearest == np.arange(sounds.size)).astype(float)
@@ -49,47 +47,43 @@ def measure(
 
 
 def embed(system: System, sounds: Sounds) -> np.ndarray:
-    """The vectors of a system that has them."""
+    """Returns the search vectors [n, e] of a system that has them, float64."""
     assert system.embed is not None
     return np.asarray(system.embed(sounds), np.float64)
 
 
-def copied(sounds: Sounds, worsen: "Worsen", config: AudioConfig, seed: int) -> Sounds:
-    """The sounds after `worsen`, heard as files would be."""
+def degraded(sounds: Sounds, change: Degrade, config: AudioConfig, seed: int) -> Sounds:
+    """Returns the sounds after a change, made canonical again as the sounds of files are."""
     rng = np.random.default_rng(seed)
     clips = [
-        canonical(worsen(wave, config.sample_rate, rng), config.sample_rate, config)
+        canonical(change(wave, config.sample_rate, rng), config.sample_rate, config)
         for wave in sounds.waves
     ]
     waves = [at_level(clip.wave, clip.peak_db) for clip in clips]
-    heard = features.of_clips(clips, config)
-    return sounds._replace(waves=waves, **heard._asdict())
-
-
-Worsen = Callable[[Wave, int, np.random.Generator], Wave]
+    return sounds._replace(waves=waves, **features.of_clips(clips, config)._asdict())
 
 
 def quieter(wave: Wave, _rate: int, _rng: np.random.Generator) -> Wave:
-    """A tenth of the level, which 16 bits hold with a tenth of the steps."""
+    """Returns the sound at a tenth of its level, rounded to 16 bits."""
     return np.round(0.1 * wave * 32767).astype(np.float32) / np.float32(32767)
 
 
 def shifted(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
-    """Some silence before, and the end cut off."""
+    """Returns the sound with `LEAD_S` of silence before it and its end cut off."""
     return np.concatenate(
-        [np.zeros(round(LEAD_S * rate), np.float32), wave[: max(1, round(CUT * len(wave)))]]
+        [np.zeros(round(LEAD_S * rate), np.float32), wave[: max(1, round(KEPT * len(wave)))]]
     )
 
 
 def resampled(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
-    """At a lower rate and back."""
+    """Returns the sound after resampling to `LOW_RATE` and back."""
     import soxr
 
     return np.asarray(soxr.resample(soxr.resample(wave, rate, LOW_RATE), LOW_RATE, rate))
 
 
 def compressed(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
-    """Written as MP3 and read again."""
+    """Returns the sound after MP3 of medium quality; a little longer, as MP3 pads it."""
     import soundfile
     import soxr
 
@@ -101,12 +95,12 @@ def compressed(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
 
 
 def noisy(wave: Wave, _rate: int, rng: np.random.Generator) -> Wave:
-    """With white noise under it."""
+    """Returns the sound with white noise 40 dB below its peak."""
     noise = NOISE * float(np.abs(wave).max(initial=0.0)) * rng.standard_normal(len(wave))
     return np.asarray(wave + noise, np.float32)
 
 
-KINDS: dict[str, Worsen] = {
+KINDS: dict[str, Degrade] = {
     "quieter": quieter,
     "shifted": shifted,
     "resampled": resampled,

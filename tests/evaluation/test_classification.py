@@ -1,11 +1,12 @@
-"""Kinds told apart, against answers that are known."""
+"""Classification against answers that are known."""
 
 import numpy as np
 import pytest
 import small_model
 from made_sounds import made
 
-from sst.evaluation import definitions, kinds
+from sst.evaluation import classification, definitions
+from sst.evaluation.figures import Absent
 from sst.evaluation.material import Material
 from sst.evaluation.systems import System, of_model
 
@@ -25,19 +26,24 @@ def one_hot(kind, names=NAMES):
     return [float(kind == name) for name in names]
 
 
-def material(held_out, train=None, classes=None):
+NO_TRAIN = Absent("no training sounds")
+
+
+def material(held_out, train=NO_TRAIN, classes=None):
     return Material(held_out, train, None, [], classes)
 
 
-def told(system, held_out, classes=None):
-    rows, (table, *_) = kinds.measure({"model": system}, material(held_out, classes=classes), 0)
+def scores(system, held_out, classes=None):
+    rows, (table, *_) = classification.measure(
+        {"model": system}, material(held_out, classes=classes), 0
+    )
     figures = rows["model"]["figures"]
     assert set(figures) == set(definitions.CLASSES)
     return {name: figure["value"] for name, figure in figures.items()}, table, figures
 
 
 def test_who_knows_is_always_right_and_the_confusion_is_the_identity():
-    values, table, figures = told(knowing(one_hot), made(30))
+    values, table, figures = scores(knowing(one_hot), made(30))
     assert values == {"macro_f1": 1.0, "accuracy": 1.0, "calibration": 0.0}
     assert figures["macro_f1"]["low"] == figures["macro_f1"]["high"] == 1.0
     assert table["classes"] == table["columns"] == list(NAMES)
@@ -45,7 +51,7 @@ def test_who_knows_is_always_right_and_the_confusion_is_the_identity():
 
 
 def test_who_always_says_the_same_is_right_as_often_as_that_is_there():
-    values, table, figures = told(knowing(lambda kind: one_hot("kick")), made(30, packs=5))
+    values, table, figures = scores(knowing(lambda kind: one_hot("kick")), made(30, packs=5))
     assert values["accuracy"] == pytest.approx(1 / 3)
     assert values["macro_f1"] == pytest.approx(0.5 / 3)  # 2 * 10 / (10 + 30), and twice nothing
     assert values["calibration"] == pytest.approx(2 / 3)
@@ -59,9 +65,11 @@ def test_macro_f1_and_its_interval_are_those_of_scikit_learn(rng):
     held_out = made(60, packs=6)
     shares = rng.dirichlet(np.ones(3), 60)
     system = System("SST", classify=lambda sounds: shares, class_names=NAMES)
-    values, _, figures = told(system, held_out)
-    heard = [NAMES[row] for row in shares.argmax(axis=1)]
-    assert values["macro_f1"] == pytest.approx(f1_score(held_out.classes, heard, average="macro"))
+    values, _, figures = scores(system, held_out)
+    predicted = [NAMES[row] for row in shares.argmax(axis=1)]
+    assert values["macro_f1"] == pytest.approx(
+        f1_score(held_out.classes, predicted, average="macro")
+    )
     assert figures["macro_f1"]["low"] < values["macro_f1"] < figures["macro_f1"]["high"]
 
 
@@ -76,14 +84,14 @@ def test_labels_are_joined_to_classes_and_the_others_do_not_count():
         classify=lambda sounds: np.array([right[name.split("/")[2]] for name in sounds.ids]),
         class_names=names,
     )
-    values, confusion, _ = told(system, held_out, table)
+    values, confusion, _ = scores(system, held_out, table)
     assert (values["accuracy"], confusion["columns"]) == (1.0, ["drum", "metal"])
     assert values["calibration"] == pytest.approx((20 * 0.25 + 10 * 0.0) / 30)
 
 
-def test_sounds_of_kinds_that_were_not_taught_are_left_out_and_counted():
+def test_sounds_of_other_classes_are_left_out_and_counted():
     system = knowing(lambda kind: one_hot(kind, ("hat", "kick")), ("hat", "kick"))
-    values, table, figures = told(system, made(30))
+    values, table, figures = scores(system, made(30))
     assert (values["accuracy"], figures["accuracy"]["n"]) == (1.0, 20)
     assert "10 held-out sounds" in table["intro"]
 
@@ -96,7 +104,8 @@ def test_sounds_of_kinds_that_were_not_taught_are_left_out_and_counted():
     ],
 )
 def test_it_says_why_it_cannot_be_measured(system, classes, why):
-    assert why in kinds.measure({"model": system}, material(made(6), classes=classes), 0)
+    found = classification.measure({"model": system}, material(made(6), classes=classes), 0)
+    assert why in found.reason
 
 
 def test_a_model_without_classes_has_none_here():
@@ -106,8 +115,8 @@ def test_a_model_without_classes_has_none_here():
 
 def test_the_vote_of_known_sounds_knows_kicks_from_hats():
     train, held_out = made(36, packs=4), made(18, packs=3, seed=1)
-    systems = {"model": knowing(one_hot)} | kinds.nearest_neighbours(train, 16_000)
-    rows, (_, table) = kinds.measure(systems, material(held_out, train), 0)
+    systems = {"model": knowing(one_hot)} | classification.nearest_neighbours(train, 16_000)
+    rows, (_, table) = classification.measure(systems, material(held_out, train), 0)
     assert rows["mfcc_vote"]["figures"]["accuracy"]["value"] > 0.9
     assert np.trace(table["counts"]) > 16
-    assert kinds.nearest_neighbours(made(9, packs=1), 16_000) == {}
+    assert classification.nearest_neighbours(made(9, packs=1), 16_000) == {}
