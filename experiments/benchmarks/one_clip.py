@@ -20,8 +20,7 @@ from sst import inference
 from sst.audio import audio
 from sst.dsp import features
 from sst.dsp.features import frames, mel_basis
-from sst.model import model as network
-from sst.model import pca
+from sst.model import network, pca
 
 
 def main() -> None:
@@ -79,7 +78,7 @@ def _project(stats: Any, heard: Any, config: Any) -> Any:
 @functools.partial(jax.jit, static_argnames="config")
 def _after_all(params: Any, stats: Any, heard: Any, config: Any) -> Any:
     z, _ = network.encode(params, stats, heard, config)
-    return z, network._search_direction(params, stats, heard, config)
+    return z, network.search_vectors(params, stats, heard, config)
 
 
 if __name__ == "__main__":
