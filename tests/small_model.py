@@ -11,7 +11,8 @@ from sst import inference
 from sst.audio.clip import canonical
 from sst.config import AudioConfig, Config, ModelConfig, OptimConfig
 from sst.dsp import features
-from sst.model import model, pca, prior
+from sst.model import network, pca, prior
+from sst.model.functions import VAE
 from sst.types import Batch, Features
 
 CONFIG = Config(
@@ -23,10 +24,13 @@ CONFIG = Config(
 
 VIEWS = pca.PCA_VIEWS  # there is room for all of them
 
-encode = jax.jit(model.encode, static_argnames="config")
-decode = jax.jit(model.decode, static_argnames="config")
-objective = jax.jit(model.objective, static_argnames=("config", "train"))
-data_stats, init = model.data_stats, jax.jit(model.init, static_argnames=("config", "n_classes"))
+MODEL = VAE._replace(
+    init=jax.jit(VAE.init, static_argnames=("config", "n_classes")),
+    encode=jax.jit(VAE.encode, static_argnames="config"),
+    decode=jax.jit(VAE.decode, static_argnames="config"),
+    embed=jax.jit(VAE.embed, static_argnames="config"),
+    objective=jax.jit(VAE.objective, static_argnames=("config", "train")),
+)
 
 
 def clips(n: int, seed: int = 0) -> Features:
@@ -36,11 +40,11 @@ def clips(n: int, seed: int = 0) -> Features:
     return features.of_clips([canonical(wave, cfg.sample_rate, cfg) for wave in waves], cfg)
 
 
-def with_variations(heard: Features) -> list[Features]:
+def with_variations(inputs: Features) -> list[Features]:
     """The clips and the variations of them that the components of CONFIG are fitted to."""
-    order = np.random.default_rng(CONFIG.seed).permutation(len(heard.log_mel))
-    heard = Features(*(field[order] for field in heard))
-    return [heard, *(part for _, part in pca._variations(heard, VIEWS, CONFIG))]
+    order = np.random.default_rng(CONFIG.seed).permutation(len(inputs.log_mel))
+    inputs = Features(*(field[order] for field in inputs))
+    return [inputs, *(part for _, part in pca.variations(inputs, VIEWS, CONFIG))]
 
 
 def batch(n: int, seed: int = 0) -> Batch:
@@ -50,9 +54,9 @@ def batch(n: int, seed: int = 0) -> Batch:
 @functools.lru_cache
 def untrained() -> inference.Model:
     """The linear part alone: the networks start at zero."""
-    stats = data_stats(clips(60), CONFIG)
-    params = init(jax.random.key(0), CONFIG, stats)
-    means, _ = model.encode(params, stats, batch(60), CONFIG)
+    stats = MODEL.data_stats(clips(60), CONFIG)
+    params = MODEL.init(jax.random.key(0), CONFIG, stats)
+    means, _ = network.encode(params, stats, batch(60), CONFIG)
     return inference.Model(
         CONFIG,
         params,
@@ -65,7 +69,7 @@ def untrained() -> inference.Model:
 
 @functools.lru_cache
 def taught() -> inference.Model:
-    """The same, and it tells its three kinds apart."""
+    """The same, with prototypes of its three classes."""
     model, labels = untrained(), np.arange(60) % 3
     found = tiny_model.prototypes(model.params, model.stats, clips(60), labels, CONFIG)
     return model._replace(params=model.params | {"prototypes": found})

@@ -6,7 +6,7 @@ import synth
 
 from sst import inference
 from sst.errors import ModelError, UsageError
-from sst.model import model as network
+from sst.model import network, objective
 
 RATE = small_model.CONFIG.audio.sample_rate
 
@@ -141,12 +141,12 @@ def with_prototypes(model):
 
 
 def test_search_weighs_directions_by_how_much_sounds_differ_in_them(model):
-    spread = np.asarray(model.stats["spread"])
+    spread = np.asarray(model.stats["component_std"])
     assert (np.diff(spread) <= 1e-3).all()  # the strongest first
     audio, start = model.config.audio, small_model.clips(1)
     basis = np.asarray(model.stats["basis"])[:, : audio.n_frames * audio.n_mels]
     vectors = []
-    for row, steps in ((0, 0.0), (0, 1.0), (-1, 1.0)):  # of what is usual in that direction
+    for row, steps in ((0, 0.0), (0, 1.0), (-1, 1.0)):  # of what is usual in that vectors
         step = steps * spread[row] * basis[row].reshape(audio.n_frames, audio.n_mels)
         vectors.append(
             inference.embed_features(model, start._replace(log_mel=start.log_mel + step))
@@ -186,9 +186,9 @@ def test_probabilities_are_the_softmax_of_what_training_minimises():
     model = small_model.taught()
     heard, labels = small_model.clips(9, seed=1), np.arange(9) % 3
     shares = inference.classify_features(model, heard)
-    direction = network._search_direction(model.params, model.stats, heard, model.config)
-    surprise = network._class_term(model.params, direction, labels)
-    smooth = network.SMOOTHING
+    vectors = network.search_vectors(model.params, model.stats, heard, model.config)
+    surprise = objective._class_term(model.params, vectors, labels)
+    smooth = objective.SMOOTHING
     logs = np.log(shares)
     wanted = (1 - smooth) * logs[np.arange(9), labels] + smooth * logs.mean(axis=1)
     np.testing.assert_allclose(-wanted, surprise, rtol=1e-3)

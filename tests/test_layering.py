@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = "atomic cache config errors files locks types"  # the modules that lie directly in sst/
+GROUND = "atomic batching cache config errors files locks types"  # the modules directly in sst/
 MAP = [
     "ground",  # errors, configuration, files, and the arrays that travel between packages
     "dsp",  # arrays -> arrays

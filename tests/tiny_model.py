@@ -10,7 +10,7 @@ import synth
 from sst.audio.clip import canonical
 from sst.config import AudioConfig, Config, ModelConfig
 from sst.dsp import features
-from sst.model import export_format, model, prior
+from sst.model import export_format, network, pca, prior
 from sst.search import novelty
 from sst.types import Features
 
@@ -48,17 +48,17 @@ def export(
     """
     sounds = waves(seed)
     clips = [canonical(wave, 16_000, config.audio) for wave in sounds.values()]
-    heard = features.of_clips(clips, config.audio)
-    stats = model.data_stats(heard, config)
-    params = model.init(jax.random.key(seed), config, stats)
-    means, _ = model.encode(params, stats, heard, config)
+    inputs = features.of_clips(clips, config.audio)
+    stats = pca.data_stats(inputs, config)
+    params = network.init(jax.random.key(seed), config, stats)
+    means, _ = network.encode(params, stats, inputs, config)
     labels = np.repeat(np.arange(3), 8) if class_names else None
     if labels is not None:
-        params["prototypes"] = prototypes(params, stats, heard, labels, config)
+        params["prototypes"] = prototypes(params, stats, inputs, labels, config)
     fitted = prior.fit(np.asarray(means), labels, neighbours=8)
     known = None
     if with_known:
-        vectors = np.asarray(model.embed(params, stats, heard, config))
+        vectors = np.asarray(network.embed(params, stats, inputs, config))
         packs = novelty.groups(list(sounds), by_pack=True)
         known = novelty.Known(
             list(sounds), vectors, novelty.spacing(vectors, packs, lambda a, b: True)
@@ -68,9 +68,9 @@ def export(
 
 
 def prototypes(
-    params: model.Params, stats: model.Stats, heard: Features, labels: np.ndarray, config: Config
+    params: network.Params, stats: pca.Stats, inputs: Features, labels: np.ndarray, config: Config
 ) -> np.ndarray:
-    """Where the listener, as it begins, hears the sounds of each class, away from their mean."""
-    directions = np.asarray(model._search_direction(params, stats, heard, config))
-    of_classes = [directions[labels == label].mean(axis=0) for label in np.unique(labels)]
-    return np.stack(of_classes) - directions.mean(axis=0)
+    """Mean search vectors of each class by the untrained encoder, minus the mean of all."""
+    vectors = np.asarray(network.search_vectors(params, stats, inputs, config))
+    of_classes = [vectors[labels == label].mean(axis=0) for label in np.unique(labels)]
+    return np.stack(of_classes) - vectors.mean(axis=0)

@@ -21,7 +21,7 @@ from sst.config import AudioConfig, Config
 from sst.data import dataset as datasets
 from sst.evaluation import retrieval
 from sst.evaluation import sounds as sources
-from sst.model import augment, losses, model
+from sst.model import augment, losses, network, objective, pca
 from sst.training import step as training_step
 
 
@@ -47,13 +47,13 @@ def main() -> None:
     print(
         f"{'variant':18s} {'log-mel L1':>10s} {'attack':>7s} {'P@1':>6s} {'P@10':>6s} {'mAP':>6s}"
     )
-    stats = model.data_stats(dataset.train, config)
+    stats = pca.data_stats(dataset.train, config)
     vary, degrade = augment.vary, augment.degrade
     for name in arguments.only:
         augment.vary = same if name == "no-variations" else vary
         augment.degrade = same if name == "no-copies" else degrade
         varied = VARIANTS[name](config)
-        own = model.data_stats(dataset.train, varied) if name in OWN_COMPONENTS else stats
+        own = pca.data_stats(dataset.train, varied) if name in OWN_COMPONENTS else stats
         trained = trained_model(varied, own, dataset, name, arguments.steps)
         print(f"{name:18s} {row(trained, held_out)}", flush=True)
 
@@ -93,11 +93,11 @@ OWN_COMPONENTS = ("no-variations", "no-companding")
 
 
 def trained_model(
-    config: Config, stats: model.Stats, dataset: datasets.Dataset, name: str, steps: int
+    config: Config, stats: pca.Stats, dataset: datasets.Dataset, name: str, steps: int
 ) -> inference.Model:
     """Trains for `steps`, or none for "start"; returns the moving average of the model."""
     split, names, devices = dataset.train, dataset.class_names, jax.local_devices()
-    params = model.init(jax.random.key(config.seed), config, stats, len(names))
+    params = network.init(jax.random.key(config.seed), config, stats, len(names))
     labels = dataset.label_rows(split)
     if name == "no-labels":  # what is learned from variations alone, with its share of the vector
         labels = np.full_like(labels, -1)
@@ -110,7 +110,7 @@ def trained_model(
             jax.tree.map(jnp.asarray, stats),
         )
     )
-    step = training_step.make_programs(config, model.objective, devices, resident=True).step
+    step = training_step.make_programs(config, objective.objective, devices, resident=True).step
     for number in range(0 if name == "start" else steps):
         rows = datasets.batch_rows(config.seed, number, split.size, config.optim.batch_size)
         state, _ = step(state, constants, placed, rows.reshape(len(devices), -1))
@@ -119,17 +119,17 @@ def trained_model(
 
 
 def row(trained: inference.Model, held_out: sources.Sounds) -> str:
-    """Formats the figures of one variant."""
+    """The figures of one variant."""
     inputs, config = held_out.features, trained.config
     z = inference.encode_features(trained, inputs)
-    decode = jax.jit(model.decode, static_argnames="config")
+    decode = jax.jit(network.decode, static_argnames="config")
     recon, attack = [], []
-    for start in range(0, held_out.size, inference.MANY):
-        part = slice(start, start + inference.MANY)
+    for start in range(0, held_out.size, inference.BATCH_SIZE):
+        part = slice(start, start + inference.BATCH_SIZE)
         decoded = decode(trained.params, trained.stats, z[part], config)
         inside, _ = losses.frame_weights(inputs.n_frames[part], config.audio.n_frames, 0)
         recon.append(losses.weighted_l1(inputs.log_mel[part], decoded.log_mel, inside))
-        weights = model._attack_weights(jnp.asarray(inputs.attack[part]))
+        weights = objective.attack_weights(jnp.asarray(inputs.attack[part]))
         off = jnp.abs(decoded.attack - inputs.attack[part])
         attack.append(losses.weighted_mean(off, weights))
     kinds = [i for i, kind in enumerate(held_out.classes) if kind]

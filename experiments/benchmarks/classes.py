@@ -22,8 +22,7 @@ from sst.evaluation import sounds as sources
 from sst.evaluation.figures import Absent
 from sst.evaluation.material import Request, gather
 from sst.evaluation.sounds import Sounds
-from sst.model import calibration
-from sst.model import model as network
+from sst.model import calibration, network
 
 
 def main() -> None:

@@ -20,8 +20,7 @@ from sst import inference
 from sst.audio.clip import canonical
 from sst.dsp import features
 from sst.dsp.features import frames, mel_basis
-from sst.model import model as network
-from sst.model import pca
+from sst.model import network, pca
 
 
 def main() -> None:
@@ -77,9 +76,9 @@ def _project(stats: Any, inputs: Any, config: Any) -> Any:
 
 
 @functools.partial(jax.jit, static_argnames="config")
-def _after_all(params: Any, stats: Any, inputs: Any, config: Any) -> Any:
-    z, _ = network.encode(params, stats, inputs, config)
-    return z, network._search_direction(params, stats, inputs, config)
+def _after_all(params: Any, stats: Any, heard: Any, config: Any) -> Any:
+    z, _ = network.encode(params, stats, heard, config)
+    return z, network.search_vectors(params, stats, heard, config)
 
 
 if __name__ == "__main__":

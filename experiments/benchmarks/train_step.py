@@ -22,12 +22,12 @@ from sst import cache, config
 from sst.config import Config
 from sst.data import dataset
 from sst.dsp.features import ATTACK_POINTS
-from sst.model import model
+from sst.model.functions import VAE
 from sst.training import peak_flops
 from sst.training import step as training_step
 
 CLIPS = 1024
-FITTED = 32  # of them, for the linear part: what it computes does not depend on its numbers
+STATS_CLIPS = 32  # of them, for the linear part: its values do not change the time of a step
 
 
 def main() -> None:
@@ -106,14 +106,15 @@ class Runner:
         devices = jax.local_devices()
         self.batch, self.shape = run.optim.batch_size, (len(devices), -1)
         self.seed, self.resident, self.at_once = run.seed, resident, at_once
-        stats = model.data_stats(training_step.Clips(*(field[:FITTED] for field in clips)), run)
-        params = model.init(jax.random.key(0), run, stats)
+        few = training_step.Clips(*(field[:STATS_CLIPS] for field in clips))
+        stats = VAE.data_stats(few, run)
+        params = VAE.init(jax.random.key(0), run, stats)
         self.state = training_step.replicate(training_step.init_state(run, params), devices)
         self.stats = training_step.replicate(stats, devices)
         self.clips = training_step.replicate(clips, devices) if resident else clips
         self.steps = 0
         self.wall = self.cpu = 0.0
-        programs: Any = training_step.make_programs(run, model.objective, devices, resident)
+        programs: Any = training_step.make_programs(run, VAE.objective, devices, resident)
         start = time.perf_counter()
         lowered = (programs.steps if at_once > 1 else programs.step).lower(*self._arguments(0))
         self.flops = lowered.cost_analysis().get("flops", 0.0)  # of one step, also inside a loop

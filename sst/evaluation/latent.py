@@ -6,11 +6,11 @@ from collections.abc import Callable
 import numpy as np
 
 from sst import inference
+from sst.batching import padded_batches
 from sst.evaluation import figures
 from sst.evaluation.sounds import Sounds
-from sst.inference import MANY, Model
-from sst.model import losses
-from sst.model import model as network
+from sst.inference import BATCH_SIZE, Model
+from sst.model import losses, network
 
 ACTIVE = 0.01  # variance of a posterior mean from which a unit counts (Burda et al., 2016)
 REPEATS = 10  # of what is timed
@@ -34,13 +34,11 @@ def measure(model: Model, sounds: Sounds, seed: int) -> dict[str, figures.Figure
 def posterior(model: Model, sounds: Sounds) -> tuple[np.ndarray, np.ndarray]:
     """Returns the posterior means [n, z] and divergences from N(0, I) [n] of sounds, nats."""
     means, nats = [], []
-    for start in range(0, sounds.size, MANY):
-        rows = np.minimum(np.arange(start, start + MANY), sounds.size - 1)
-        batch = sounds.take(rows).features
-        mean, logvar = network.encode(model.params, model.stats, batch, model.config)
-        kept = min(MANY, sounds.size - start)
-        means.append(np.asarray(mean)[:kept])
-        nats.append(np.asarray(losses.kl_to_standard_normal(mean, logvar))[:kept])
+    for rows, mask in padded_batches(sounds.size, BATCH_SIZE):
+        features = sounds.take(rows).features
+        mean, logvar = network.encode(model.params, model.stats, features, model.config)
+        means.append(np.asarray(mean)[mask])
+        nats.append(np.asarray(losses.kl_to_standard_normal(mean, logvar))[mask])
     return np.concatenate(means), np.concatenate(nats)
 
 

@@ -15,9 +15,8 @@ from sst.dsp import descriptors
 from sst.evaluation.baselines import griffinlim, mfcc, samplevae
 from sst.evaluation.sounds import Sounds, at_level
 from sst.inference import Model
-from sst.model import model as network
-from sst.model import prior
-from sst.model.model import Decoded
+from sst.model import network, pca, prior
+from sst.model.network import Decoded
 from sst.search import aspects
 from sst.types import Clip, Wave
 
@@ -132,7 +131,7 @@ def principal_components(train: Sounds, config: Config, seed: int) -> dict[str, 
     few = _of_model(
         linear, f"PCA-{COMPONENTS}", seed, "same inversion as SST; draws from one Gaussian"
     )
-    encode, spread = few.encode, np.asarray(linear.stats["spread"])
+    encode, spread = few.encode, np.asarray(linear.stats["component_std"])
     assert encode is not None
     found = {
         "pca": few._replace(embed=lambda sounds: encode(sounds) * spread),
@@ -155,7 +154,7 @@ def linear_model(train: Sounds, config: Config, size: int, seed: int) -> Model:
     plain = dataclasses.replace(config.model, quiet_slope=1.0, bass_weight=1.0)
     network_config = dataclasses.replace(plain, latent_dim=size, width=16, search_share=0.0)
     config = dataclasses.replace(config, seed=seed, model=network_config)
-    stats = network.data_stats(train.features, config)
+    stats = pca.data_stats(train.features, config)
     params = network.init(jax.random.key(seed), config, stats)
     linear = Model(config, params, stats, {}, (), "")
     means = np.asarray(inference.encode_features(linear, train.features))

@@ -1,4 +1,4 @@
-"""Variations of a sound, made on its log-mel spectrogram inside the training step."""
+"""Augmentation: variations of a sound, made on its log-mel spectrogram inside the training step."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ DECAY_DB = 20.0  # at the end of the longest clip, for an average-length sound
 STRETCH = 0.4  # octaves
 SHIFT = 4.0  # bands
 LOWEST_CUT = 0.7  # of the bands that a copy keeps: 7 kHz of 22 kHz
-HIGHEST_NOISE_DB = 30.0  # above the floor: what a copy loses in noise
+HIGHEST_NOISE_DB = 30.0  # above the floor: what a copy may lose in noise
 CODEC_DB = 1.5  # by which a codec misses a cell
 
 
 def vary(batch: Batch, key: Key, audio: AudioConfig) -> Batch:
-    """Other sounds of the same kind: tilted, shortened or lengthened, moved in pitch.
+    """Makes other sounds of the same kind: tilted, shortened or lengthened, moved in pitch.
 
     Half of the examples stay as they are. Levels keep their meaning: dB relative to the loudest
     cell, cut at the floor.
@@ -43,9 +43,9 @@ def vary(batch: Batch, key: Key, audio: AudioConfig) -> Batch:
 
 
 def degrade(batch: Batch, key: Key, audio: AudioConfig) -> Batch:
-    """Worse copies of the same sounds: less bandwidth, a higher floor, cells a little off.
+    """Makes worse copies of the same sounds: less bandwidth, a higher floor, cells a little off.
 
-    What a lower sample rate, a noisy channel and a codec do; each happens to half of the examples.
+    As by a lower sample rate, a noisy channel and a codec; each happens to half of the examples.
     """
     b, _, m = batch.log_mel.shape
     which_key, cut_key, noise_key, codec_key = jax.random.split(key, 4)
@@ -53,9 +53,9 @@ def degrade(batch: Batch, key: Key, audio: AudioConfig) -> Batch:
     cut = m * jax.random.uniform(cut_key, (b, 1, 1), minval=LOWEST_CUT, maxval=1.0)
     noise = audio.floor_db + HIGHEST_NOISE_DB * jax.random.uniform(noise_key, (b, 1, 1))
     off = CODEC_DB * jax.random.normal(codec_key, batch.log_mel.shape)
-    heard = batch.log_mel > jnp.where(happens[1], noise, audio.floor_db)
-    heard &= (jnp.arange(m) < cut) | ~happens[0]
-    cells = jnp.where(heard, batch.log_mel + jnp.where(happens[2], off, 0.0), -jnp.inf)
+    audible = batch.log_mel > jnp.where(happens[1], noise, audio.floor_db)
+    audible &= (jnp.arange(m) < cut) | ~happens[0]
+    cells = jnp.where(audible, batch.log_mel + jnp.where(happens[2], off, 0.0), -jnp.inf)
     loudest = jnp.max(cells, axis=(1, 2), keepdims=True)
     relative = cells - jnp.where(jnp.isfinite(loudest), loudest, 0.0)
     return batch._replace(log_mel=jnp.maximum(relative, audio.floor_db))
@@ -78,5 +78,5 @@ def _resample(log_mel: Any, rate: Any, shift: Any, floor_db: float) -> Any:
 
 
 def _hat(positions: Any, size: int) -> Any:
-    """Weights [b, positions, size] of linear interpolation."""
+    """Returns weights [b, positions, size] of linear interpolation."""
     return jnp.maximum(0.0, 1.0 - jnp.abs(positions[..., None] - jnp.arange(size)))

@@ -21,13 +21,14 @@ from sst.search.novelty import Known
 T = TypeVar("T")
 FORMAT = 5
 KNOWN = "known.npz"  # optional
+RENAMED_STATS = {"spread": "component_std"}  # names in older files
 EIGHT_BITS = "int8_"  # before the names of the parts of a quantized array
 SHIPPED = Path(__file__).parents[1] / "models"
-MAX_BYTES = 4 << 30  # an exported model larger than this is not one of ours
+MAX_BYTES = 4 << 30  # of each file: a larger one is not an exported model
 
 
 class SavedModel(NamedTuple):
-    """An exported model: nested dictionaries of NumPy arrays and what is needed to use them."""
+    """An exported model: nested dictionaries of NumPy arrays, configuration and class names."""
 
     config: configs.Config
     params: dict[str, Any]
@@ -52,7 +53,7 @@ def save_model(
 ) -> None:
     """Writes params.npz, config.json and manifest.json, replacing `directory` as a whole.
 
-    The training sounds, if given, go into known.npz.
+    The ids and search vectors of the training clips, `known`, go into known.npz.
 
     Arrays of float16 and `Quantized` ones stay so in the file and are read as float32; other
     floating-point arrays become float32. The same arrays give the same bytes.
@@ -79,7 +80,7 @@ def save_model(
 
 
 def _known_bytes(known: Known) -> bytes:
-    """Half precision: it moves a distance by a thousandth."""
+    """Returns known.npz, in half precision: it changes a distance by a thousandth."""
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -105,10 +106,10 @@ def _write(target: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]
 
 
 def find_model(name: str | os.PathLike[str]) -> Path:
-    """The folder of an exported model: of a run directory, itself, or a shipped model's name.
+    """Finds the folder of an exported model: in a run directory, itself, or of a shipped model.
 
     Raises:
-        ModelError: if there is none; the shipped ones are named.
+        ModelError: if there is none; the message names the shipped models.
     """
     given = Path(name).expanduser()
     for folder in (given / "model", given, SHIPPED / given):
@@ -131,7 +132,7 @@ def load_model(directory: str | os.PathLike[str]) -> SavedModel:
 
 
 def load_known(directory: str | os.PathLike[str]) -> Known | None:
-    """The training sounds of an exported model; None where it was exported without them.
+    """Reads the ids and search vectors of the training clips; None if exported without them.
 
     Raises:
         ModelError: as `load_model`.
@@ -159,7 +160,7 @@ def _read_model(target: Path) -> SavedModel:
     return SavedModel(
         config=configs.from_dict(configs.Config, json.loads(files["config.json"])),
         params=tree.get("params", {}),
-        stats=tree.get("stats", {}),
+        stats={RENAMED_STATS.get(k, k): v for k, v in tree.get("stats", {}).items()},
         prior=tree.get("prior", {}),
         class_names=[str(name) for name in manifest["class_names"]],
         facts=dict(manifest["facts"]),
@@ -176,7 +177,7 @@ def _read_known(target: Path) -> Known | None:
     ids = arrays["ids"].tobytes().decode().split("\0")
     vectors = arrays["vectors"].astype(np.float32)
     if vectors.ndim != 2 or len(ids) != len(vectors):
-        raise ValueError(f"{len(ids)} names of {len(vectors)} known sounds")
+        raise ValueError(f"{len(ids)} ids of {len(vectors)} training vectors")
     return Known(ids, vectors, arrays["spacing"])
 
 
@@ -203,7 +204,7 @@ def _temperature(value: Any) -> float:
 
 
 def _read_arrays(data: bytes) -> dict[str, np.ndarray]:
-    """The arrays of an npz file that declares no more than it holds."""
+    """Reads an npz file; refuses one that declares more than it holds."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
@@ -261,7 +262,7 @@ def _unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _restored(tree: dict[str, Any]) -> Any:
-    """The tree with its quantized arrays in single precision."""
+    """Returns the tree with its quantized arrays in single precision."""
     if f"{EIGHT_BITS}values" in tree:
         parts = (tree[EIGHT_BITS + field] for field in quantization.Quantized._fields)
         return quantization.restore(quantization.Quantized(*parts))

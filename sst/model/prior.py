@@ -1,4 +1,4 @@
-"""What is likely in the latent space: the neighbourhoods of the training sounds.
+"""The prior of the latent space: the neighbourhoods of the training sounds.
 
 Manifold Parzen windows (Vincent and Bengio, 2003): a Gaussian around every training sound with the
 mean and the covariance of its nearest neighbours. Such a draw lies where sounds are, along the
@@ -22,7 +22,7 @@ Prior = dict[str, Any]  # points [n, z], neighbours int32 [n, k], labels int32 [
 NEIGHBOURS = 16  # too few repeat the training sounds, too many blur the kinds into each other
 NOISE = 0.05  # standard deviation in every direction; neighbours span only k - 1 of them
 OTHER_KIND = 4.0  # what squared distances to sounds of another label are multiplied by
-CANDIDATES = 4  # times as many sounds as neighbours are looked at
+CANDIDATES = 4  # times as many sounds as neighbours are considered
 DISTINCT = 0.7  # of the typical distance to them: nearer to each other, two count as one sound
 
 
@@ -32,7 +32,7 @@ def fit(
     scale: Float[np.ndarray, " z"] | None = None,
     neighbours: int = NEIGHBOURS,
 ) -> Prior:
-    """The neighbourhoods of encoded training clips.
+    """Fits the prior to encoded training clips: the neighbourhood of each.
 
     Args:
         means: posterior means, n >= 1.
@@ -67,7 +67,7 @@ def sample(
     temperature: float | Array = 1.0,
     label: int | Array | None = None,
 ) -> Float[Array, "n z"]:
-    """Random latents.
+    """Draws random latents.
 
     Args:
         prior: of `fit`.
@@ -96,7 +96,7 @@ def sample(
 def _nearest(
     squares: Float[np.ndarray, "n n"], labels: Int[np.ndarray, " n"], row: int, k: int
 ) -> Int[np.ndarray, " k"]:
-    """`row` itself and the k - 1 distinct sounds nearest to it, those of its label preferred."""
+    """Returns `row` and the k - 1 distinct sounds nearest to it, those of its label preferred."""
     away = squares[row]
     own = (labels == labels[row]) & (labels[row] >= 0)
     order = np.argsort(np.where(own, away, OTHER_KIND * away), kind="stable")

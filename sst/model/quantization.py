@@ -1,7 +1,7 @@
 """Matrices in eight bits, for files: whole numbers, and a step size for each block of a row.
 
 A step for every block (Dettmers et al., "8-bit optimizers via block-wise quantization", 2022), so
-that a few large numbers in one place do not make those elsewhere coarse.
+that a few large numbers in one place do not make those elsewhere quantized.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class Quantized(NamedTuple):
 
 
 def quantize(matrix: Float[np.ndarray, "n d"], block: int) -> Quantized:
-    """The nearest whole numbers of steps; the largest of each block is LARGEST steps, exactly.
+    """Rounds to whole numbers of steps; the largest of each block is LARGEST steps, exactly.
 
     Args:
         matrix: d >= 1 columns.
@@ -34,18 +34,18 @@ def quantize(matrix: Float[np.ndarray, "n d"], block: int) -> Quantized:
     return Quantized(np.round(matrix / sizes).astype(np.int8), steps, block)
 
 
-def restore(coarse: Quantized) -> Float[np.ndarray, "n d"]:
-    """The matrix in float32, each number within half a step of what it was.
+def restore(quantized: Quantized) -> Float[np.ndarray, "n d"]:
+    """Returns the matrix in float32, each number within half a step of the original.
 
     Raises:
         ValueError: the steps are not as many as the blocks.
     """
-    (n, d), block = coarse.values.shape, int(coarse.block)
-    if block < 1 or coarse.steps.shape != (n, -(-d // block)):
-        raise ValueError(f"{coarse.steps.shape} steps for {(n, d)} numbers in blocks of {block}")
-    return coarse.values * _columns(coarse.steps, coarse.block, coarse.values.shape[1])
+    (n, d), block = quantized.values.shape, int(quantized.block)
+    if block < 1 or quantized.steps.shape != (n, -(-d // block)):
+        raise ValueError(f"{quantized.steps.shape} steps for {(n, d)} numbers in blocks of {block}")
+    return quantized.values * _columns(quantized.steps, block, d)
 
 
 def _columns(steps: np.ndarray, block: int, columns: int) -> np.ndarray:
-    """The step of every number."""
+    """Returns the step of every column of each row."""
     return np.repeat(np.asarray(steps, np.float32), block, axis=1)[:, :columns]

@@ -21,7 +21,7 @@ from sst.model.export_format import SavedModel, load_model, save_model
 __all__ = ["SavedModel", "load_model", "save_model", "Restored", "Store"]
 
 UNRATED = 1e30  # stands for "no finite validation loss" where Orbax orders checkpoints
-PREFIX = "step"  # directories step_100, step_200: what else lies there is not ours
+PREFIX = "step"  # directories step_100, step_200: other entries there are not checkpoints
 
 
 class Restored(NamedTuple):
@@ -33,7 +33,7 @@ class Restored(NamedTuple):
 
 
 def rank(metrics: dict[str, Any]) -> float:
-    """The validation loss by which Orbax orders checkpoints; NaN would break its order."""
+    """Returns the validation loss by which Orbax orders checkpoints; NaN would break its order."""
     value = float(metrics.get("valid", math.nan))
     return value if math.isfinite(value) else UNRATED
 
@@ -49,7 +49,7 @@ class Store:
         from absl import logging as absl_logging
         from orbax.checkpoint.checkpoint_managers import preservation_policy as keep
 
-        absl_logging.set_verbosity(absl_logging.FATAL)  # what we must tell, we tell ourselves
+        absl_logging.set_verbosity(absl_logging.FATAL)  # our own errors say it
         self.directory = Path(directory).absolute()  # a relative path fails in Orbax's thread
         policies = [
             keep.LatestN(2),
@@ -69,7 +69,7 @@ class Store:
             raise ResourceError(f"Cannot use {self.directory}: {error.strerror}.") from error
 
     def steps(self) -> list[int]:
-        """The steps there are, in order."""
+        """Returns the saved steps, in order."""
         return sorted(self._manager.all_steps())
 
     def save(self, step: int, state: Any, valid: float = math.nan) -> None:
@@ -112,7 +112,7 @@ class Store:
             raise self._failed(error) from error
 
     def restore(self, template: Any, best: bool = False) -> Restored | None:
-        """The newest (or the best) state that passes its checksums; None if there is none at all.
+        """Restores the newest (or the best) state that passes its checksums; None if there is none.
 
         Checkpoints that fail are moved aside as `damaged_step_N`, so that they can be written anew.
 
@@ -209,7 +209,7 @@ def _silenced() -> Iterator[None]:
 
 
 def digests(tree: Any) -> dict[str, str]:
-    """SHA-256 of every leaf with its type and shape, by its path in the tree."""
+    """Returns the SHA-256 of every leaf with its type and shape, by its path in the tree."""
     import jax
 
     return {

@@ -1,10 +1,9 @@
-"""What others read of a run: the exported model with its prior, pictures and sounds."""
+"""Exports the model, prior, plots and audio examples of a run."""
 
 import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
@@ -12,48 +11,51 @@ import numpy as np
 
 import sst
 from sst.audio.wav import write_wave
+from sst.batching import padded_batches
 from sst.config import Config
 from sst.data import dataset as datasets
 from sst.data.copies import copy_clusters
 from sst.data.dataset import Dataset, Split
 from sst.model import calibration, prior, quantization
+from sst.model.functions import ModelFunctions
 from sst.search import novelty
 from sst.search.novelty import Known
-from sst.training import checkpoints, plots, step
+from sst.training import checkpoints, plots
 from sst.training.run_log import Row, RunLog
 
-ENCODED = 4096  # training clips that the prior is fitted to, at most
-MOST_KNOWN = 20_000  # training clips that an exported model can name: 5 MB
-EXAMPLES = 4  # validation clips drawn and written as audio
-SHARE = 0.05  # of the time that publishing may take before the run ends
+MAX_PRIOR_CLIPS = 4096  # training clips that the prior is fitted to
+MAX_TRAIN_VECTORS = 20_000  # training clips whose search vectors a model holds: 5 MB
+EXAMPLES = 4  # validation clips plotted and written as audio
+MAX_TIME_SHARE = 0.05  # of the run that exports may take before it ends
+BATCH_SIZE = 256  # or that of training, where it is smaller
 Program = Callable[..., Any]
 
 
-class Source(NamedTuple):
-    """What a model is made from, besides its parameters."""
+class ExportInputs(NamedTuple):
+    """The inputs of an export that stay the same during a run."""
 
     config: Config
     dataset: Dataset
-    model: ModuleType
+    model: ModelFunctions
     directory: Path
 
 
-class Publisher:
-    """Exports the best parameters: now if the last time is long ago, else when it is flushed."""
+class Exporter:
+    """Exports the best parameters: at once if the last export is long ago, else when flushed."""
 
-    def __init__(self, source: Source, stats: Any, log: RunLog) -> None:
-        self._source, self._stats, self._log = source, stats, log
+    def __init__(self, inputs: ExportInputs, stats: Any, log: RunLog) -> None:
+        self._inputs, self._stats, self._log = inputs, stats, log
         self._waiting: tuple[Any, Row] | None = None
-        self._next = 0.0
+        self._next_s = 0.0  # of time.monotonic
 
     def offer(self, params: Any, row: Row) -> None:
-        """Takes better parameters as NumPy arrays, and exports them unless it did so just now."""
+        """Takes better parameters, as NumPy arrays, and exports them if it is time."""
         self._waiting = (params, row)
-        if time.monotonic() >= self._next:
+        if time.monotonic() >= self._next_s:
             self.flush()
 
     def flush(self) -> None:
-        """Exports what waits.
+        """Exports the parameters that wait, if any.
 
         Raises:
             ResourceError: if the disk is full.
@@ -62,34 +64,50 @@ class Publisher:
             return
         (params, row), self._waiting = self._waiting, None
         start = time.monotonic()
-        export(self._source, params, self._stats, row)
-        self._try(draw_losses, self._source, self._log.rows)
-        self._try(show_examples, self._source, params, self._stats)
+        export(self._inputs, params, self._stats, row)
+        self._try(draw_losses, self._inputs, self._log.rows)
+        self._try(show_examples, self._inputs, params, self._stats)
         took = time.monotonic() - start
-        self._next = time.monotonic() + took / SHARE
+        self._next_s = time.monotonic() + took / MAX_TIME_SHARE
         self._log.note(f"exported step {int(row['step'])} in {took:.1f} s")
 
     def _try(self, show: Callable[..., None], *arguments: Any) -> None:
-        """Pictures and sounds are for people: without them the run goes on."""
+        """Runs `show` and logs its failure: plots and examples must not end a run."""
         try:
             show(*arguments)
         except Exception as error:
             self._log.note(f"{show.__name__} failed: {type(error).__name__}: {error}")
 
 
-def export(source: Source, params: Any, stats: Any, row: Row) -> None:
+def export(inputs: ExportInputs, params: Any, stats: Any, row: Row) -> None:
     """Fits the prior to encoded training clips and writes the model.
 
     Raises:
         ResourceError: if the disk is full.
     """
-    config, dataset = source.config, source.dataset
-    chosen = np.random.default_rng(config.seed).permutation(dataset.train.size)[:ENCODED]
-    rows = np.sort(chosen)
-    means = encode(source, params, stats, dataset.train, rows)
-    scale = np.sqrt(stats["spread"]) if "spread" in stats else None
-    facts = {
-        "run": config.name,
+    config = inputs.config
+    fitted = fit_prior(inputs, params, stats)
+    temperature = class_temperature(inputs, params, stats)
+    known = training_vectors(inputs, params, stats)
+    if "basis" in stats:  # the larger part of the file
+        stats = {**stats, "basis": quantization.quantize(stats["basis"], config.audio.n_mels)}
+    checkpoints.save_model(
+        inputs.directory / "model",
+        config,
+        _to_float16(params),
+        stats,
+        _to_float16(fitted),
+        inputs.dataset.class_names,
+        _facts(inputs, row),
+        temperature,
+        known,
+    )
+
+
+def _facts(inputs: ExportInputs, row: Row) -> dict[str, Any]:
+    dataset = inputs.dataset
+    return {
+        "run": inputs.config.name,
         "step": int(row["step"]),
         "valid": row["valid/loss"],
         "seconds": row["seconds"],
@@ -99,70 +117,68 @@ def export(source: Source, params: Any, stats: Any, row: Row) -> None:
         "validation_clips": dataset.validation.size,
         "sst": sst.__version__,
     }
-    fitted = prior.fit(
-        means, dataset.label_rows(dataset.train)[rows], scale, config.model.neighbours
-    )
-    temperature = class_temperature(source, params, stats)
-    known = known_sounds(source, params, stats)
-    if "basis" in stats:  # the larger part of the file
-        stats = {**stats, "basis": quantization.quantize(stats["basis"], config.audio.n_mels)}
-    checkpoints.save_model(
-        source.directory / "model",
-        config,
-        _halved(params),
-        stats,
-        _halved(fitted),
-        dataset.class_names,
-        facts,
-        temperature,
-        known,
-    )
 
 
-def _halved(tree: Any) -> Any:
-    """The tree with its arrays of floating-point numbers in half precision."""
+def _to_float16(tree: Any) -> Any:
+    """Returns the tree with its floating-point arrays in half precision."""
     return jax.tree.map(lambda x: x.astype(np.float16) if x.dtype.kind == "f" else x, tree)
 
 
-def class_temperature(source: Source, params: Any, stats: Any) -> float:
-    """What the logits of the classes are divided by, chosen on the validation clips."""
-    split = source.dataset.validation
+def fit_prior(inputs: ExportInputs, params: Any, stats: Any) -> prior.Prior:
+    """Fits the prior to the encoded training clips, at most MAX_PRIOR_CLIPS at random."""
+    split, rows = inputs.dataset.train, _random_rows(inputs, MAX_PRIOR_CLIPS)
+    means = encode(inputs, params, stats, split, rows)
+    scale = np.sqrt(stats["component_std"]) if "component_std" in stats else None
+    labels = inputs.dataset.label_rows(split)[rows]
+    return prior.fit(means, labels, scale, inputs.config.model.neighbours)
+
+
+def class_temperature(inputs: ExportInputs, params: Any, stats: Any) -> float:
+    """Estimates the temperature of the class logits on the validation clips; 1 without classes."""
+    split = inputs.dataset.validation
     if "prototypes" not in params:
         return 1.0
-    program = _programs(source.model, source.config).class_logits
-    logits = _in_chunks(source, program, params, stats, split, np.arange(split.size))
-    return calibration.temperature(logits, source.dataset.label_rows(split))
+    program = _programs(inputs.model, inputs.config).class_logits
+    logits = _in_batches(inputs, program, params, stats, split, np.arange(split.size))
+    return calibration.temperature(logits, inputs.dataset.label_rows(split))
 
 
-def known_sounds(source: Source, params: Any, stats: Any) -> Known:
-    """The names and search vectors of the training clips, of many a random choice."""
-    dataset, split = source.dataset, source.dataset.train
-    rows = np.random.default_rng(source.config.seed).permutation(split.size)[:MOST_KNOWN]
-    rows = np.sort(rows)
-    program = _programs(source.model, source.config).embed
-    vectors = _in_chunks(source, program, params, stats, split, rows)
+def training_vectors(inputs: ExportInputs, params: Any, stats: Any) -> Known:
+    """Returns ids and search vectors of the training clips, at most MAX_TRAIN_VECTORS at random."""
+    dataset, split = inputs.dataset, inputs.dataset.train
+    rows = _random_rows(inputs, MAX_TRAIN_VECTORS)
+    program = _programs(inputs.model, inputs.config).embed
+    vectors = _in_batches(inputs, program, params, stats, split, rows)
     ids = [split.ids[row] for row in rows]
     packs = novelty.groups(ids, dataset.metadata.get("split_by") == "folder")
-    clusters = copy_clusters(dataset, "train", rows, source.config.audio)
+    clusters = copy_clusters(dataset, "train", rows, inputs.config.audio)
     spacing = novelty.spacing(vectors, packs, lambda a, b: clusters[a] == clusters[b])
     return Known(ids, vectors, spacing)
 
 
-def encode(source: Source, params: Any, stats: Any, split: Split, rows: np.ndarray) -> np.ndarray:
-    """Posterior means of some clips: float32 [len(rows), z]."""
-    program = _programs(source.model, source.config).encode
-    return _in_chunks(source, program, params, stats, split, rows)
-
-
-def _in_chunks(
-    source: Source, program: Program, params: Any, stats: Any, split: Split, rows: np.ndarray
+def encode(
+    inputs: ExportInputs, params: Any, stats: Any, split: Split, rows: np.ndarray
 ) -> np.ndarray:
-    size = min(256, source.config.optim.batch_size)
-    done = [
+    """Returns the posterior means of some clips: float32 [len(rows), z]."""
+    program = _programs(inputs.model, inputs.config).encode
+    return _in_batches(inputs, program, params, stats, split, rows)
+
+
+def _in_batches(
+    inputs: ExportInputs, program: Program, params: Any, stats: Any, split: Split, rows: np.ndarray
+) -> np.ndarray:
+    size = min(BATCH_SIZE, inputs.config.optim.batch_size)
+    parts = [
         np.asarray(program(params, stats, split.features(rows[chosen])))[mask]
-        for chosen, mask in step.chunks(len(rows), size)
+        for chosen, mask in padded_batches(len(rows), size)
     ]
-    return np.concatenate(done)
+    return np.concatenate(parts)
+
+
+def _random_rows(inputs: ExportInputs, limit: int) -> np.ndarray:
+    """Returns the rows of at most `limit` training clips, in order."""
+    size = inputs.dataset.train.size
+    return np.sort(np.random.default_rng(inputs.config.seed).permutation(size)[:limit])
 
 
 class _Programs(NamedTuple):
@@ -175,7 +191,7 @@ class _Programs(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1)
-def _programs(model: ModuleType, config: Config) -> _Programs:
+def _programs(model: ModelFunctions, config: Config) -> _Programs:
     return _Programs(
         jax.jit(lambda params, stats, clips: model.encode(params, stats, clips, config)[0]),
         jax.jit(lambda params, stats, z: model.decode(params, stats, z, config)),
@@ -184,37 +200,37 @@ def _programs(model: ModuleType, config: Config) -> _Programs:
     )
 
 
-def draw_losses(source: Source, rows: list[Row]) -> None:
+def draw_losses(inputs: ExportInputs, rows: list[Row]) -> None:
     """Draws plots/loss.png."""
     if plots.available():
-        plots.loss_curves(rows, source.directory / "plots" / "loss.png")
+        plots.loss_curves(rows, inputs.directory / "plots" / "loss.png")
 
 
-def show_examples(source: Source, params: Any, stats: Any) -> None:
-    """Draws and writes a few validation clips beside what the exported model makes of them."""
-    split, directory = source.dataset.validation, source.directory
+def show_examples(inputs: ExportInputs, params: Any, stats: Any) -> None:
+    """Plots and writes a few validation clips beside their reconstructions."""
+    split, directory = inputs.dataset.validation, inputs.directory
     rows = np.arange(split.size)[:: max(split.size // EXAMPLES, 1)][:EXAMPLES]
-    z = encode(source, params, stats, split, rows)
-    decoded = _programs(source.model, source.config).decode(params, stats, z)
+    z = encode(inputs, params, stats, split, rows)
+    decoded = _programs(inputs.model, inputs.config).decode(params, stats, z)
     if plots.available():
         frames = [int(split.n_frames[row]) for row in rows]
         plots.reconstructions(
             [split.log_mel[row][:n] for row, n in zip(rows, frames, strict=True)],
             [np.asarray(image)[:n] for image, n in zip(decoded.log_mel, frames, strict=True)],
             [split.ids[row] for row in rows],
-            source.config.audio.floor_db,
+            inputs.config.audio.floor_db,
             directory / "plots" / "reconstructions.png",
         )
-    _write_sounds(source, z, rows)
+    _write_sounds(inputs, z, rows)
 
 
-def _write_sounds(source: Source, z: np.ndarray, rows: np.ndarray) -> None:
+def _write_sounds(inputs: ExportInputs, z: np.ndarray, rows: np.ndarray) -> None:
     from sst import inference
 
-    folder, rate = source.directory / "samples", source.config.audio.sample_rate
+    folder, rate = inputs.directory / "samples", inputs.config.audio.sample_rate
     folder.mkdir(exist_ok=True)
-    loaded = inference.load(source.directory)
-    originals = datasets.read_waves(source.dataset, "validation", list(rows))
+    loaded = inference.load(inputs.directory)
+    originals = datasets.read_waves(inputs.dataset, "validation", list(rows))
     for number, (original, latent) in enumerate(zip(originals, z, strict=True), start=1):
         write_wave(folder / f"{number}_original.wav", original, rate)
         wave = np.asarray(inference.decode(loaded, latent))

@@ -1,4 +1,4 @@
-"""How fast a device can be at best, to say which share of it the training uses."""
+"""The peak speed of a device, of which the training uses a share."""
 
 import time
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 
 def peak_flops(device: jax.Device, precision: str = "float32") -> float:
-    """Operations per second of a large matrix product, measured in well under a second."""
+    """Measures FLOP/s (floating-point operations per second) of a large matrix product."""
     size = 1024 if device.platform == "cpu" else 8192
     one = jax.device_put(jnp.ones((size, size), precision), device)
     product = jax.jit(lambda x: (x @ x) * (1.0 / size))

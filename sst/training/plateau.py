@@ -1,4 +1,4 @@
-"""When to lower the learning rate and when to stop: one observation per evaluation."""
+"""The plateau rule: lowers the learning rate and ends the run, one observation per evaluation."""
 
 import functools
 import math
@@ -19,7 +19,7 @@ SLACK = 1e-5  # 1e-3 * 0.1**3 is a little above 1e-6 in float32
 
 
 def init(optim: OptimConfig) -> State:
-    """The state before the first evaluation."""
+    """Returns the state before the first evaluation."""
     return _rule(optim).init({"like": jnp.zeros((), jnp.float32)})
 
 
@@ -27,7 +27,7 @@ def observe(state: State, loss: float, optim: OptimConfig) -> State:
     """Advances the rule by one evaluation of the whole validation set.
 
     Args:
-        state: what came before.
+        state: after the evaluation before.
         loss: of this evaluation, in dB; it may be negative.
         optim: patience, factor and the improvement that counts.
 
@@ -41,17 +41,17 @@ def observe(state: State, loss: float, optim: OptimConfig) -> State:
 
 
 def learning_rate(state: State, optim: OptimConfig) -> float:
-    """The rate after warm-up."""
+    """Returns the learning rate after warm-up."""
     return optim.learning_rate * float(state.scale)
 
 
 def finished(state: State, optim: OptimConfig) -> bool:
-    """Whether the rate has fallen below `min_lr`."""
+    """Tells if the rate has fallen below `min_lr`."""
     return learning_rate(state, optim) < optim.min_lr * (1 - SLACK)
 
 
 def outlook(state: State, optim: OptimConfig) -> str:
-    """What happens if nothing improves, in words."""
+    """Describes in words the consequence of further evaluations without improvement."""
     left = optim.patience - int(np.asarray(state.plateau_count))
     lowered = learning_rate(state, optim) * optim.factor
     ends = lowered < optim.min_lr * (1 - SLACK)

@@ -12,7 +12,7 @@ TERMS = 6  # curves in the second panel, at most
 
 
 def available() -> bool:
-    """Whether matplotlib can be imported."""
+    """Tells if matplotlib can be imported."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -51,7 +51,7 @@ def reconstructions(
     floor_db: float,
     path: Path,
 ) -> None:
-    """Draws log-mels [t, m] in dB: the originals above, what the model makes of them below."""
+    """Draws log-mels [t, m] in dB: the originals above, the reconstructions below."""
     figure, axes = _figure(2, len(originals), (3.2 * len(originals), 5.5))
     for column, pair in enumerate(zip(originals, decoded, strict=True)):
         for row, image in enumerate(pair):

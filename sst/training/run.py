@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 
 import jax
 
 from sst.config import Config
 from sst.data.dataset import Dataset
 from sst.errors import ModelError, UsageError
+from sst.model.functions import VAE, ModelFunctions
 from sst.training import checkpoints, step, workdir
 from sst.training.loop import Run, Session
 from sst.training.run_log import Row, RunLog
@@ -20,7 +20,7 @@ def fit(
     directory: Path,
     echo: Callable[[str], None],
     max_steps: int | None = None,
-    model: ModuleType | None = None,
+    model: ModelFunctions = VAE,
     devices: Sequence[jax.Device] | None = None,
 ) -> Row | None:
     """Trains until the plateau rule ends the run, from the last checkpoint if there is one.
@@ -33,7 +33,7 @@ def fit(
         directory: of the run.
         echo: is given each line for the screen.
         max_steps: ends this session, not the run, after that many steps in all.
-        model: in place of `sst.model.model`.
+        model: the functions of another model.
         devices: in place of all local devices.
 
     Returns:
@@ -45,10 +45,6 @@ def fit(
         ModelError: if no checkpoint is intact.
         ResourceError: if the disk is full.
     """
-    if model is None:
-        from sst.model import model as real_model
-
-        model = real_model
     check(config)
     chosen = list(devices or jax.local_devices())
     step.check_batch(config.optim.batch_size, len(chosen))
@@ -65,7 +61,7 @@ def fit(
             for note in restored.notes if restored else []:
                 log.say(note)
             _introduce(run, state, resumed=restored is not None)
-            return Session(run, store, variables.stats, state).go()
+            return Session(run, store, variables.stats, state).train()
         finally:
             log.close()
     finally:
@@ -73,7 +69,7 @@ def fit(
 
 
 def check(config: Config) -> None:
-    """Refuses settings with which no run could end well.
+    """Refuses settings out of range.
 
     Raises:
         UsageError: naming the field.
@@ -99,9 +95,9 @@ def check(config: Config) -> None:
 
 
 def _variables(
-    config: Config, dataset: Dataset, directory: Path, model: ModuleType
+    config: Config, dataset: Dataset, directory: Path, model: ModelFunctions
 ) -> checkpoints.SavedModel:
-    """The initial parameters and the constants of the data set, the same at every resume."""
+    """Returns the initial parameters and the data set's constants, the same at every resume."""
     folder = directory / "initial"
     if not workdir.started(directory):
         split = dataset.train

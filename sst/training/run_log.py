@@ -1,4 +1,4 @@
-"""What a run tells: log.txt, metrics.jsonl and .csv, TensorBoard, and the line on the screen."""
+"""The logs of a run: log.txt, metrics.jsonl and .csv, TensorBoard, and the line on the screen."""
 
 import csv
 import datetime
@@ -18,7 +18,7 @@ Row = dict[str, float]  # of one evaluation: step, epoch, train/..., valid/..., 
 
 
 class RunLog:
-    """The records of one run. Made with the step that the run goes on from: later rows are dropped.
+    """The records of one run. Rows after the step it resumes from are dropped.
 
     Args:
         workdir: where the files are.
@@ -69,7 +69,7 @@ class RunLog:
             self._board.add(row)
 
     def best(self) -> Row | None:
-        """The row with the lowest validation loss, the first of equal ones."""
+        """Returns the row with the lowest validation loss, the first of equal ones."""
         return min(self.rows, key=lambda row: row["valid/loss"], default=None)
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class RunLog:
 
 
 def read_rows(workdir: Path) -> list[Row]:
-    """The evaluations in metrics.jsonl, without lines that a kill has torn."""
+    """Reads the evaluations in metrics.jsonl, without lines that a kill has torn."""
     rows = []
     try:
         lines = (workdir / "metrics.jsonl").read_text(errors="replace").splitlines()
@@ -108,7 +108,7 @@ def read_rows(workdir: Path) -> list[Row]:
 
 
 def evaluation_line(row: Row, best: Row, outlook: str) -> str:
-    """One evaluation in a line for people."""
+    """Describes an evaluation in one line for people."""
     peak = f"  {row['share_of_peak']:.0%} of peak" if row.get("share_of_peak") else ""
     found = " (best)"
     if best["step"] != row["step"]:
@@ -122,7 +122,7 @@ def evaluation_line(row: Row, best: Row, outlook: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`12 s`, `34 min`, `5.6 h`."""
+    """Formats seconds as `12 s`, `34 min` or `5.6 h`."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
@@ -133,7 +133,7 @@ class _Board:
 
     @classmethod
     def open(cls, folder: Path) -> "_Board | None":
-        """None if TensorBoard is not installed."""
+        """Opens an event file; None if TensorBoard is not installed."""
         try:
             from tensorboard.compat.proto import event_pb2, summary_pb2
             from tensorboard.summary.writer.record_writer import RecordWriter

@@ -1,7 +1,7 @@
 """The training step and the evaluation, on every device: the only pmap of the project."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,20 +10,19 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from sst.batching import padded_batches
 from sst.config import Config, OptimConfig
 from sst.errors import UsageError
+from sst.model.functions import Objective
 from sst.training import plateau
 from sst.types import Batch
 
 AXIS = "device"
 EVAL_SEED = 2**31 - 1  # of the noise in evaluations: never that of a training step
 
-# objective(params, stats, batch, key, config, train=False) -> (loss [b], {name: [b]})
-Objective = Callable[..., tuple[jax.Array, Mapping[str, jax.Array]]]
-
 
 class TrainState(NamedTuple):
-    """Everything that a resume needs."""
+    """The training state: all that a resume needs."""
 
     step: jax.Array  # int32 []: updates done
     params: Any
@@ -44,7 +43,7 @@ class Clips(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """The compiled functions; `clips` is what `place` returned, or the gathered batch itself."""
+    """The compiled functions of `make_programs`."""
 
     step: Callable[..., tuple[TrainState, dict[str, jax.Array]]]
     steps: Callable[..., tuple[TrainState, dict[str, jax.Array]]]  # several, with resident clips
@@ -52,7 +51,7 @@ class Programs(NamedTuple):
 
 
 def optimiser(optim: OptimConfig) -> optax.GradientTransformation:
-    """Adam with decaying matrices, behind a clipped gradient norm and a linear warm-up."""
+    """Returns AdamW (only matrices decay) with a clipped gradient norm and a linear warm-up."""
     rate: Any = optim.learning_rate
     if optim.warmup_steps > 0:
         first = optim.learning_rate / optim.warmup_steps
@@ -68,7 +67,7 @@ def _is_matrix(params: Any) -> Any:
 
 
 def init_state(config: Config, params: Any) -> TrainState:
-    """The state before the first step."""
+    """Returns the state before the first step."""
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
@@ -80,7 +79,7 @@ def init_state(config: Config, params: Any) -> TrainState:
 
 
 def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
-    """Mean over the rows where `mask` is true; padding may even hold NaN."""
+    """Returns the mean over the rows where `mask` is true; padding may even hold NaN."""
     return jnp.sum(jnp.where(mask, values, 0.0)) / jnp.maximum(jnp.sum(mask), 1)
 
 
@@ -95,17 +94,17 @@ def check_batch(batch_size: int, n_devices: int) -> None:
 
 
 def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
-    """A copy of `tree` on every device, without a device axis."""
+    """Copies `tree` to every device, without a device axis."""
     return jax.device_put(tree, NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec()))
 
 
 def to_host(tree: Any) -> Any:
-    """A copy as NumPy arrays, which stays when the device buffers are donated."""
+    """Copies `tree` to NumPy arrays, which stay when the device buffers are donated."""
     return jax.tree.map(np.array, jax.device_get(tree))
 
 
 def fits(clips: Clips, devices: Sequence[Any]) -> bool:
-    """Whether the clips may stay on each device: on a CPU always, else in half of its memory."""
+    """Tells if the clips may stay on each device: on a CPU always, else in half of its memory."""
     if devices[0].platform == "cpu":
         return True
     limit = (devices[0].memory_stats() or {}).get("bytes_limit", 0)
@@ -115,15 +114,15 @@ def fits(clips: Clips, devices: Sequence[Any]) -> bool:
 def make_programs(
     config: Config, objective: Objective, devices: Sequence[jax.Device], resident: bool
 ) -> Programs:
-    """The training step and the evaluation for these devices.
+    """Makes the training step and the evaluation for these devices.
 
     step(state, stats, clips, rows int32 [devices, b]) -> (state, {name: mean over the batch})
         donates the state. With `resident`, clips are replicated and rows select from them;
         otherwise clips are the batch itself, [devices, b, ...], and rows only its shape.
     steps(state, stats, clips, rows int32 [devices, k, b]) -> (state, {name: [k]})
-        is k times `step`, but for what another fusion rounds. Each k is a program of its own.
-    evaluate(params, stats, clips, rows, mask bool [devices, b], chunk) -> {name: sum over the mask}
-        with noise that depends on `chunk` alone.
+        is k times `step`, up to the rounding of another fusion. Each k is a program of its own.
+    evaluate(params, stats, clips, rows, mask bool [devices, b], number) -> {name: masked sum}
+        with noise that depends on the `number` of the batch alone.
     """
     check_batch(config.optim.batch_size, len(devices))
     axes = None if resident else 0
@@ -172,9 +171,9 @@ def _step_function(config: Config, objective: Objective, resident: bool) -> Call
 
 
 def _evaluate_function(config: Config, objective: Objective, resident: bool) -> Callable[..., Any]:
-    def evaluate(params: Any, stats: Any, clips: Clips, rows: Any, mask: Any, chunk: Any) -> Any:
+    def evaluate(params: Any, stats: Any, clips: Clips, rows: Any, mask: Any, number: Any) -> Any:
         batch = _select(clips, rows, mask, resident)
-        key = _device_key(jax.random.fold_in(jax.random.key(EVAL_SEED), chunk))
+        key = _device_key(jax.random.fold_in(jax.random.key(EVAL_SEED), number))
         loss, terms = objective(params, stats, batch, key, config)
         sums = {
             name: jnp.sum(jnp.where(mask, value, 0.0))
@@ -188,7 +187,7 @@ def _evaluate_function(config: Config, objective: Objective, resident: bool) -> 
 def evaluate(
     programs: Programs, params: Any, stats: Any, clips: Clips, config: Config, n_devices: int
 ) -> dict[str, float]:
-    """The mean of the loss and of each of its terms over all `clips`, with fixed noise.
+    """Returns the mean of the loss and of each of its terms over all `clips`, with fixed noise.
 
     Args:
         programs: of `make_programs`.
@@ -200,23 +199,16 @@ def evaluate(
     """
     n = clips.n_frames.shape[0]
     resident = isinstance(clips.log_mel, jax.Array)
-    parts = []
-    for chunk, (rows, mask) in enumerate(chunks(n, config.optim.batch_size)):
+    sums = []
+    for number, (rows, mask) in enumerate(padded_batches(n, config.optim.batch_size)):
         rows, mask = rows.reshape(n_devices, -1), mask.reshape(n_devices, -1)
-        part = clips if resident else gather(clips, rows)
-        parts.append(jax.device_get(programs.evaluate(params, stats, part, rows, mask, chunk)))
-    return {name: float(sum(float(part[name]) for part in parts) / n) for name in parts[0]}
-
-
-def chunks(n: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows 0..n-1 in blocks of `size`, the last one filled up: (rows int32, mask bool)."""
-    for start in range(0, n, size):
-        rows = np.arange(start, start + size, dtype=np.int32)
-        yield np.minimum(rows, n - 1), rows < n
+        batch = clips if resident else gather(clips, rows)
+        sums.append(jax.device_get(programs.evaluate(params, stats, batch, rows, mask, number)))
+    return {name: float(sum(float(each[name]) for each in sums) / n) for name in sums[0]}
 
 
 def gather(clips: Clips, rows: np.ndarray) -> Clips:
-    """The clips of some rows, from host memory: [n, ...] and [d, b] -> [d, b, ...]."""
+    """Copies some rows of clips in host memory: [n, ...] and rows [d, b] -> [d, b, ...]."""
     return Clips(*(np.asarray(field)[rows] for field in clips))
 
 

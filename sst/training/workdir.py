@@ -1,4 +1,4 @@
-"""A run's directory: who may use it, and what it was started with."""
+"""A run's directory: its lock, its saved configuration, and requests to stop the run."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from sst import config as configs
 from sst.config import Config
 from sst.errors import ModelError, ResourceError, UsageError
 
-# What may differ when a run goes on: none of it changes a step that is already done.
+# The settings that may differ when a run is resumed: none changes a step that is already done.
 CHANGEABLE = frozenset(
     {
         "name",
@@ -76,7 +76,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The content of a JSON file of ours, None if it is not there.
+    """Reads a JSON file of keys and values; None if it is not there.
 
     Raises:
         ModelError: if it is damaged.
@@ -93,18 +93,18 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def started(workdir: Path) -> bool:
-    """Whether there is a checkpoint: until then a run may begin anew in any way."""
+    """Tells if there is a checkpoint: before the first one a run may begin anew in any way."""
     return any((workdir / "checkpoints").glob("step_*"))
 
 
 def saved_config(workdir: Path) -> Config | None:
-    """The configuration that the run was started with."""
+    """Reads the configuration that the run was started with; None if there is none."""
     content = read_json(workdir / "config.json")
     return None if content is None else configs.from_dict(Config, content, "config.json")
 
 
 def reconcile(saved: Config, given: Config, workdir: Path) -> Config:
-    """The configuration to go on with: `given`, if it differs only where that is harmless.
+    """Returns the configuration to resume with: `given`, if it differs only in CHANGEABLE fields.
 
     Raises:
         UsageError: naming each field that may not change, with both values.
@@ -131,7 +131,7 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 class StopRequest:
-    """Whether the user has asked to stop."""
+    """Holds `requested`: True once the user has asked to stop."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -160,10 +160,10 @@ def stop_requests() -> Iterator[StopRequest]:
 
 
 @contextlib.contextmanager
-def killable() -> Iterator[None]:
-    """Lets Ctrl-C end the process at once while it is in code that would not notice, as compiling.
+def default_sigint() -> Iterator[None]:
+    """Restores the default Ctrl-C, which ends the process at once, during code such as compiling.
 
-    Nothing is lost there: what is on disk is what there is.
+    Such code would not notice a request to stop, and nothing unsaved would be lost.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

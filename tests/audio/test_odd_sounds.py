@@ -12,6 +12,8 @@ from sst.audio.clip import canonical
 from sst.audio.reader import BadAudio
 from sst.dsp import features
 from sst.errors import UsageError
+from sst.model import objective
+from sst.model.network import Decoded
 from sst.model.pca import LOWEST_PEAK_DB
 from sst.types import Batch
 
@@ -65,9 +67,7 @@ def test_it_is_trained_on(model):
     @jax.jit
     def loss_of(params):
         key = jax.random.key(0)
-        loss, terms = small_model.model.objective(
-            params, model.stats, batch, key, CONFIG, train=True
-        )
+        loss, terms = objective.objective(params, model.stats, batch, key, CONFIG, train=True)
         return loss.sum(), (loss, terms)
 
     slope, (loss, terms) = jax.grad(loss_of, has_aux=True)(model.params)
@@ -96,7 +96,7 @@ def test_what_is_not_finite_is_refused(model, bad):
 
 def test_a_silent_sound_comes_back_silent(model):
     """Trained or not: a level at the bottom of the range is silence."""
-    silent = small_model.model.Decoded(
+    silent = Decoded(
         np.zeros((CONFIG.audio.n_frames, CONFIG.audio.n_mels), np.float32),
         np.int32(10),
         np.float32(LOWEST_PEAK_DB),

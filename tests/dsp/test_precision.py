@@ -12,7 +12,7 @@ import small_model
 from sst import config
 from sst.config import Config, ModelConfig
 from sst.errors import UsageError
-from sst.model import model, pca
+from sst.model import network, objective, pca
 from sst.training import step as training_step
 
 FULL = dataclasses.replace(
@@ -29,8 +29,8 @@ CLIPS = 24
 @pytest.fixture(scope="module")
 def begun():
     """Parameters, away from the zeros that they start with, and the constants."""
-    stats = model.data_stats(small_model.clips(CLIPS), FULL)
-    params = small_model.init(jax.random.key(0), FULL, stats, n_classes=3)
+    stats = pca.data_stats(small_model.clips(CLIPS), FULL)
+    params = small_model.MODEL.init(jax.random.key(0), FULL, stats, n_classes=3)
     leaves, tree = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(1), len(leaves))
     moved = [
@@ -40,7 +40,7 @@ def begun():
 
 
 def mean_terms(params, stats, run):
-    loss, terms = model.objective(
+    loss, terms = objective.objective(
         params, stats, small_model.batch(CLIPS), jax.random.key(2), run, train=True
     )
     return loss.mean(), jax.tree.map(jnp.mean, terms)
@@ -74,7 +74,7 @@ def test_every_product_of_the_networks_is_rounded(begun):
     text = program(lambda p: mean_terms(p, stats, LOW), params)
     layers = {
         name: sum("kernel" in str(path) for path, _ in jax.tree.leaves_with_path(params[name]))
-        for name in model.NETWORKS
+        for name in network.NETWORKS
     }
     rounded = len(re.findall(r":bf16\[[\d,]*\] = (?:dot_general|conv_general_dilated)", text))
     assert rounded == layers["encoder"] + layers["decoder"] + 2 * layers["search"]
@@ -82,9 +82,9 @@ def test_every_product_of_the_networks_is_rounded(begun):
 
 def test_the_linear_part_is_not_rounded_on_accelerators_either(begun):
     _, stats = begun
-    heard, z = small_model.batch(2), jnp.zeros((2, LOW.model.latent_dim))
+    inputs, z = small_model.batch(2), jnp.zeros((2, LOW.model.latent_dim))
     for text in (
-        program(lambda heard: pca.project(heard, stats, LOW), heard),
+        program(lambda inputs: pca.project(inputs, stats, LOW), inputs),
         program(lambda z: pca.restore(z, stats, LOW), z),
     ):
         assert "Precision.HIGHEST" in text and text.count("dot_general[") == 1
@@ -95,23 +95,23 @@ def test_whoever_does_not_train_computes_in_float32(begun):
     batch, key = small_model.batch(8), jax.random.key(3)
 
     def everything(params):
-        inferred = [f(params, stats, batch, LOW) for f in (model.encode, model.embed)]
-        return inferred, model.objective(params, stats, batch, key, LOW)  # an evaluation
+        inferred = [f(params, stats, batch, LOW) for f in (network.encode, network.embed)]
+        return inferred, objective.objective(params, stats, batch, key, LOW)  # an evaluation
 
     assert "bf16" not in program(everything, params)
 
 
 def learn(run, steps):
     """Training loss of each step, the state after them and the validation loss."""
-    devices, heard = jax.devices()[:1], small_model.clips(CLIPS)
-    clips = training_step.Clips(*heard, np.arange(CLIPS, dtype=np.int32) % 3)
-    stats = model.data_stats(heard, run)
-    params = small_model.init(jax.random.key(run.seed), run, stats, n_classes=3)
+    devices, inputs = jax.devices()[:1], small_model.clips(CLIPS)
+    clips = training_step.Clips(*inputs, np.arange(CLIPS, dtype=np.int32) % 3)
+    stats = pca.data_stats(inputs, run)
+    params = small_model.MODEL.init(jax.random.key(run.seed), run, stats, n_classes=3)
     state, stats, clips = (
         training_step.replicate(tree, devices)
         for tree in (training_step.init_state(run, params), stats, clips)
     )
-    programs = training_step.make_programs(run, model.objective, devices, resident=True)
+    programs = training_step.make_programs(run, objective.objective, devices, resident=True)
     before = training_step.evaluate(programs, state.params, stats, clips, run, 1)
     for step in range(steps):
         rows = np.random.default_rng(step).permutation(CLIPS)[: run.optim.batch_size]

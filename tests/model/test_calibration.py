@@ -10,6 +10,7 @@ from sst.config import Config
 from sst.data import dataset as datasets
 from sst.model import calibration
 from sst.training import export
+from tests import linear_model
 
 
 def drawn(rng, n=4000, classes=5):
@@ -50,12 +51,9 @@ def test_the_error_of_honest_probabilities_is_small_and_of_boasts_what_they_boas
     assert twice == pytest.approx((3 * 0.1 + 0.9) / 4)
 
 
-class _Boaster:
-    """A model whose logits are the first cells of its clips, three times too sure."""
-
-    @staticmethod
-    def class_logits(params, stats, clips, config):
-        return 3.0 * jnp.asarray(clips.log_mel[:, 0, :5])
+def _overconfident_logits(params, stats, features, config):
+    """Logits that are the first cells of the clips, three times too large."""
+    return 3.0 * jnp.asarray(features.log_mel[:, 0, :5])
 
 
 def test_an_exported_model_is_as_sure_as_its_validation_clips_allow(rng):
@@ -72,7 +70,8 @@ def test_an_exported_model_is_as_sure_as_its_validation_clips_allow(rng):
         attack=np.zeros((600, 3), np.float16),
     )
     dataset = datasets.Dataset("sample_library/x", Path(), split, split, names, "", {})
-    source = export.Source(Config(), dataset, _Boaster, Path())
-    found = export.class_temperature(source, {"prototypes": np.zeros(1)}, {})
+    model = linear_model.MODEL._replace(class_logits=_overconfident_logits)
+    inputs = export.ExportInputs(Config(), dataset, model, Path())
+    found = export.class_temperature(inputs, {"prototypes": np.zeros(1)}, {})
     assert found == pytest.approx(3.0, rel=0.15)
-    assert export.class_temperature(source, {}, {}) == 1.0
+    assert export.class_temperature(inputs, {}, {}) == 1.0

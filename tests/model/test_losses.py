@@ -83,11 +83,11 @@ def test_one_view_without_labels_has_nothing_to_find(rng):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
-def test_class_surprise_is_the_cross_entropy(rng, smoothing):
+def test_class_cross_entropy_is_the_cross_entropy(rng, smoothing):
     direction, prototypes = (rng.standard_normal((n, 3)).astype(np.float32) for n in (5, 4))
     label = np.array([0, 3, -1, 2, -1], np.int32)
     target = optax.smooth_labels(jax.nn.one_hot(label, 4), smoothing)
     logits = direction @ prototypes.T / losses.TEMPERATURE
     wanted = np.asarray(optax.softmax_cross_entropy(logits, target))
-    ours = losses.class_surprise(direction, prototypes, label, smoothing)
+    ours = losses.class_cross_entropy(direction, prototypes, label, smoothing)
     np.testing.assert_allclose(ours, np.where(label >= 0, wanted, 0.0), rtol=1e-4, atol=1e-5)

@@ -15,7 +15,7 @@ from sst import files, inference
 from sst.audio.recording import read_wave
 from sst.evaluation import metrics
 from sst.generation import novelty_filter
-from sst.model import export_format
+from sst.model import export_format, network, pca
 
 DEMO = Path(__file__).parents[2] / "tfds_builders/sample_library/demo"
 
@@ -33,6 +33,21 @@ def test_it_loads_by_name_from_any_directory(tmp_path, model):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == model.digest
+
+
+def test_its_parameters_are_those_of_the_network(model):
+    """A renamed submodule would leave checkpoints and exported models without a network."""
+    c = model.config
+    fresh = jax.eval_shape(
+        lambda key: network.init(key, c, model.stats, len(model.class_names)), jax.random.key(0)
+    )
+
+    def shapes(params):
+        found = jax.tree_util.tree_leaves_with_path(params)
+        return {jax.tree_util.keystr(path): leaf.shape for path, leaf in found}
+
+    assert shapes(model.params) == shapes(fresh)
+    assert set(model.stats) == set(pca.Stats.__annotations__)
 
 
 def test_it_is_small_enough_to_be_shipped():

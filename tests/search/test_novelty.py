@@ -17,6 +17,7 @@ from sst.errors import ModelError, UsageError
 from sst.generation import novelty_filter, recipe
 from sst.model import export_format
 from sst.model.export_format import Known
+from sst.model.functions import VAE
 from sst.search import novelty, similarity
 from sst.training import export
 
@@ -167,16 +168,16 @@ def test_an_export_knows_its_training_clips_by_name_some_of_many(monkeypatch):
     dataset = datasets.Dataset(
         "sample_library/x", Path(), split, split, [], "", {"split_by": "folder"}
     )
-    source = export.Source(small_model.CONFIG, dataset, small_model.model, Path())
+    inputs = export.ExportInputs(small_model.CONFIG, dataset, VAE, Path())
     monkeypatch.setattr(export, "copy_clusters", lambda *args: np.arange(len(args[2])))
-    known = export.known_sounds(source, taught.params, taught.stats)
+    known = export.training_vectors(inputs, taught.params, taught.stats)
     assert known.ids == ids
     vectors = np.asarray(inference.embed_features(taught, split.features(slice(None))))
     np.testing.assert_allclose(known.vectors, vectors, atol=1e-4)
     packs = novelty.groups(ids, by_pack=True)
     np.testing.assert_allclose(known.spacing, novelty.spacing(vectors, packs, never), atol=1e-4)
-    monkeypatch.setattr(export, "MOST_KNOWN", 5)
-    some = export.known_sounds(source, taught.params, taught.stats).ids
+    monkeypatch.setattr(export, "MAX_TRAIN_VECTORS", 5)
+    some = export.training_vectors(inputs, taught.params, taught.stats).ids
     assert len(some) == 5 and sorted(some, key=ids.index) == some
 
 

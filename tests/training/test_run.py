@@ -2,7 +2,6 @@ import dataclasses
 import json
 import os
 import signal
-import types
 
 import jax
 import jax.numpy as jnp
@@ -76,7 +75,9 @@ class Told(list):
         self._act(text)
 
 
-def run(dataset, directory, max_steps=None, config=CONFIG, told=None, model=linear_model, n=1):
+def run(
+    dataset, directory, max_steps=None, config=CONFIG, told=None, model=linear_model.MODEL, n=1
+):
     devices = jax.devices()[:n]
     return training_run.fit(
         config, dataset, directory, Told() if told is None else told, max_steps, model, devices
@@ -85,8 +86,10 @@ def run(dataset, directory, max_steps=None, config=CONFIG, told=None, model=line
 
 def state_of(dataset, directory):
     """Every leaf of the newest checkpoint, by name, as the digests of its bytes."""
-    stats = linear_model.data_stats(dataset.train, CONFIG)
-    template = training_step.init_state(CONFIG, linear_model.init(jax.random.key(0), CONFIG, stats))
+    stats = linear_model.MODEL.data_stats(dataset.train, CONFIG)
+    template = training_step.init_state(
+        CONFIG, linear_model.MODEL.init(jax.random.key(0), CONFIG, stats)
+    )
     store = checkpoints.Store(directory / "checkpoints")
     found = store.restore(template)
     store.close()
@@ -94,9 +97,7 @@ def state_of(dataset, directory):
 
 
 def with_objective(objective):
-    model = types.ModuleType("model")
-    vars(model).update(vars(linear_model) | {"objective": objective})
-    return model
+    return linear_model.MODEL._replace(objective=objective)
 
 
 def test_resume_is_exact_to_the_bit(dataset, tmp_path):
@@ -245,7 +246,7 @@ def test_a_nan_in_training_names_the_step_and_keeps_the_last_good_state(
 def test_a_nan_in_validation_is_never_a_plateau(dataset, tmp_path):
     def poisoned(params, stats, batch, key, config, train=False):
         loss, terms = linear_model.objective(params, stats, batch, key, config)
-        return loss if training_step else loss * jnp.nan, terms
+        return loss if train else loss * jnp.nan, terms
 
     with pytest.raises(UserError, match="the validation loss became nan at step 4; no earlier"):
         run(dataset, tmp_path, 30, model=with_objective(poisoned))

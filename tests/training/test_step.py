@@ -35,7 +35,7 @@ def make_clips(n, seed=0):
     return training_step.Clips(log_mel, frames, peak_db, attack, np.arange(n, dtype=np.int32) % 3)
 
 
-def start(clips, config=CONFIG, model=linear_model):
+def start(clips, config=CONFIG, model=linear_model.MODEL):
     stats = model.data_stats(clips, config)
     params = model.init(jax.random.key(config.seed), config, stats)
     return training_step.init_state(config, params), stats
@@ -123,7 +123,7 @@ def test_step_and_evaluation_are_each_traced_once():
     traces = []
 
     def counted(params, stats, batch, key, config, train=False):
-        traces.append(training_step)
+        traces.append(train)
         return linear_model.objective(params, stats, batch, key, config)
 
     clips = make_clips(21)  # three evaluation batches, the last one padded
@@ -246,16 +246,16 @@ def test_clips_too_large_for_a_gpu_stay_in_host_memory():
 
 @pytest.mark.slow
 def test_the_real_model_overfits_one_batch():
-    from sst.model import model
+    from sst.model.functions import VAE
 
     optim = OptimConfig(batch_size=8, warmup_steps=10, learning_rate=3e-3, clip_norm=10.0)
     config = dataclasses.replace(CONFIG, optim=optim)
     clips, devices = make_clips(8), jax.devices()[:2]
 
     def plain(params, stats, batch, key, config, train=False):
-        return model.objective(params, stats, batch, None, config)
+        return VAE.objective(params, stats, batch, None, config)
 
-    state, stats = (training_step.replicate(tree, devices) for tree in start(clips, config, model))
+    state, stats = (training_step.replicate(tree, devices) for tree in start(clips, config, VAE))
     programs = training_step.make_programs(config, plain, devices, True)
     placed, rows = (
         training_step.replicate(clips, devices),

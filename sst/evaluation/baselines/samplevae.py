@@ -25,6 +25,7 @@ import optax
 from flax import linen as nn
 from jaxtyping import Float
 
+from sst.batching import padded_batches
 from sst.config import AudioConfig
 from sst.dsp import features
 from sst.evaluation.baselines import griffinlim
@@ -135,13 +136,15 @@ def draw(vae: SampleVae, rng: np.random.Generator, n: int) -> tuple[list[Wave], 
 def embed(vae: SampleVae, waves: Sequence[Wave], sample_rate: int) -> Float[np.ndarray, "n z"]:
     """Returns the means of the posteriors, which search compares by Euclidean distance."""
     images = _images(waves, sample_rate)
-    parts = [_encode(vae.params, block)[:size] for block, size in _blocks(images)]
+    batches = padded_batches(len(images), BATCH)
+    parts = [_encode(vae.params, images[rows])[mask] for rows, mask in batches]
     return np.concatenate([np.zeros((0, LATENT), np.float32), *map(np.asarray, parts)])
 
 
 def decode(vae: SampleVae, z: Float[np.ndarray, "n z"]) -> Float[np.ndarray, "n t m"]:
     """Decodes latents to log-mel spectrograms, dB in [-80, 0]."""
-    parts = [_decode(vae.params, block)[:size] for block, size in _blocks(z)]
+    batches = padded_batches(len(z), BATCH)
+    parts = [_decode(vae.params, z[rows])[mask] for rows, mask in batches]
     images = [np.zeros((0, AUDIO.n_frames, AUDIO.n_mels), np.float32), *map(np.asarray, parts)]
     return (np.concatenate(images) - 1.0) * -AUDIO.floor_db
 
@@ -162,14 +165,6 @@ def _render(vae: SampleVae, z: Float[np.ndarray, "n z"]) -> list[Wave]:
         wave = griffinlim.invert(log_mel, AUDIO, GRIFFIN_LIM_STEPS, AUDIO.clip_samples)
         waves.append(wave / max(float(np.max(np.abs(wave))), 1e-9))
     return waves
-
-
-def _blocks(rows: np.ndarray) -> Any:
-    """Yields blocks of one size, so that one program serves all, and the rows of each in use."""
-    for start in range(0, len(rows), BATCH):
-        block = rows[start : start + BATCH]
-        padding = [(0, BATCH - len(block))] + [(0, 0)] * (rows.ndim - 1)
-        yield np.pad(block, padding), len(block)
 
 
 def _loss(params: Any, images: Array, key: Any) -> Array:
