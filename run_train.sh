@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From nothing but Python to a trained model, new sounds and similar sounds.
 #
-#   ./run_train.sh                       the bundled demo
+#   ./run_train.sh                       the demo sounds, made by the built-in synthesizer
 #   ./run_train.sh ~/Samples [NAME]      your own folder
 #
 # Safe to run again: what is done is kept, and an interrupted training goes on where it was.
@@ -13,7 +13,7 @@ if [ $# -gt 2 ] || [ "${1:-}" = "-h" ] || [ "${1:-}" = "--help" ]; then
   [ $# -le 2 ] && exit 0 || exit 2
 fi
 if [ $# -eq 0 ]; then
-  samples=$here/tfds_builders/sample_library/demo
+  samples=$here/out/demo/sounds
   name=demo
 else
   if [ ! -d "$1" ]; then
@@ -39,6 +39,7 @@ step() { printf '\n== %s\n' "$*" >&2; }
 
 step "1. Dataset: the sounds of $samples as sample_library/$name (starting TensorFlow Datasets takes a moment)"
 if [ "$name" = demo ]; then
+  [ -d "$samples" ] || "$python" -m pipelines.infer demo "$samples" >/dev/null
   .venv/bin/tfds build tfds_builders/sample_library >/dev/null
 else
   config=$("$python" -c 'import json, sys; print(json.dumps({"name": sys.argv[1], "sample_dirs": [sys.argv[2]]}))' "$name" "$samples")

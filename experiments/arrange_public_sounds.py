@@ -2,7 +2,7 @@
 
 python experiments/arrange_public_sounds.py OUT sonic-pi public-domain-drum-machines cc0
 
-The collections are those of `tfds_builders/sample_library/demo/SOURCES.md`; they are named by
+The collections are those of `sst/models/model_test/SOURCES.md`; they are named by
 instrument, by machine, by abbreviation. OUT/train gets the packs that `model_test` is trained on,
 OUT/held_out the packs that its report is made with. Files are copied.
 """

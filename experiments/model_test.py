@@ -1,6 +1,6 @@
 """The model that comes with SST, on public-domain one-shots at 22 kHz.
 
-The sounds are those that the demo is a selection of; its SOURCES.md names them and their licences.
+`sst/models/model_test/SOURCES.md` names the sounds and their licences.
 
 python experiments/arrange_public_sounds.py public sonic-pi public-domain-drum-machines cc0
 tfds build tfds_builders/sample_library --config \\

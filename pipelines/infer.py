@@ -5,6 +5,7 @@ python -m pipelines.infer similar kick.wav --library-dir ~/Samples
 python -m pipelines.infer classify kick.wav
 python -m pipelines.infer embed ~/Samples --out emb.npz
 python -m pipelines.infer library scan --library-dir ~/Samples
+python -m pipelines.infer demo ~/DemoSounds
 """
 
 import importlib

@@ -21,6 +21,16 @@ def _own_cache(tmp_path_factory):
     os.environ["SST_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory):
+    """The demo library as files; `sst.demo.library.sounds` says what is true of each."""
+    from sst.demo import library
+
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    library.write(folder)
+    return folder
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

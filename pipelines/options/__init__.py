@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 import sst
-from pipelines.options import classify, embed, generate, library, similar
+from pipelines.options import classify, demo, embed, generate, library, similar
 from pipelines.options.generate import SUBTYPES
 from pipelines.options.parser import Parser
 
@@ -27,7 +27,7 @@ def _parser(prog: str) -> Parser:
     parser = Parser(prog=prog, description=sst.__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"sst {sst.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (generate, similar, classify, embed, library):
+    for command in (generate, similar, classify, embed, library, demo):
         command.add(commands)
     if prog == "sst":
         commands.add_parser("train", help="train a model (sst train --help)")

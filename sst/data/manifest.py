@@ -59,7 +59,7 @@ def options(values: Mapping[str, Any]) -> Options:
 def request(sample_dirs: Sequence[str], options: Options, found: Survey, demo: bool) -> dict:
     """What was asked for, and the state of the folders: two equal ones make equal data sets.
 
-    The demo's folder comes with the code, so neither its place nor its file times matter.
+    The demo's sounds are made by the program, so neither their place nor their file times matter.
     """
     kept = {k: v for k, v in to_dict(options).items() if k != "timeout_s"}
     packs = sorted(kept.pop("validation_packs"))

@@ -3,6 +3,8 @@
 `sounds` makes them, `write` writes them, `sounds_of` makes as many as wanted of any machine.
 """
 
+import csv
+import io
 import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -10,10 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sst import atomic
 from sst.demo import machines, truth, voices
 from sst.demo.machines import Machine
 from sst.demo.packs import PACKS, Pack
 
+VERSION = 1  # counts up where the demo library comes to hold other sounds
+TRUTH = "truth.csv"
 FORMATS = {
     ".wav": "WAV",
     ".flac": "FLAC",
@@ -96,34 +101,51 @@ def write(folder: str | os.PathLike, made: Iterable[DemoSound] | None = None) ->
     """Writes sounds, by default the whole demo library, into a folder; returns their paths.
 
     Each file appears whole or not at all, and replaces one of the same name. All files but Ogg
-    Vorbis have the same bytes on every call.
+    Vorbis have the same bytes on every call. Beside them lies `TRUTH`: what is true of each.
+
+    Raises:
+        OSError: the folder cannot be written.
     """
-    written = []
+    written, facts = [], []
     for sound in sounds() if made is None else made:
         path = Path(folder) / sound.path
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_file(path, sound)
         written.append(path)
+        facts.append((sound.path, *sound.truth))
+    _write_truth(Path(folder) / TRUTH, facts)
     return written
 
 
+def cached(root: Path) -> Path:
+    """Returns the folder `demo` with the demo library below `root`, written if it is not there.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    whole = root / f"demo-{VERSION}"
+    if not whole.is_dir():
+        with atomic.directory(whole) as fresh:
+            write(fresh / "demo")
+    return whole / "demo"
+
+
 def _write_file(path: Path, sound: DemoSound) -> None:
-    """Writes beside the path and then renames, so that a reader never sees half a file."""
     import soundfile as sf  # Imported here: making sounds needs no file format.
 
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with sf.SoundFile(
-            beside,
-            "w",
-            sound.sample_rate,
-            sound.wave.shape[1],
-            sound.subtype,
-            format=FORMATS[path.suffix.lower()],
-        ) as file:
-            # A PEAK chunk holds the time of writing, which would make every call's bytes differ.
-            sf._snd.sf_command(file._file, SET_ADD_PEAK_CHUNK, sf._ffi.NULL, 0)
-            file.write(sound.wave)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    form, channels = FORMATS[path.suffix.lower()], sound.wave.shape[1]
+    with (
+        atomic.draft(path) as fresh,
+        sf.SoundFile(fresh, "w", sound.sample_rate, channels, sound.subtype, format=form) as file,
+    ):
+        # A PEAK chunk holds the time of writing, which would make every call's bytes differ.
+        sf._snd.sf_command(file._file, SET_ADD_PEAK_CHUNK, sf._ffi.NULL, 0)
+        file.write(sound.wave)
+
+
+def _write_truth(path: Path, facts: Iterable[tuple]) -> None:
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(("path", *truth.Truth._fields))
+    writer.writerows(facts)
+    atomic.write_text(path, table.getvalue())

@@ -1,5 +1,4 @@
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from sst.errors import UsageError
 RATE = 44_100
 S = SegmentConfig()
 TIMES = [0.2, 0.55, 0.9, 1.3, 1.42, 1.8, 2.3, 2.45, 2.75, 3.3]
-DEMO = Path(__file__).parents[2] / "tfds_builders/sample_library/demo"
 
 
 def starts(wave, rate=RATE, **settings):
@@ -84,10 +82,10 @@ def test_one_cymbal_is_one_segment(seed, rate):
     assert one.start == 0 and one.end > 0.9 * len(wave)
 
 
-@pytest.mark.parametrize("path", sorted(DEMO.glob("*/cymbal/*")), ids=lambda p: p.stem)
-def test_one_real_cymbal_is_one_segment(path):
-    wave, rate, _ = read_wave(path)
-    assert len(onsets.split(wave, rate, S)) == 1
+def test_each_cymbal_of_the_demo_is_one_segment(demo_folder):
+    paths = sorted(demo_folder.glob("*/cymbal/*"))
+    cut = {path.name for path in paths if len(onsets.split(*read_wave(path)[:2], S)) != 1}
+    assert len(paths) >= 10 and not cut
 
 
 def test_a_one_shot_is_the_sound_that_a_clip_is_made_of():
@@ -206,9 +204,9 @@ def test_settings_out_of_range_are_refused(key, value):
         from_dict(SegmentConfig, {key: value})
 
 
-def test_demo_sounds_in_a_row_are_found_again():
-    """Real one-shots with silence between them: no hit is lost or made up."""
-    paths = sorted(DEMO.glob("tr808/*/*"))[:12]
+def test_demo_sounds_in_a_row_are_found_again(demo_folder):
+    """One-shots with silence between them: no hit is lost or made up."""
+    paths = sorted(demo_folder.glob("Oak-Room/*/*"))[::2][:12]
     times, parts, at = [], [], 0.1
     parts.append(np.zeros(round(0.1 * RATE), np.float32))
     for path in paths:

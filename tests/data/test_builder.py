@@ -21,6 +21,7 @@ from sst.audio.clip import canonical, to_int16
 from sst.audio.recording import read_wave
 from sst.config import AudioConfig, to_dict
 from sst.data import manifest, records
+from sst.demo import library
 from sst.dsp import features
 from sst.errors import ModelError, NothingToDo, ResourceError, UsageError
 
@@ -323,29 +324,6 @@ def test_a_wrong_configuration_is_refused(module, options, text):
         module.SampleLibraryConfig(**{"name": "x", "sample_dirs": ["/x"]} | options)
 
 
-def test_the_demo_is_what_its_sources_say(module):
-    samples = files.find_samples([module.DEMO])
-    packs = {sample.id.split("/")[1] for sample in samples}
-    text = (module.DEMO / "SOURCES.md").read_text()
-    counts = dict(line.split("|")[1:3] for line in text.splitlines() if line.startswith("| `"))
-    assert {k.strip(" `"): int(n) for k, n in counts.items()} == {
-        pack: sum(s.id.split("/")[1] == pack for s in samples) for pack in packs
-    }
-    assert 100 <= len(samples) <= 220 and sum(s.size for s in samples) <= 8_000_000
-    kinds = {}
-    for sample in samples:
-        kinds.setdefault(sample.label, set()).add(sample.id.split("/")[1])
-    assert len(kinds) >= 10 and all(len(in_packs) >= 2 for in_packs in kinds.values())
-    assert {Path(s.path).suffix.lower() for s in samples} >= {
-        ".wav",
-        ".aif",
-        ".aiff",
-        ".flac",
-        ".ogg",
-        ".mp3",
-    }
-
-
 def test_the_demo_builds_whole(module, tmp_path, capsys):
     builder = module.Builder(data_dir=str(tmp_path))
     assert builder.builder_config.name == "demo"
@@ -355,8 +333,25 @@ def test_the_demo_builds_whole(module, tmp_path, capsys):
     validated = {row["label"].decode() for row in builder.as_data_source("validation")}
     assert validated == set(metadata["class_names"])
     assert to_dict(A) == metadata["audio"]
-    with pytest.raises(UsageError, match="demo"):
-        module.Builder(config=module.SampleLibraryConfig(name="demo", sample_dirs=["/x"]))
+    assert sum(metadata["n_records"].values()) == 240 and len(metadata["class_names"]) == 12
+
+
+@pytest.mark.parametrize("other", [{"sample_dirs": ["/x"]}, {"sample_rate": 44_100}])
+def test_the_name_of_the_demo_is_taken(module, other):
+    with pytest.raises(UsageError, match="Give your library another name"):
+        module.Builder(config=module.SampleLibraryConfig(name="demo", **other))
+
+
+def test_the_demo_is_made_once_and_anew_where_it_is_gone(module, tmp_path, monkeypatch):
+    monkeypatch.setenv("SST_CACHE_DIR", str(tmp_path / "cache"))
+    first = library.cached(tmp_path / "cache")
+    times = {path: path.stat().st_mtime_ns for path in first.rglob("*.wav")}
+    assert library.cached(tmp_path / "cache") == first
+    assert times == {path: path.stat().st_mtime_ns for path in first.rglob("*.wav")}
+    before = files.fingerprint(files.find_samples([first]), mtimes=False)
+    shutil.rmtree(first.parent)
+    again = files.find_samples([library.cached(tmp_path / "cache")])
+    assert files.fingerprint(again, mtimes=False) == before
 
 
 # ------------------------------------------------------------------- through the real command

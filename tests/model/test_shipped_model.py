@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -11,13 +10,11 @@ import pytest
 import synth
 from synth import strongest_hz
 
-from sst import files, inference
-from sst.audio.recording import read_wave
+from sst import inference
 from sst.evaluation import metrics
 from sst.generation import novelty_filter
 from sst.model import export_format, network, pca
-
-DEMO = Path(__file__).parents[2] / "tfds_builders/sample_library/demo"
+from sst.search import novelty
 
 
 @pytest.fixture(scope="module")
@@ -121,15 +118,14 @@ def test_search_finds_the_variation_of_a_sound_before_other_sounds(model, rng):
 def test_it_names_a_sound_that_it_was_trained_on_and_calls_it_a_copy(model, rng):
     training = novelty_filter.of_training("model_test")
     assert len(training[0].known.ids) == 841
-    for demo, name in (
-        ("tr808/clap/cp.ogg", "train/TR-808/clap/clap-cp.ogg"),
-        ("sonic_pi/kick/bd_haus.flac", "train/sonic-pi/kick/bd_haus.flac"),
-    ):
-        wave, rate, _ = read_wave(DEMO / demo)
-        (found,) = novelty_filter.nearest(model, training, wave, rate)
-        assert (found.name, found.novelty) == (name, 0.0)
-        back = inference.decode(model, inference.encode(model, wave, rate))
-        (found,) = novelty_filter.nearest(model, training, back, model.config.audio.sample_rate)
+    known = training[0].known
+    # The prior holds the latent of every training sound: decoded, it is that sound, blurred.
+    for name in ("train/TR-808/clap/clap-cp.ogg", "train/sonic-pi/kick/bd_haus.flac"):
+        row = known.ids.index(name)
+        itself = novelty.nearest("training", known, known.vectors[row])
+        assert (itself.name, itself.novelty) == (name, 0.0)
+        wave = inference.decode(model, model.prior["points"][row])
+        (found,) = novelty_filter.nearest(model, training, wave, model.config.audio.sample_rate)
         assert found.name == name
         if "clap" in name:
             assert found.novelty < 25.0  # what the decoder blurs counts too
@@ -137,14 +133,14 @@ def test_it_names_a_sound_that_it_was_trained_on_and_calls_it_a_copy(model, rng)
     assert novelty_filter.nearest(model, training, noise, 22_050)[0].novelty > 50.0
 
 
-def test_a_sound_encoded_and_decoded_is_still_known(model):
-    training, novelties = novelty_filter.of_training("model_test"), []
-    for sample in files.find_samples([DEMO])[::6]:
-        wave, rate, _ = read_wave(sample.path)
-        (own,) = novelty_filter.nearest(model, training, wave, rate)
-        if own.novelty == 0.0:  # it was trained on
-            back = inference.decode(model, inference.encode(model, wave, rate))
-            (found,) = novelty_filter.nearest(model, training, back, model.config.audio.sample_rate)
-            assert found.name == own.name
-            novelties.append(found.novelty)
-    assert len(novelties) >= 12 and np.median(novelties) < 5.0  # what the decoder blurs counts too
+def test_training_sounds_are_still_known_when_they_are_decoded(model):
+    """Some have near twins, such as a drum at another velocity, and are taken for these."""
+    training, rate = novelty_filter.of_training("model_test"), model.config.audio.sample_rate
+    ids, points = training[0].known.ids, np.asarray(model.prior["points"])
+    assert len(points) == len(ids)
+    rows = range(0, len(ids), 35)
+    waves = [inference.decode(model, points[row]) for row in rows]
+    found = [novelty_filter.nearest(model, training, wave, rate)[0] for wave in waves]
+    named = [nearest.name == ids[row] for nearest, row in zip(found, rows, strict=True)]
+    assert np.mean(named) > 0.7
+    assert np.median([nearest.novelty for nearest in found]) < 10.0

@@ -19,12 +19,14 @@ import tensorflow_datasets as tfds
 from pipelines.console.messages import say
 from pipelines.console.progress import Progress
 from sst import files, locks
+from sst.cache import cache_root
 from sst.config import to_dict
 from sst.data import manifest, records, splits
+from sst.demo import library as demo_library
 from sst.dsp.features import ATTACK_POINTS
 from sst.errors import Interrupted, ModelError, NothingToDo, ResourceError, UsageError, UserError
 
-DEMO = Path(__file__).resolve().parent / "demo"
+DEMO = "demo"  # the configuration of the project's own sounds
 CHUNK = 512  # files per step of a build through Beam
 
 
@@ -71,16 +73,19 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         "1.1.0": "With the envelope of the attack.",
         "1.2.0": "Copies with some loss stand on one side of the split, too.",
     }
-    BUILDER_CONFIGS = [SampleLibraryConfig(name="demo", sample_dirs=[os.fspath(DEMO)])]
+    BUILDER_CONFIGS = [SampleLibraryConfig(name=DEMO)]
 
     def __init__(self, *, file_format: Any = None, **kwargs: Any):
         """The arguments of TFDS; records are array_record unless another format is asked for."""
         config = kwargs.get("config")
         with _told():
-            if isinstance(config, SampleLibraryConfig) and config.name == "demo":
-                if config.sample_dirs != self.BUILDER_CONFIGS[0].sample_dirs:
-                    raise UsageError('The name "demo" is taken by the samples that come with this.')
-                kwargs["config"] = "demo"
+            if isinstance(config, SampleLibraryConfig) and config.name == DEMO:
+                if config.sample_dirs or config.options != manifest.Options():
+                    raise UsageError(
+                        'The name "demo" is taken by the sounds that come with this program. Give'
+                        " your library another name."
+                    )
+                kwargs["config"] = DEMO
         super().__init__(file_format=file_format, **kwargs)
         if file_format is None and not self.data_path.exists():
             self.info.set_file_format("array_record", override=True)
@@ -119,13 +124,22 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         if config.download_mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO:
             return super().download_and_prepare(**kwargs)
         with _told():
-            if not self.builder_config.sample_dirs:
-                raise UsageError('--config needs "sample_dirs": a list of folders.')
-            self._found = files.samples_or_raise(self.builder_config.sample_dirs)
+            self._dirs = self._find_dirs()
+            self._found = files.samples_or_raise(self._dirs)
             self._request = self._make_request()
             self._beam: Any = config if config.beam_options or config.beam_runner else None
             self._prepare(config, kwargs)
         return None
+
+    def _find_dirs(self) -> list[str]:
+        """Returns the folders of the library; the demo is made first, in the cache."""
+        if self.builder_config.name == DEMO:
+            root = cache_root()
+            with _disk_errors(root, "Set SST_CACHE_DIR to another folder."):
+                return [os.fspath(demo_library.cached(root))]
+        if not self.builder_config.sample_dirs:
+            raise UsageError('--config needs "sample_dirs": a list of folders.')
+        return self.builder_config.sample_dirs
 
     def _prepare(self, config: Any, kwargs: dict[str, Any]) -> None:
         with _locked(Path(self.data_path).parent):
@@ -147,8 +161,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _make_request(self) -> dict[str, Any]:
         config = self.builder_config
-        demo = config.sample_dirs == [os.fspath(DEMO)]
-        return manifest.request(config.sample_dirs, config.options, self._found, demo)
+        return manifest.request(self._dirs, config.options, self._found, config.name == DEMO)
 
     def _check_disk(self) -> None:
         needed = manifest.needed_bytes(self._found.samples, self.builder_config.options.audio)
@@ -219,9 +232,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             "audio": to_dict(options.audio),
             # A run goes on only with the split that it began with.
             "fingerprint": manifest.fingerprint(self._request, self.VERSION),
-            "sample_dirs": [
-                files.to_text(files.absolute(d)) for d in self.builder_config.sample_dirs
-            ],
+            "sample_dirs": [files.to_text(files.absolute(d)) for d in self._dirs],
             "class_names": sorted({row.label for _, row in rows} - {""}),
             "labels": options.labels,
             "train_ratio": options.train_ratio,
@@ -302,14 +313,15 @@ def _remove_stale(data_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _disk_errors(folder: Any) -> Iterator[None]:
+def _disk_errors(folder: Any, remedy: str = "Give another --data_dir.") -> Iterator[None]:
+    """Turns a full or closed disk into a sentence with what to do."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            text = f"The disk of {folder} is full. Nothing was kept; give another --data_dir."
+            text = f"The disk of {folder} is full and nothing was kept. {remedy}"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            text = f"Cannot write {error.filename or folder}. Give another --data_dir."
+            text = f"Cannot write {error.filename or folder}. {remedy}"
         else:
             raise
         raise ResourceError(text) from error
