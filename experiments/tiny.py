@@ -1,4 +1,4 @@
-"""The first minutes: the bundled demo, or any folder, on two cores.
+"""The first minutes: the demo sounds, or any folder, on two cores.
 
 tfds build tfds_builders/sample_library
 python -m pipelines.train --config experiments/tiny.py --workdir runs/demo \\
