@@ -27,11 +27,12 @@ from sst.audio import onsets as onset_detection
 from sst.audio.clip import canonical
 from sst.audio.reader import BadAudio
 from sst.audio.recording import read_wave
+from sst.cache import cache_root
 from sst.config import AudioConfig, SegmentConfig
+from sst.demo import library
 from sst.dsp import features
 from sst.types import Clip, Wave
 
-DEMO = Path(__file__).parents[2] / "tfds_builders/sample_library/demo"
 RATE = 44_100
 TOLERANCE_S = 0.03
 PREROLL_S = 0.001  # that a canonical clip has before its attack
@@ -208,14 +209,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, nargs="?", default=DEMO)
+    parser.add_argument("folder", type=Path, nargs="?", help="default: the demo sounds")
     parser.add_argument("--model", default="model_test")
     parser.add_argument("--per-pack", type=int, default=4, help="sequences of each kind")
     parser.add_argument("--hits", type=int, default=16, help="in each sequence")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     rng = np.random.default_rng(args.seed)
-    shots = one_shots(args.folder)
+    folder = args.folder or library.cached(cache_root())
+    shots = one_shots(folder)
     packs = sorted({shot.pack for shot in shots})
     of_pack = [[i for i, shot in enumerate(shots) if shot.pack == pack] for pack in packs]
     sequences: dict[str, list[Sequence]] = {
