@@ -1,7 +1,7 @@
 """Calibration of class probabilities: temperature scaling, and the calibration error."""
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 
 TEMPERATURES = (0.25, 4.0)  # the range searched
 MIN_LABELLED = 20  # sounds; from fewer no temperature is estimated
@@ -42,7 +42,7 @@ def temperature(logits: Float[np.ndarray, "n c"], labels: Int[np.ndarray, " n"])
 def error(
     confidence: Float[np.ndarray, " n"],
     correct: Bool[np.ndarray, " n"] | Float[np.ndarray, " n"],
-    weights: Float[np.ndarray, "*r n"] | None = None,
+    weights: Num[np.ndarray, "*r n"] | None = None,
 ) -> Float[np.ndarray, "*r"]:
     """Returns the expected calibration error (Naeini et al., 2015): mean |accuracy - confidence|.
 

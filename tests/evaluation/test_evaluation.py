@@ -52,7 +52,7 @@ def test_search_is_measured_on_the_vectors_that_a_library_compares(tmp_path):
     found = sounds.from_folders([root], AUDIO)
     encoder = session.encoder(model)
     decoded = decode_pool.decode_many(
-        [s.path for s in files.find_samples([root])], AUDIO, workers=1
+        [s.path for s in files.find_samples([root])], AUDIO, 1, measure=("descriptors",)
     )
     compared = embed_files.embed_sounds(encoder, list(decoded))
     np.testing.assert_allclose(measured(found), compared, atol=1e-5)
