@@ -22,6 +22,8 @@ __all__ = ["SavedModel", "load_model", "save_model", "Restored", "Store"]
 
 UNRATED = 1e30  # stands for "no finite validation loss" where Orbax orders checkpoints
 PREFIX = "step"  # directories step_100, step_200: other entries there are not checkpoints
+ARRAYS = "state"  # the item of a checkpoint that holds the arrays
+SEAL = "files.json"  # in a checkpoint: the SHA-256 of every file of its arrays
 
 
 class Restored(NamedTuple):
@@ -67,6 +69,7 @@ class Store:
             self._manager = ocp.CheckpointManager(self.directory, options=options)
         except OSError as error:
             raise ResourceError(f"Cannot use {self.directory}: {error.strerror}.") from error
+        self._unsealed: int | None = None
 
     def steps(self) -> list[int]:
         """Returns the saved steps, in order."""
@@ -93,21 +96,26 @@ class Store:
         )
         if step in self._manager.all_steps():
             return
+        self.wait()
         try:
             saved = self._manager.save(step, args=items, metrics={"valid": float(valid)})
         except (OSError, ValueError) as error:
             raise self._failed(error) from error
         if not saved:
             raise ResourceError(f"{self.directory} holds checkpoints newer than step {step}.")
+        self._unsealed = step
 
     def wait(self) -> None:
-        """Returns when the last checkpoint is durable.
+        """Returns when the last checkpoint is durable, and its files have their checksums.
 
         Raises:
             ResourceError: if it could not be written.
         """
+        step, self._unsealed = self._unsealed, None
         try:
             self._manager.wait_until_finished()
+            if step is not None and (folder := self._folder(step)).is_dir():
+                atomic.write_json(folder / SEAL, _file_digests(folder / ARRAYS))
         except (OSError, ValueError) as error:
             raise self._failed(error) from error
 
@@ -148,10 +156,14 @@ class Store:
         """Waits for writes under way and ends Orbax's threads."""
         self._manager.close()
 
+    def _folder(self, step: int) -> Path:
+        return self.directory / f"{PREFIX}_{step}"
+
     def _read(self, step: int, template: Any) -> Any:
         import jax
         import orbax.checkpoint as ocp
 
+        _check_files(self._folder(step))
         place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         shapes = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype, sharding=place), template
@@ -169,7 +181,7 @@ class Store:
         return read.state
 
     def _set_aside(self, step: int) -> None:
-        source = self.directory / f"{PREFIX}_{step}"
+        source = self._folder(step)
         target, number = source.with_name(f"damaged_{source.name}"), 1
         while target.exists():
             target, number = source.with_name(f"damaged_{source.name}.{number}"), number + 1
@@ -206,6 +218,42 @@ def _silenced() -> Iterator[None]:
         gc.collect()  # abandoned futures report themselves when they are collected
         level, sys.excepthook, sys.unraisablehook = before
         logger.setLevel(level)
+
+
+def _check_files(checkpoint: Path) -> None:
+    """Refuses a checkpoint whose files are not those that were written.
+
+    Damaged files may crash the process in TensorStore's threads, so they are never opened. A
+    checkpoint without checksums was made before there were any, or a kill came first: its content
+    is checked after it is read, as every other's.
+
+    Raises:
+        ValueError: if a file is damaged, missing or new.
+        OSError: if it cannot be read.
+    """
+    try:
+        expected = dict(json.loads((checkpoint / SEAL).read_bytes()))
+    except FileNotFoundError:
+        return
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{SEAL} is damaged") from error
+    found = _file_digests(checkpoint / ARRAYS)
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            raise ValueError(f"{ARRAYS}/{name} is missing")
+        if found[name] != expected.get(name):
+            raise ValueError(f"{ARRAYS}/{name} fails its checksum")
+
+
+def _file_digests(folder: Path) -> dict[str, str]:
+    """Returns the SHA-256 of every file below a folder, by its path there."""
+    digests = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256")
+            digests[path.relative_to(folder).as_posix()] = digest.hexdigest()
+    return digests
 
 
 def digests(tree: Any) -> dict[str, str]:

@@ -119,21 +119,59 @@ def test_one_flipped_bit_in_any_file_is_never_restored(written, tmp_path, opened
     assert fell_back >= 4
 
 
-def test_a_flipped_bit_in_a_large_array_names_the_step_and_the_leaf(written, tmp_path, opened):
-    directory = copy_of(written, tmp_path)
-    large = max((directory / "step_20").rglob("*"), key=lambda path: path.stat().st_size)
+def flip_a_bit_of_the_largest_file(checkpoint):
+    large = max(checkpoint.rglob("*"), key=lambda path: path.stat().st_size)
     data = bytearray(large.read_bytes())
     data[len(data) // 2] ^= 1
     large.write_bytes(data)
+    return large.relative_to(checkpoint)
+
+
+def test_a_flipped_bit_names_the_step_and_the_file(written, tmp_path, opened):
+    directory = copy_of(written, tmp_path)
+    damaged = flip_a_bit_of_the_largest_file(directory / "step_20")
     store = opened(directory)
     found = store.restore(TEMPLATE)
     assert_is(found, 10)
     assert found.notes == [
-        "Checkpoint 20 cannot be used (['big'] fails its checksum); going on from 10."
+        f"Checkpoint 20 cannot be used ({damaged} fails its checksum); going on from 10."
     ]
     store.save(20, make_state(20), 0.5)  # the step is written anew
     store.wait()
     assert_is(store.restore(TEMPLATE), 20)
+
+
+def test_without_checksums_of_files_the_arrays_are_checked(written, tmp_path, opened):
+    directory = copy_of(written, tmp_path)
+    for path in directory.glob(f"step_*/{checkpoints.SEAL}"):
+        path.unlink()
+    assert_is(opened(copy_of(directory, tmp_path / "whole")).restore(TEMPLATE), 20)
+    flip_a_bit_of_the_largest_file(directory / "step_20")
+    found = opened(directory).restore(TEMPLATE)
+    assert_is(found, 10)
+    assert "['big'] fails its checksum" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lambda path: path.unlink(), "manifest.ocdbt is missing"),
+        (lambda path: path.write_bytes(b""), "manifest.ocdbt fails its checksum"),
+        (lambda path: path.with_name("new").write_bytes(b"1"), "new fails its checksum"),
+        (lambda path: (path.parents[1] / checkpoints.SEAL).write_bytes(b"[1"), "is damaged"),
+        (lambda path: (path.parents[1] / checkpoints.SEAL).write_bytes(b""), "is damaged"),
+    ],
+)
+def test_damaged_files_are_never_opened(written, tmp_path, opened, monkeypatch, damage, why):
+    import orbax.checkpoint as ocp  # opening them crashes the process, once in a thousand times
+
+    directory = copy_of(written, tmp_path)
+    for folder in directory.glob("step_*"):
+        damage(folder / "state" / "manifest.ocdbt")
+    store = opened(directory)
+    monkeypatch.setattr(ocp.CheckpointManager, "restore", lambda *_, **__: pytest.fail("opened"))
+    with pytest.raises(ModelError, match=f"is intact .step 20: .*{why}"):
+        store.restore(TEMPLATE)
 
 
 def test_when_all_are_damaged_it_is_an_error(written, tmp_path, opened):
