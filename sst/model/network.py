@@ -6,6 +6,7 @@ quality of the linear map and can only improve on it. All calls of Linen stay in
 names of the submodules are those of the parameters in checkpoints and exported models.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -158,6 +159,7 @@ class SearchEncoder(nn.Module):
         return nn.Dense(self.config.search_dim)(x)
 
 
+@functools.partial(jax.jit, static_argnames=("config", "n_classes"))  # else op by op: seconds
 def init(key: Key, config: Config, stats: Stats, n_classes: int = 0) -> Params:
     """Returns fresh parameters; `prototypes` [c, e] are the directions of the labelled classes."""
     encoder_key, decoder_key, search_key, class_key = jax.random.split(key, 4)
