@@ -29,8 +29,10 @@ class Progress:
         if sys.stderr.isatty():
             self._draw(done, total, skipped, elapsed)
         elif elapsed >= QUIET_S and total and 10 * done // total > self._tenth:
+            ends = done == total and not self._tenth  # one line that all is done tells nothing
             self._tenth = 10 * done // total
-            self._say(done, total, skipped, elapsed)
+            if not ends:
+                self._say(done, total, skipped, elapsed)
 
     def __enter__(self) -> "Progress":
         return self

@@ -592,6 +592,13 @@ def test_progress_is_a_line_per_tenth_where_lines_cannot_be_rewritten(capsys, mo
     assert lines[4].startswith("Indexing 50 %: 500 of 1,000 files, 50 files/s, 0:10 left, 3 skip")
 
 
+def test_a_slow_job_of_one_file_shows_no_progress(capsys):
+    with Progress("Indexing") as progress:
+        progress._start -= 10
+        progress(1, 1, 1)
+    assert capsys.readouterr().err == ""
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
