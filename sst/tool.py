@@ -108,12 +108,12 @@ class SoundSampleTool:
             NothingToDo: an audio file that cannot be read, or is silent.
             ModelError: `min_novelty` of a model that does not hold its training sounds.
         """
-        from sst.generation import novelty_filter
-        from sst.generation import recipe as recipes
+        from sst.generation import novelty_filter, rendering, sampling
+        from sst.generation.recipe import LARGEST_SEED, Recipe
 
-        seed = secrets.randbelow(recipes.LARGEST_SEED) if seed is None else seed
-        path = None if out_file is None else recipes.free_path(out_file, overwrite)
-        output = recipes.Output(sample_rate, subtype, to_text(self._name))
+        seed = secrets.randbelow(LARGEST_SEED) if seed is None else seed
+        path = None if out_file is None else rendering.free_path(out_file, overwrite)
+        output = sampling.Output(sample_rate, subtype, to_text(self._name))
         if audio_files and class_name is not None:
             raise UsageError("class_name is of random sounds; it does not go with audio_files.")
         if not audio_files and (weights or variance):
@@ -121,11 +121,11 @@ class SoundSampleTool:
         if min_novelty is not None and audio_files and not variance:
             raise UsageError("min_novelty is of random sounds, or goes with variance.")
 
-        def draw(num: int, seed: int) -> list[recipes.Recipe]:
+        def draw(num: int, seed: int) -> list[Recipe]:
             if not audio_files:
-                return recipes.draws(self.model, num, seed, temperature, output, class_name)
+                return sampling.draw(self.model, num, seed, temperature, output, class_name)
             mixed = (audio_files, weights, normalize_weights, variance, num, seed, output)
-            return recipes.mixes(self.model, *mixed)
+            return sampling.mix(self.model, *mixed)
 
         (recipe,) = draw(1, seed)
         if min_novelty is None:
@@ -135,7 +135,7 @@ class SoundSampleTool:
             known, least = self._training, min_novelty
             wave, recipe = novelty_filter.render_novel(self.model, recipe, known, least, draw)
         if path is not None:
-            recipes.write(path, wave, recipe)
+            rendering.write(path, wave, recipe)
         return Generated(wave, recipe.sample_rate, recipe, path)
 
     def find_similar(

@@ -13,7 +13,6 @@ from experiments.code_figures import ROOT
 KNOWN = {
     "sst/audio/decode_pool.py",
     "sst/audio/onsets.py",
-    "sst/generation/recipe.py",
     "sst/inference.py",
     "sst/library/scan.py",
     "sst/library/session.py",

@@ -15,7 +15,8 @@ import numpy as np
 from sst import inference
 from sst.data import dataset as datasets
 from sst.evaluation import sounds as sources
-from sst.generation import novelty_filter, recipe
+from sst.generation import novelty_filter, sampling
+from sst.generation.recipe import Recipe
 
 
 def main() -> None:
@@ -46,8 +47,8 @@ def main() -> None:
         shares = [near[0].novelty for near in found if near]
         _put(what, [share for share in shares if share is not None])
 
-    def draw(num: int, seed: int) -> list[recipe.Recipe]:
-        return recipe.draws(model, num, seed)
+    def draw(num: int, seed: int) -> list[Recipe]:
+        return sampling.draw(model, num, seed)
 
     draws = draw(n, 0)
     plain = [novelty_filter.render(model, one, training)[1] for one in draws]

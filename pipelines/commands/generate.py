@@ -47,7 +47,7 @@ def _write(
     draw: Any,
 ) -> None:
     """Renders one sound, drawn again where it is not novel enough, writes and describes it."""
-    from sst.generation import novelty_filter, recipe
+    from sst.generation import novelty_filter, rendering
 
     if arguments.min_novelty is None:
         wave, one = novelty_filter.render(model, first, collections)
@@ -55,7 +55,7 @@ def _write(
         least = arguments.min_novelty
         wave, one = novelty_filter.render_novel(model, first, collections, least, draw)
     path.parent.mkdir(exist_ok=True)
-    recipe.write(path, wave, one)
+    rendering.write(path, wave, one)
     if not sys.stdout.isatty():
         put(f"{path}\n")
     say(f"wrote {path} ({_described(one, model, bool(wave.any()))})")
@@ -105,17 +105,17 @@ def _check_sources(arguments: argparse.Namespace) -> None:
 
 
 def _check_interpolation_and_mix(arguments: argparse.Namespace) -> None:
-    from sst.generation import recipe
+    from sst.generation import sampling
 
     files, weights = arguments.audio_files, arguments.weights
     if arguments.interpolate is not None:
-        recipe.check_interpolation(files or [], arguments.interpolate, arguments.variance)
+        sampling.check_interpolation(files or [], arguments.interpolate, arguments.variance)
         if weights or arguments.num:
             raise UsageError("--interpolate N makes N sounds: leave out --weights and --num.")
     elif files:
-        recipe.checked_weights(len(files), weights, not arguments.no_normalize_weights)
+        sampling.weights_or_raise(len(files), weights, not arguments.no_normalize_weights)
     if (files or arguments.origin) and not arguments.interpolate:
-        recipe.check_variations(1 if arguments.num is None else arguments.num, arguments.variance)
+        sampling.check_variations(1 if arguments.num is None else arguments.num, arguments.variance)
     elif arguments.variance and not files:
         raise UsageError(
             "--variance needs --audio-files or --from; random sounds have --temperature."
@@ -165,19 +165,19 @@ def _say_novelty(recipe: Any, least: float) -> None:
 def _recipes(
     arguments: argparse.Namespace, model: Any, origin: Any, num: int, seed: int
 ) -> list[Any]:
-    from sst.generation import recipe
+    from sst.generation import recipe, sampling
 
     variance, files = arguments.variance, arguments.audio_files
-    output = recipe.Output(arguments.sample_rate, arguments.subtype or "PCM_16", arguments.model)
+    output = sampling.Output(arguments.sample_rate, arguments.subtype or "PCM_16", arguments.model)
     if origin:
-        chosen = recipe.with_output(origin, arguments.sample_rate, arguments.subtype)
-        return recipe.variations(model, chosen, variance, num, seed)
+        chosen = recipe.replace_output(origin, arguments.sample_rate, arguments.subtype)
+        return sampling.vary(model, chosen, variance, num, seed)
     if arguments.interpolate:
-        return recipe.interpolations(model, files, arguments.interpolate, variance, seed, output)
+        return sampling.interpolate(model, files, arguments.interpolate, variance, seed, output)
     if files:
         normalize = not arguments.no_normalize_weights
-        return recipe.mixes(model, files, arguments.weights, normalize, variance, num, seed, output)
-    return recipe.draws(model, num, seed, arguments.temperature, output, arguments.class_name)
+        return sampling.mix(model, files, arguments.weights, normalize, variance, num, seed, output)
+    return sampling.draw(model, num, seed, arguments.temperature, output, arguments.class_name)
 
 
 def _is_random(arguments: argparse.Namespace) -> bool:
@@ -196,7 +196,7 @@ def _name(arguments: argparse.Namespace) -> str:
 
 def _output_paths(arguments: argparse.Namespace, name: str, seed: int, count: int) -> list[Path]:
     """Returns a path per sound: --out itself, numbered names like it, or names in that folder."""
-    from sst.generation import recipe
+    from sst.generation import rendering
 
     out = Path(arguments.out).expanduser() if arguments.out else Path("out")
     is_folder = not arguments.out or out.is_dir() or arguments.out.endswith(("/", os.sep))
@@ -212,7 +212,7 @@ def _output_paths(arguments: argparse.Namespace, name: str, seed: int, count: in
         paths = [out]
     else:
         paths = [out.with_stem(f"{out.stem}_{i:03d}") for i in range(1, count + 1)]
-    return [recipe.free_path(path, arguments.overwrite) for path in paths]
+    return [rendering.free_path(path, arguments.overwrite) for path in paths]
 
 
 def _described(recipe: Any, model: Any, audible: bool) -> str:

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from sst.config import AudioConfig
 from sst.errors import ModelError, UsageError
 from sst.files import absolute, to_text
-from sst.generation import recipe as recipes
-from sst.generation.recipe import Recipe
+from sst.generation import rendering
+from sst.generation.recipe import LARGEST_SEED, Recipe
 from sst.library import copies
 from sst.library.rows import Rows
 from sst.model import export_format
@@ -75,7 +75,7 @@ def render(
     model: Any, recipe: Recipe, collections: Sequence[Collection]
 ) -> tuple[Float[np.ndarray, " n"], Recipe]:
     """The sound of a recipe, and the recipe with what that sound is nearest to."""
-    wave = recipes.render(model, recipe)
+    wave = rendering.render(model, recipe)
     found = nearest(model, collections, wave, recipe.sample_rate)
     return wave, dataclasses.replace(recipe, nearest=found)
 
@@ -135,7 +135,7 @@ def check(collections: Sequence[Collection], least: float) -> None:
 
 def _next_seed(recipe: Recipe) -> int:
     state = np.random.SeedSequence([recipe.seed, recipe.index]).generate_state(1)
-    return int(state[0]) % recipes.LARGEST_SEED
+    return int(state[0]) % LARGEST_SEED
 
 
 def _below(path: str, roots: Sequence[str]) -> str:

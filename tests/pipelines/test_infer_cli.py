@@ -22,7 +22,7 @@ from pipelines.console import exit_codes, messages
 from pipelines.console.progress import Progress
 from sst.audio.recording import read_wave
 from sst.audio.wav import read_comment
-from sst.generation import recipe
+from sst.generation import recipe, rendering
 
 PEAK = 10 ** (-1 / 20)
 
@@ -251,7 +251,7 @@ def test_an_output_folder_that_cannot_be_written_ends_with_6(sst, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(recipe, "write_wave", full)
+    monkeypatch.setattr(rendering, "write_wave", full)
     code, _, err = sst("generate", "--out", "a.wav")
     assert (code, err) == (6, "Cannot write a.wav: No space left on device.\n")
     assert not os.path.exists("a.wav")

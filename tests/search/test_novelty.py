@@ -14,7 +14,7 @@ import sst
 from sst import inference
 from sst.data import dataset as datasets
 from sst.errors import ModelError, UsageError
-from sst.generation import novelty_filter, recipe
+from sst.generation import novelty_filter, recipe, rendering, sampling
 from sst.model import export_format
 from sst.model.export_format import Known
 from sst.model.functions import VAE
@@ -103,11 +103,11 @@ def test_noise_is_news_and_silence_is_near_to_nothing(model, training, rng):
 
 
 def draw(model):
-    return lambda num, seed: recipe.draws(model, num, seed)
+    return lambda num, seed: sampling.draw(model, num, seed)
 
 
 def test_what_is_too_near_is_drawn_again_the_same_way_each_time(model, training):
-    firsts = [recipe.draws(model, 6, 3)[i] for i in range(6)]
+    firsts = [sampling.draw(model, 6, 3)[i] for i in range(6)]
     plain = [novelty_filter.render(model, one, training)[1] for one in firsts]
     least = sorted(map(novelty_filter.how_novel, plain))[3]
     for one, alone in zip(firsts, plain, strict=True):
@@ -118,11 +118,11 @@ def test_what_is_too_near_is_drawn_again_the_same_way_each_time(model, training)
         near_enough = novelty_filter.how_novel(alone) >= least
         assert (found.tries == 1, found.latent == one.latent) == (near_enough, near_enough)
         assert novelty_filter.how_novel(found) >= least or found.tries == novelty_filter.TRIES
-        np.testing.assert_array_equal(recipe.render(model, found), wave)  # as --from has it
+        np.testing.assert_array_equal(rendering.render(model, found), wave)  # as --from has it
 
 
 def test_of_many_that_are_too_near_the_most_novel_is_kept(model, training):
-    (one,) = recipe.draws(model, 1, 5)
+    (one,) = sampling.draw(model, 1, 5)
     far = [Known(c.known.ids, c.known.vectors, c.known.spacing + 100.0) for c in training]
     near = [training[0]._replace(known=far[0])]
     _, found = novelty_filter.render_novel(model, one, near, 50.0, draw(model))
@@ -144,7 +144,7 @@ def test_a_novelty_that_cannot_be_is_refused(training):
 
 
 def test_recipes_keep_what_was_near_and_older_ones_had_nothing(model, training):
-    (one,) = recipe.draws(model, 1, 5)
+    (one,) = sampling.draw(model, 1, 5)
     _, found = novelty_filter.render(model, one, training)
     assert recipe.Recipe(**dataclasses.asdict(found) | {"nearest": found.nearest}) == found
     import json
