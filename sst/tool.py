@@ -3,7 +3,7 @@
 import functools
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,18 +108,13 @@ class SoundSampleTool:
             NothingToDo: an audio file that cannot be read, or is silent.
             ModelError: `min_novelty` of a model that does not hold its training sounds.
         """
-        from sst.generation import novelty_filter, rendering, sampling
+        from sst.generation import rendering, sampling
         from sst.generation.recipe import LARGEST_SEED, Recipe
 
         seed = secrets.randbelow(LARGEST_SEED) if seed is None else seed
         path = None if out_file is None else rendering.free_path(out_file, overwrite)
         output = sampling.Output(sample_rate, subtype, to_text(self._name))
-        if audio_files and class_name is not None:
-            raise UsageError("class_name is of random sounds; it does not go with audio_files.")
-        if not audio_files and (weights or variance):
-            raise UsageError("weights and variance go with audio_files.")
-        if min_novelty is not None and audio_files and not variance:
-            raise UsageError("min_novelty is of random sounds, or goes with variance.")
+        _check_sources(audio_files, weights, variance, class_name, min_novelty)
 
         def draw(num: int, seed: int) -> list[Recipe]:
             if not audio_files:
@@ -127,16 +122,22 @@ class SoundSampleTool:
             mixed = (audio_files, weights, normalize_weights, variance, num, seed, output)
             return sampling.mix(self.model, *mixed)
 
-        (recipe,) = draw(1, seed)
-        if min_novelty is None:
-            wave, recipe = novelty_filter.render(self.model, recipe, self._training)
-        else:
-            novelty_filter.check(self._training, min_novelty)
-            known, least = self._training, min_novelty
-            wave, recipe = novelty_filter.render_novel(self.model, recipe, known, least, draw)
+        wave, recipe = self._render(draw, seed, min_novelty)
         if path is not None:
             rendering.write(path, wave, recipe)
         return Generated(wave, recipe.sample_rate, recipe, path)
+
+    def _render(
+        self, draw: Callable[[int, int], list[Any]], seed: int, min_novelty: float | None
+    ) -> tuple[Float[np.ndarray, " n"], Any]:
+        """Renders the recipe that `draw` makes, or another one where it is not novel enough."""
+        from sst.generation import novelty_filter
+
+        (recipe,) = draw(1, seed)
+        if min_novelty is None:
+            return novelty_filter.render(self.model, recipe, self._training)
+        novelty_filter.check(self._training, min_novelty)
+        return novelty_filter.render_novel(self.model, recipe, self._training, min_novelty, draw)
 
     def find_similar(
         self,
@@ -192,3 +193,19 @@ class SoundSampleTool:
         heard = embed_files.features_of(sounds, config)
         (probabilities,) = inference.classify_features(self.model, heard)
         return Prediction(probabilities, self.model.class_names[int(probabilities.argmax())])
+
+
+def _check_sources(
+    audio_files: Sequence[Path_],
+    weights: Sequence[float] | None,
+    variance: float,
+    class_name: str | None,
+    min_novelty: float | None,
+) -> None:
+    """Refuses options of a mix for a random sound, and those of a random sound for a mix."""
+    if audio_files and class_name is not None:
+        raise UsageError("class_name is of random sounds; it does not go with audio_files.")
+    if not audio_files and (weights or variance):
+        raise UsageError("weights and variance go with audio_files.")
+    if min_novelty is not None and audio_files and not variance:
+        raise UsageError("min_novelty is of random sounds, or goes with variance.")
