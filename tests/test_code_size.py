@@ -45,6 +45,10 @@ def test_a_file_has_at_most_300_lines(sources):
     assert not {source.name for source in sources if source.text.count("\n") > 300} - KNOWN
 
 
+def test_docstrings_state_and_do_not_ask(sources):
+    assert not [line for source in sources for line in code_figures.questions(source)]
+
+
 # ---------------------------------------------------------------------------- the counting itself
 
 BODY = "\n".join(f"    total += {i} * x" for i in range(6))

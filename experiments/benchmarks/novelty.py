@@ -55,7 +55,7 @@ def main() -> None:
     _put("draws", [novelty_filter.how_novel(one) for one in plain])
     least = arguments.least
     novel = [novelty_filter.render_novel(model, one, training, least, draw)[1] for one in draws]
-    _put(f"draws, {least:g} % wanted", [novelty_filter.how_novel(one) for one in novel])
+    _put(f"draws, at least {least:g} %", [novelty_filter.how_novel(one) for one in novel])
     tries = [one.tries for one in novel]
     missed = np.mean([novelty_filter.how_novel(one) < least for one in novel])
     print(f"{np.mean(tries):.1f} tries each; {missed:.2f} of the draws stay below {least:g} %")

@@ -63,7 +63,7 @@ def _write(
 
 
 def _checked(arguments: argparse.Namespace) -> Any:
-    """Refuses what cannot work before the model is loaded; returns the recipe of --from, if any."""
+    """Checks the options before the model is loaded; returns the recipe of --from, if any."""
     from sst.generation import recipe
     from sst.library import embed_files
 
@@ -92,7 +92,7 @@ def _check_values(arguments: argparse.Namespace) -> None:
 
 
 def _check_sources(arguments: argparse.Namespace) -> None:
-    """Refuses options that belong to another source: the prior, files, or a recipe."""
+    """Checks that the options belong to one source: the prior, files, or a recipe."""
     files, weights = arguments.audio_files, arguments.weights
     if arguments.origin and (files or weights or arguments.interpolate):
         raise UsageError(

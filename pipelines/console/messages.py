@@ -14,7 +14,7 @@ def say(text: str) -> None:
 
 
 def put(content: str) -> None:
-    """Writes results to stdout; stray bytes of file names leave as they are."""
+    """Writes results to stdout; bytes of file names that are not UTF-8 are written unchanged."""
     data = content.encode("utf-8", "surrogateescape")
     if binary := getattr(sys.stdout, "buffer", None):
         sys.stdout.flush()

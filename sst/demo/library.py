@@ -1,6 +1,6 @@
 """The demo library: 240 labelled sounds of eighteen packs, in the files that packs come in.
 
-`sounds` makes them, `write` writes them, `sounds_of` makes as many as wanted of any machine.
+`sounds` makes them, `write` writes them, `sounds_of` makes any number of sounds of a machine.
 """
 
 import csv
@@ -34,7 +34,7 @@ SET_ADD_PEAK_CHUNK = 0x1050  # a command of libsndfile
 
 
 class DemoSound(NamedTuple):
-    """A sound, the file it belongs in, and what is true of it."""
+    """A sound with the path of its file and its ground truth."""
 
     path: str  # MACHINE/KIND/name.suffix, relative, with slashes
     wave: np.ndarray  # float32 [n, channels]
@@ -101,7 +101,7 @@ def write(folder: str | os.PathLike, made: Iterable[DemoSound] | None = None) ->
     """Writes sounds, by default the whole demo library, into a folder; returns their paths.
 
     Each file appears whole or not at all, and replaces one of the same name. All files but Ogg
-    Vorbis have the same bytes on every call. Beside them lies `TRUTH`: what is true of each.
+    Vorbis have the same bytes on every call. `TRUTH` beside them has the ground truth of each.
 
     Raises:
         OSError: the folder cannot be written.
@@ -118,7 +118,7 @@ def write(folder: str | os.PathLike, made: Iterable[DemoSound] | None = None) ->
 
 
 def cached(root: Path) -> Path:
-    """Returns the folder `demo` with the demo library below `root`, written if it is not there.
+    """Returns the folder of the demo library below `root`, and writes it if it is missing.
 
     Raises:
         OSError: it cannot be written.

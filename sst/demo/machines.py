@@ -1,4 +1,4 @@
-"""Machines: what gives all sounds of a pack one character, by hand or from a seed."""
+"""Machines: the style, voices and parameter ranges of a pack, given by hand or by a seed."""
 
 import dataclasses
 import hashlib
@@ -17,7 +17,7 @@ SECOND = ("Anvil", "Beacon", "Canal", "Dynamo", "Ferry", "Garden", "Island", "Ki
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Style:
-    """The electronics and the room of a machine; everything after the voice itself."""
+    """The effects of a machine, applied after the voice: tuning, saturation, sampler, room."""
 
     tune: float = 1.0  # factor of all pitches but those of tonal sounds
     decay: float = 1.0  # factor of all decay times
@@ -34,7 +34,7 @@ class Style:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A name, a seed for its taste, its style, its voices, and ranges that are its own."""
+    """A drum machine: its name and seed, its style, its voices and its own parameter ranges."""
 
     name: str
     seed: int = 0
@@ -55,28 +55,28 @@ class Machine:
 
 
 def generator(*words: object) -> np.random.Generator:
-    """Returns a generator that depends on these words only, on every computer."""
+    """Returns a generator seeded by the hash of some words: the same on every computer."""
     digest = hashlib.sha256("/".join(map(str, words)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
 def parameters(machine: Machine, name: str, take: int) -> dict[str, float]:
-    """Returns the parameters of a voice's numbered take: near the taste of the machine.
+    """Returns the parameters of one take of a voice: near the centre values of the machine.
 
-    Pitches are the exception: those of toms, hand drums and tonal sounds are spread over the
+    The pitches of toms, hand drums and tonal sounds are an exception: they vary over the whole
     range from take to take, tonal ones in semitones of A = 440 Hz.
     """
     voice = voices.VOICES[name]
-    taste = generator(machine.name, machine.seed, name)
-    chance = generator(machine.name, machine.seed, name, take)
+    machine_rng = generator(machine.name, machine.seed, name)
+    take_rng = generator(machine.name, machine.seed, name, take)
     drawn: dict[str, float] = {}
     for key, full in voice.ranges.items():
         low, high = machine.ranges.get(f"{name}.{key}") or machine.ranges.get(key) or full
-        start = taste.uniform()
-        place = float(np.clip(start + chance.normal(0, 0.18), 0, 1))
+        centre = machine_rng.uniform()
+        position = float(np.clip(centre + take_rng.normal(0, 0.18), 0, 1))
         if key == "pitch_hz" and voice.kind in ("tom", "hand_drum", "tonal"):
-            place = (start + GOLDEN * take) % 1.0
-        drawn[key] = adjust(machine.style, voice.kind, key, low * (high / low) ** place)
+            position = (centre + GOLDEN * take) % 1.0
+        drawn[key] = adjust(machine.style, voice.kind, key, low * (high / low) ** position)
     return drawn
 
 
@@ -120,7 +120,7 @@ def stroke(
     velocity: float = 1.0,
     **parameters: float,
 ) -> Wave:
-    """Returns one bare stroke [n, channels] of a voice; softer ones lose treble on the way out."""
+    """Returns one stroke of a voice without effects [n, channels]; soft ones have less treble."""
     wave = voice.make(rng, rate=rate, velocity=velocity, **parameters)
     if velocity < 1:
         wave = signals.lowpass(wave, rate, 900 * 22.0**velocity)
@@ -148,7 +148,7 @@ def colour(wave: Wave, style: Style, rng: np.random.Generator, own_rate: int, ra
 
 
 def machine(seed: int) -> Machine:
-    """Returns a machine of random style and voices: the same for the same seed, on and on."""
+    """Returns a machine of random style and voices; the same seed gives the same machine."""
     rng = generator("machine", seed)
     chosen = []
     for kind in voices.KINDS:

@@ -7,7 +7,7 @@ from sst.demo.machines import Machine, Style
 
 
 class Pack(NamedTuple):
-    """A machine, and how its sounds are counted and written."""
+    """A machine, the number of its sounds, and the format and level of their files."""
 
     machine: Machine
     suffix: str = ".wav"

@@ -224,7 +224,7 @@ def fade_out(wave: Wave, rate: int) -> Wave:
 
 
 def without_dc(wave: Wave) -> Wave:
-    """Takes the mean out of each channel by a slow bump, so that neither end jumps."""
+    """Removes the mean of each channel by a slow bump, so that both ends stay at 0."""
     place = (np.arange(len(wave)) + 0.5) / len(wave)
     bump = (place * (1 - place)).reshape(-1, *[1] * (wave.ndim - 1))
     return wave - bump * (wave.mean(axis=0) / bump.mean())
@@ -270,8 +270,8 @@ def room(seed: int, rate: int, decay_s: float, channels: int) -> Wave:
 
 
 def finish(wave: Wave, rate: int) -> Wave:
-    """Takes out DC, cuts what is below -66 dB at the end, fades, and scales to peak 1."""
+    """Removes DC, trims the end below -66 dB, fades out, and scales to peak 1."""
     wave = highpass(wave, rate, 20.0)
-    heard = np.flatnonzero(np.abs(wave).max(axis=1) > 5e-4 * np.abs(wave).max())
-    wave = fade_out(wave[: heard[-1] + 1 if len(heard) else None], rate)
+    audible = np.flatnonzero(np.abs(wave).max(axis=1) > 5e-4 * np.abs(wave).max())
+    wave = fade_out(wave[: audible[-1] + 1 if len(audible) else None], rate)
     return normalise(without_dc(wave))

@@ -13,7 +13,7 @@ LOST = "lost in most files"
 
 
 class Absent(NamedTuple):
-    """Something that could not be measured or made."""
+    """The reason why a figure could not be measured, or a section or system not be made."""
 
     reason: str  # as the report says it
 

@@ -65,7 +65,7 @@ def of_draws(draws: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure
 
 
 def of_held_out(real: RealSounds, seed: int) -> dict[str, Figure]:
-    """Returns the same figures for the held-out sounds; most are known by definition."""
+    """Returns the figures of `of_draws` for the held-out sounds; most hold by definition."""
     n, predictions, train = len(real.held_out.mfcc), real.held_out.predictions, real.train
     one = figures.single(1.0, n)
     itself = Absent("the held-out sounds are what the others are compared with").figure()
@@ -82,7 +82,7 @@ def of_held_out(real: RealSounds, seed: int) -> dict[str, Figure]:
 
 
 def of_train(chosen: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure]:
-    """Returns the same figures for training sounds: the best that draws could reach."""
+    """Returns the figures of `of_draws` for training sounds: an upper bound for draws."""
     own_copy = Absent("every training sound is its own copy").figure()
     return of_draws(chosen, real, seed) | {"memorised": own_copy}
 
@@ -175,5 +175,5 @@ def _bootstrapped(
 
 
 def _figure_of(thing: object) -> Figure | None:
-    """Returns the figure without a value of what is absent, None for what is there."""
+    """Returns a figure without a value for something absent, None for something present."""
     return thing.figure() if isinstance(thing, Absent) else None

@@ -40,7 +40,7 @@ def choose_pairs(packs: Sequence[str], seed: int) -> Int[np.ndarray, "p 2"]:
 
 
 def choose_mixes(n: int, seed: int) -> Int[np.ndarray, "m k"]:
-    """Chooses `MIXES` times `MIXED` different rows of `n`."""
+    """Chooses rows of `n` sounds for the mixes, int [MIXES, MIXED]; those of a mix differ."""
     rng = np.random.default_rng(seed)
     return np.array([rng.permutation(n)[:MIXED] for _ in range(MIXES)])
 

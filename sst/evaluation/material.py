@@ -32,7 +32,7 @@ class Request(NamedTuple):
     limit: int | None = None  # held-out files at most
     seed: int = 0
     sample_vae_steps: int = samplevae.STEPS  # of its training in this run; 0 leaves it out
-    command: str = ""  # as it was typed, for the report
+    command: str = ""  # the command line, for the report
 
 
 class Material(NamedTuple):

@@ -32,7 +32,7 @@ LEARNED = "PCA-64, SampleVAE-like VAE, nearest training sound, memorised share, 
 
 
 class Result(NamedTuple):
-    """The report and the sounds for its page, as `report.write` takes them."""
+    """The report and the audio examples for its page, as `report.write` takes them."""
 
     report: dict[str, Any]
     exhibits: list[Exhibit]

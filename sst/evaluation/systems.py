@@ -25,7 +25,7 @@ CHUNK = 256  # spectrograms compared at once
 
 
 class System(NamedTuple):
-    """A method as its functions, None where it has none. Waves: float32 at the model's rate."""
+    """A method as functions, None for those it lacks. Waves are float32 at the model's rate."""
 
     title: str
     note: str = ""
@@ -108,7 +108,7 @@ def _of_model(model: Model, title: str, seed: int, note: str = "") -> System:
 
 
 def without_training(sample_rate: int) -> dict[str, System]:
-    """Returns the systems that need no training sounds, for waves at a rate in Hz."""
+    """Returns the systems that need no training sounds, for waves at `sample_rate` Hz."""
     return {
         "griffinlim": System(
             "Griffin-Lim of the true mel",

@@ -1,4 +1,4 @@
-"""Held-out sounds that are copies of training sounds, and so are not unseen."""
+"""Data leakage: the held-out sounds that are copies of training sounds."""
 
 from collections.abc import Mapping
 

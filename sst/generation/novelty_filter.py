@@ -62,7 +62,7 @@ def of_library(
 def nearest(
     model: Any, collections: Iterable[Collection], wave: Wave, sample_rate: int
 ) -> tuple[Nearest, ...]:
-    """Finds the sound nearest to a wave in each collection; silence is near to nothing."""
+    """Finds the sound nearest to a wave [n] in each collection; none for silence."""
     from sst import inference
 
     if not np.any(wave):
@@ -74,7 +74,10 @@ def nearest(
 def render(
     model: Any, recipe: Recipe, collections: Sequence[Collection]
 ) -> tuple[Float[np.ndarray, " n"], Recipe]:
-    """The sound of a recipe, and the recipe with what that sound is nearest to."""
+    """Renders a recipe; returns the wave and the recipe with `nearest` filled in.
+
+    The wave has the sample rate of the recipe, and its peak at -1 dBFS.
+    """
     wave = rendering.render(model, recipe)
     found = nearest(model, collections, wave, recipe.sample_rate)
     return wave, dataclasses.replace(recipe, nearest=found)
@@ -87,15 +90,18 @@ def render_novel(
     least: float,
     draw: Callable[[int, int], list[Recipe]],
 ) -> tuple[Float[np.ndarray, " n"], Recipe]:
-    """The first of up to `TRIES` sounds that is at least so novel, else the most novel of them.
+    """Renders draws until one is novel enough, at most `TRIES`; else keeps the most novel one.
 
     Args:
         model: the model.
-        recipe: of the first try.
-        collections: what counts is the one that the sound is nearest to; see `check`.
-        least: per cent.
-        draw: gives so many other recipes for a seed. The seed is made of the recipe's own seed
-            and number, so that the same seed gives the same sounds again.
+        recipe: of the first draw.
+        collections: of real sounds; the nearest sound of all of them counts; see `check`.
+        least: the lowest novelty that is enough, 0 to 100 per cent.
+        draw: makes other recipes from a number of them and a seed. The seed follows from the
+            recipe's own seed and index, so that the same seed gives the same sounds again.
+
+    Returns:
+        The wave, and its recipe with the number of draws in `tries`.
     """
     wave, best = render(model, recipe, collections)
     tries = 1
@@ -112,13 +118,16 @@ def render_novel(
 
 
 def how_novel(recipe: Recipe) -> float:
-    """Per cent, by the nearest of all real sounds; silence and what is not known has 0."""
+    """Returns the novelty of a rendered recipe in per cent, the lowest over the collections.
+
+    Silence, and a sound whose novelty is not known, has 0.
+    """
     known = [found.novelty for found in recipe.nearest if found.novelty is not None]
     return min(known, default=0.0)
 
 
 def check(collections: Sequence[Collection], least: float) -> None:
-    """Refuses a novelty that no sound can have, or that cannot be known.
+    """Checks that a lowest novelty is a percentage, and that novelty can be measured.
 
     Raises:
         UsageError: it is no percentage.
@@ -139,6 +148,6 @@ def _next_seed(recipe: Recipe) -> int:
 
 
 def _below(path: str, roots: Sequence[str]) -> str:
-    """The path from the name of its library's folder on."""
+    """Returns the path from the name of its library's folder on, with slashes."""
     inside = [os.path.relpath(path, root) for root in roots if path.startswith(root)]
     return to_text(min(inside, key=len, default=path)).replace(os.sep, "/")

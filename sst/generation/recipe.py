@@ -1,4 +1,4 @@
-"""The recipe of a new sound: all that decides it, as data, as JSON and inside its file."""
+"""The recipe of a new sound: all that decides it, as a record, as JSON and inside its file."""
 
 import contextlib
 import dataclasses
@@ -30,7 +30,7 @@ class Source(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that decides a sound. The latent gives it back; the rest says where it came from."""
+    """All that decides a sound. The latent alone reproduces it; the rest is its origin."""
 
     kind: str  # "draw", "mix", "interpolation" or "variation"
     model: str
@@ -50,7 +50,7 @@ class Recipe:
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def to_json(self, indent: int | None = None) -> str:
-        """As text; numbers come back to the bit."""
+        """Returns the recipe as JSON; numbers are read back exactly."""
         fields = dataclasses.asdict(self)
         fields["sources"] = [source._asdict() for source in self.sources]
         fields["nearest"] = [real._asdict() for real in self.nearest]
@@ -58,7 +58,7 @@ class Recipe:
 
 
 def read(path: str | os.PathLike[str]) -> Recipe:
-    """The recipe of a WAV file (from its comment, or from the `.json` beside it) or of a `.json`.
+    """Reads the recipe of a WAV file, from its comment or the `.json` beside it, or of a `.json`.
 
     Raises:
         UsageError: there is no such file.
@@ -76,7 +76,7 @@ def read(path: str | os.PathLike[str]) -> Recipe:
 
 
 def replace_output(recipe: Recipe, sample_rate: int | None, subtype: str | None) -> Recipe:
-    """The recipe for a file of another rate or subtype, where these are given."""
+    """Returns the recipe with another sample rate (Hz) or subtype; None keeps what it has."""
     return dataclasses.replace(
         recipe,
         sample_rate=sample_rate or recipe.sample_rate,

@@ -1,4 +1,4 @@
-"""Renders recipes: the latent becomes a wave, and the wave a WAV file that holds its recipe."""
+"""Rendering: from the latent of a recipe to a wave, and to a WAV file that holds the recipe."""
 
 import os
 from collections.abc import Sequence
@@ -18,9 +18,15 @@ PEAK = 10 ** (-1 / 20)  # -1 dBFS
 
 
 def render(model: Any, recipe: Recipe) -> Float[np.ndarray, " n"]:
-    """The sound of a recipe at its sample rate, with its peak at -1 dBFS; silence stays silence.
+    """Decodes the latent of a recipe to a wave at the recipe's rate; silence stays silence.
 
-    One at a time, so that a sound is the same to the bit whatever it was made together with.
+    Sounds are decoded one at a time, so that each is bit-identical whatever is made with it.
+
+    Returns:
+        [n] float32, with its peak at -1 dBFS.
+
+    Raises:
+        ModelError: the wave is not finite.
     """
     import jax.numpy as jnp
 
@@ -35,7 +41,7 @@ def render(model: Any, recipe: Recipe) -> Float[np.ndarray, " n"]:
 
 
 def write(path: Path, wave: Float[np.ndarray, " n"], recipe: Recipe) -> None:
-    """Writes the sound with its recipe inside, and the recipe as `.json` beside it.
+    """Writes a wave [n] as WAV with its recipe inside, and the recipe as `.json` beside it.
 
     Raises:
         ResourceError: the folder cannot be written; neither file is left half written.
@@ -48,7 +54,7 @@ def write(path: Path, wave: Float[np.ndarray, " n"], recipe: Recipe) -> None:
 
 
 def free_path(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
-    """A place for a WAV file and its recipe.
+    """Checks that a WAV file and its recipe can be written at a path, and returns the path.
 
     Raises:
         UsageError: another suffix than .wav, no such folder, or a file that is there already.
@@ -66,6 +72,6 @@ def free_path(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
 
 
 def existing_files(paths: Sequence[Path]) -> list[Path]:
-    """Those of the files that `write` would make which exist already."""
+    """Returns the files, of those that `write` would make for these paths, that exist already."""
     both = (file for path in paths for file in (path, path.with_suffix(".json")))
     return [file for file in both if file.exists() or file.is_symlink()]

@@ -1,4 +1,4 @@
-"""Samples latents: draws from the prior, mixes, interpolations and variations, as recipes."""
+"""Sampling of latents: draws from the prior, mixes, interpolations, variations, as recipes."""
 
 import dataclasses
 import os
@@ -17,11 +17,11 @@ from sst.types import Sound
 
 
 class Output(NamedTuple):
-    """How the files are to be."""
+    """The format of the files to write."""
 
     sample_rate: int | None = None  # Hz; the model's where None
     subtype: str = "PCM_16"
-    model: str = ""  # by which name it is loaded; its own where empty
+    model: str = ""  # the name it is loaded by; its own name where empty
 
 
 AS_THE_MODEL = Output()
@@ -35,7 +35,7 @@ def draw(
     output: Output = AS_THE_MODEL,
     class_name: str | None = None,
 ) -> list[Recipe]:
-    """`num` random sounds from what the model has learned, or of one class of it.
+    """Draws `num` latents from the prior of all training sounds, or of one class.
 
     Raises:
         UsageError: the model knows no such class; a negative temperature.
@@ -64,7 +64,7 @@ def mix(
     seed: int = 0,
     output: Output = AS_THE_MODEL,
 ) -> list[Recipe]:
-    """Weighted means of the latents of files, each of the `num` with its own noise of `variance`.
+    """Mixes files: `num` weighted means of their latents, each with its own Gaussian noise.
 
     Raises:
         UsageError: weights that do not fit or add up to 0, a negative variance, no file.
@@ -95,7 +95,14 @@ def interpolate(
     seed: int = 0,
     output: Output = AS_THE_MODEL,
 ) -> list[Recipe]:
-    """`steps` sounds on the way from the first of two files to the second, both ends included."""
+    """Interpolates in `steps` latents from one file to another, both ends included.
+
+    Each has its own Gaussian noise of `variance`, where that is above 0.
+
+    Raises:
+        UsageError: another number of files than two, fewer than two steps, a negative variance.
+        NothingToDo: a file that cannot be read, or is silent.
+    """
     check_interpolation(paths, steps, variance)
     from sst import inference
 
@@ -113,10 +120,11 @@ def interpolate(
 
 
 def vary(model: Any, recipe: Recipe, variance: float, num: int = 1, seed: int = 0) -> list[Recipe]:
-    """The recipe itself where `variance` is 0, or `num` sounds around it.
+    """Varies a recipe: `num` latents with Gaussian noise of `variance`, or itself where that is 0.
 
     Raises:
-        ModelError: the recipe is of another model.
+        ModelError: the recipe is of another model, or its latent has another size.
+        UsageError: a negative variance, or several sounds without any.
     """
     if recipe.model_digest != model.digest:
         raise ModelError(
@@ -139,7 +147,7 @@ def vary(model: Any, recipe: Recipe, variance: float, num: int = 1, seed: int = 
 def weights_or_raise(
     n_files: int, weights: Sequence[float] | None, normalize: bool
 ) -> tuple[float, ...]:
-    """One finite weight per file; equal ones where none are given.
+    """Returns one finite weight per file; equal ones where none are given.
 
     Raises:
         UsageError: another number of them, one that is not finite, or a sum of 0 to divide by.
@@ -165,10 +173,10 @@ def weights_or_raise(
 def check_interpolation(
     paths: Sequence[str | os.PathLike[str]], steps: int, variance: float
 ) -> None:
-    """Refuses any number of files but two, fewer steps than two, and a negative variance.
+    """Checks the arguments of `interpolate`.
 
     Raises:
-        UsageError: in these cases.
+        UsageError: another number of files than two, fewer than two steps, a negative variance.
     """
     if len(paths) != 2 or steps < 2:
         raise UsageError(
@@ -179,10 +187,10 @@ def check_interpolation(
 
 
 def check_variations(num: int, variance: float) -> None:
-    """Refuses a negative variance, and several sounds that would all be the same.
+    """Checks the number and the variance of the sounds to make of one latent.
 
     Raises:
-        UsageError: in these cases.
+        UsageError: a negative variance, or several sounds that would all be the same.
     """
     _check_variance(variance)
     if _count(num) > 1 and variance == 0:
@@ -230,7 +238,7 @@ def _recipes(base: Recipe, latents: Any) -> list[Recipe]:
 
 
 def _noisy(latent: Any, num: int, seed: int, variance: float) -> np.ndarray:
-    """[num, z]: the latent, each row with its own noise."""
+    """Returns a latent [z] with Gaussian noise, another in each row: [num, z]."""
     import jax
 
     from sst import inference
@@ -242,12 +250,12 @@ def _noisy(latent: Any, num: int, seed: int, variance: float) -> np.ndarray:
 
 
 def _encoded(model: Any, paths: Sequence[str | os.PathLike[str]]) -> tuple[list[Sound], np.ndarray]:
-    """The sounds of files and the means of their latents [n, z]."""
+    """Decodes and encodes files; returns their sounds and their posterior means [n, z]."""
     from sst import inference
 
     sounds = embed_files.decode_or_raise(paths, model.config.audio)
-    heard = embed_files.features_of(sounds, model.config.audio)
-    return sounds, np.asarray(inference.encode_features(model, heard))
+    features = embed_files.features_of(sounds, model.config.audio)
+    return sounds, np.asarray(inference.encode_features(model, features))
 
 
 def _sources(sounds: Sequence[Sound], weights: Sequence[float]) -> tuple[Source, ...]:

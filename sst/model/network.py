@@ -31,7 +31,7 @@ NETWORKS = ("encoder", "decoder", "search")  # the parameters that are of a netw
 
 
 class Decoded(NamedTuple):
-    """The decoder's estimate of some sounds."""
+    """The decoded spectrograms, lengths, levels and attacks of some sounds."""
 
     log_mel: Float[Array, "b t m"]  # dB in [floor_db, 0]; floor_db after n_frames
     n_frames: Int[Array, " b"]

@@ -13,7 +13,7 @@ LARGEST = 127
 
 
 class Quantized(NamedTuple):
-    """A matrix as a model file holds it."""
+    """A matrix [n, d] in eight bits, as a model file holds it."""
 
     values: Int8[np.ndarray, "n d"]
     steps: Float[np.ndarray, "n blocks"]  # a block is as wide as the others, but for the last one

@@ -1,4 +1,4 @@
-"""A report on the disk."""
+"""The files of a report: report.json and index.html."""
 
 import os
 from collections.abc import Sequence

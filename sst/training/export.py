@@ -32,7 +32,7 @@ Program = Callable[..., Any]
 
 
 class ExportInputs(NamedTuple):
-    """The inputs of an export that stay the same during a run."""
+    """The constants of a run that every export needs."""
 
     config: Config
     dataset: Dataset

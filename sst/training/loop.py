@@ -1,4 +1,4 @@
-"""The training loop: steps, evaluations, checkpoints, and every way in which it may end."""
+"""The training loop: steps, evaluations, checkpoints, and the end of a run or session."""
 
 import dataclasses
 import math
@@ -26,7 +26,7 @@ MAX_UNCHECKED_CALLS = 2  # under way on a device while the host prepares the nex
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """The part of a run that stays the same from the first step to the last."""
+    """The constants of a session: configuration, data, model, devices and log."""
 
     config: Config
     dataset: Dataset

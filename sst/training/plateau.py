@@ -46,7 +46,7 @@ def learning_rate(state: State, optim: OptimConfig) -> float:
 
 
 def finished(state: State, optim: OptimConfig) -> bool:
-    """Tells if the rate has fallen below `min_lr`."""
+    """Tells whether the learning rate has fallen below `min_lr`."""
     return learning_rate(state, optim) < optim.min_lr * (1 - SLACK)
 
 

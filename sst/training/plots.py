@@ -1,4 +1,4 @@
-"""Pictures of a run, where matplotlib is installed."""
+"""Plots of a run, where matplotlib is installed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ TERMS = 6  # curves in the second panel, at most
 
 
 def available() -> bool:
-    """Tells if matplotlib can be imported."""
+    """Tells whether matplotlib can be imported."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:

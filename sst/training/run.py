@@ -31,8 +31,8 @@ def fit(
         config: of the run; must fit the checkpoints that are there.
         dataset: what to learn from.
         directory: of the run.
-        echo: is given each line for the screen.
-        max_steps: ends this session, not the run, after that many steps in all.
+        echo: takes each line for the screen.
+        max_steps: the step, counted over all sessions, at which this session ends.
         model: the functions of another model.
         devices: in place of all local devices.
 
@@ -69,7 +69,7 @@ def fit(
 
 
 def check(config: Config) -> None:
-    """Refuses settings out of range.
+    """Checks the ranges of the optimiser's settings.
 
     Raises:
         UsageError: naming the field.

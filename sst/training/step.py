@@ -104,7 +104,7 @@ def to_host(tree: Any) -> Any:
 
 
 def fits(clips: Clips, devices: Sequence[Any]) -> bool:
-    """Tells if the clips may stay on each device: on a CPU always, else in half of its memory."""
+    """Tells whether the clips fit on each device: always on a CPU, else in half of its memory."""
     if devices[0].platform == "cpu":
         return True
     limit = (devices[0].memory_stats() or {}).get("bytes_limit", 0)

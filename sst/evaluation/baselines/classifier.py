@@ -1,8 +1,9 @@
-"""A classifier of kinds of sound: trained on real sounds only, without the model's features.
+"""A classifier of sounds, trained on real sounds only and without the model's features.
 
-Log-mel energies pooled over time and frequency, cepstral statistics and the length; a few small
-networks and extremely randomised trees (Geurts et al., 2006) whose probabilities are averaged, with
-a temperature (Guo et al., 2017) chosen on packs held out from training (cross-validation).
+Input: log-mel energies pooled over time and frequency, cepstral statistics and the length. The
+probabilities of a few small networks and of extremely randomised trees (Geurts et al., 2006) are
+averaged, with a temperature (Guo et al., 2017) chosen on packs held out from training
+(cross-validation).
 """
 
 import functools
@@ -35,7 +36,7 @@ TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 61))
 
 
 class Classifier(NamedTuple):
-    """Trained networks and trees, and what is known about them."""
+    """Trained networks and trees, with their scale, temperature and held-out score."""
 
     class_names: tuple[str, ...]  # sorted; the columns of `probabilities`
     mean: Float[np.ndarray, " f"]
@@ -48,7 +49,7 @@ class Classifier(NamedTuple):
 
 
 def features(wave: Wave, sample_rate: int) -> Float[np.ndarray, " f"]:
-    """Computes the classifier's input for a sound: float32, finite, independent of its level.
+    """Computes the classifier's input features of a sound: finite, independent of its level.
 
     Args:
         wave: [n] mono samples, n >= 1.

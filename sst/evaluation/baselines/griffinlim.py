@@ -1,4 +1,4 @@
-"""A waveform from a mel spectrogram by the classical method, as far as phase goes.
+"""Griffin-Lim: a waveform from a mel spectrogram, with phases found by iteration.
 
 The published protocol: 16 kHz, 1024/256, 128 bands. The bands are spread over the frequency bins by
 the pseudo-inverse of the mel basis that made them, negative power is cut, and the phase is found by

@@ -1,4 +1,4 @@
-"""Mel-frequency cepstral coefficients of a sound, pooled: the plain vector of similarity search."""
+"""Pooled mel-frequency cepstral coefficients (MFCC): the usual baseline of similarity search."""
 
 import numpy as np
 import scipy.fft

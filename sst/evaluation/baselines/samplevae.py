@@ -45,7 +45,7 @@ SIDE = 128  # of the image inside the network: its frames are filled up to it
 
 
 class SampleVae(NamedTuple):
-    """A trained network."""
+    """A trained VAE."""
 
     params: Any
     losses: Float[np.ndarray, " steps"]  # cross-entropy plus KL of each step, nats
