@@ -74,7 +74,7 @@ class SoundSampleTool:
     def _training(self) -> list[Any]:
         from sst.generation import novelty_filter
 
-        return novelty_filter.of_training(self._name)
+        return novelty_filter.load_training_sounds(self._name)
 
     @property
     def class_names(self) -> list[str]:
@@ -136,7 +136,7 @@ class SoundSampleTool:
         (recipe,) = draw(1, seed)
         if min_novelty is None:
             return novelty_filter.render(self.model, recipe, self._training)
-        novelty_filter.check(self._training, min_novelty)
+        novelty_filter.check_min_novelty(self._training, min_novelty)
         return novelty_filter.render_novel(self.model, recipe, self._training, min_novelty, draw)
 
     def find_similar(

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipelines import options
 from pipelines.console.messages import put, say
-from pipelines.library_session import opened_session
+from pipelines.library_session import open_library_session
 from sst.errors import UsageError
 
 
@@ -137,13 +137,13 @@ def _collections(arguments: argparse.Namespace) -> list[Any]:
     """Returns the real sounds that the new ones are compared with."""
     from sst.generation import novelty_filter
 
-    collections = novelty_filter.of_training(arguments.model)
+    collections = novelty_filter.load_training_sounds(arguments.model)
     if arguments.library_dir:
-        session = opened_session(arguments)
+        session = open_library_session(arguments)
         dirs, audio = arguments.library_dir, session.encoder.audio
-        collections.append(novelty_filter.of_library(session.rows, dirs, audio))
+        collections.append(novelty_filter.library_sounds(session.rows, dirs, audio))
     if arguments.min_novelty is not None:
-        novelty_filter.check(collections, arguments.min_novelty)
+        novelty_filter.check_min_novelty(collections, arguments.min_novelty)
     return collections
 
 
@@ -157,7 +157,7 @@ def _say_novelty(recipe: Any, least: float) -> None:
             novelty = f"novelty {found.novelty:.0f} % (0 % = a copy)"
         say(f"  {names[found.of]}: {found.name}, {novelty}")
     if recipe.tries > 1:
-        failed = novelty_filter.how_novel(recipe) < least
+        failed = novelty_filter.novelty_of(recipe) < least
         kept = f"; none was {least:g} % novel: kept the most novel one"
         say(f"  drawn {recipe.tries} times{kept if failed else ''}")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines.console.messages import plural, put, say
 from pipelines.console.skipped import fail_if_strict
-from pipelines.library_session import opened_session
+from pipelines.library_session import open_library_session
 from sst.errors import UsageError
 from sst.files import to_text
 
@@ -23,7 +23,7 @@ def similar(arguments: argparse.Namespace) -> None:
 
     choice = _choice(arguments)
     library_session.check(choice)
-    session = opened_session(arguments)
+    session = open_library_session(arguments)
     answer = _between if arguments.between else _near
     answers = answer(session, arguments, choice)
     _say_if_few_or_far(answers, arguments)

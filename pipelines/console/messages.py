@@ -7,10 +7,10 @@ import unicodedata
 def say(text: str) -> None:
     """Writes one message to stderr, above a progress bar where one is drawn."""
     if bars := sys.modules.get("tqdm"):
-        bars.tqdm.write(shown(text), file=sys.stderr)
+        bars.tqdm.write(printable(text), file=sys.stderr)
         sys.stderr.flush()
     else:
-        print(shown(text), file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def put(content: str) -> None:
@@ -24,7 +24,7 @@ def put(content: str) -> None:
         sys.stdout.write(data.decode("utf-8", "replace"))
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """Returns text that a terminal can show: control characters and stray bytes are escaped."""
     return "".join(
         c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else _escaped(c)

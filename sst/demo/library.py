@@ -56,12 +56,12 @@ def sounds(names: Collection[str] = ()) -> Iterator[DemoSound]:
 def _sounds_of_kind(pack: Pack, kind: str) -> Iterator[DemoSound]:
     """Yields the sounds of one kind of a pack, its voices in turn."""
     own = pack.machine.voices_of(kind)
-    for i in range(takes(pack, kind)):
+    for i in range(count_takes(pack, kind)):
         for layer in (kind in LAYERED and pack.layers) or (None,):
             yield _sound(pack, own[i % len(own)], i // len(own), layer)
 
 
-def takes(pack: Pack, kind: str) -> int:
+def count_takes(pack: Pack, kind: str) -> int:
     """Returns how many sounds of a kind a pack has; velocity layers of one sound count once."""
     own = len(pack.machine.voices_of(kind))
     if pack.takes or (pack.layers and kind in LAYERED):
@@ -87,7 +87,9 @@ def _sound(pack: Pack, voice: str, take: int, layer: float | None) -> DemoSound:
     """Makes one sound of a pack; without a layer its velocity lies a little below 1."""
     rng = machines.generator(pack.machine.name, pack.machine.seed, voice, take, "file")
     velocity = layer or round(float(rng.uniform(0.85, 1.0)), 2)
-    wave, pitch_hz = machines.play(pack.machine, voice, take, rate=pack.rate, velocity=velocity)
+    wave, pitch_hz = machines.make_sound(
+        pack.machine, voice, take, rate=pack.rate, velocity=velocity
+    )
     onset = round(rng.uniform(0.3, 1.0) * pack.lead_s * pack.rate)
     wave = np.pad(10 ** (pack.level_db / 20) * wave, ((onset, 0), (0, 0))).astype(np.float32)
     kind = voices.VOICES[voice].kind

@@ -9,10 +9,10 @@ import numpy as np
 from sst.demo import signals, voices
 from sst.demo.signals import Wave
 
-GOLDEN = 0.618034
-LIMITS = {"decay_s": (0.008, 1.1), "snap_s": (0.02, 0.6), "wires_s": (0.02, 0.6)}
-FIRST = ("Amber", "Cobalt", "Copper", "Dusty", "Frozen", "Gentle", "Hollow", "Ivory", "Lunar")
-SECOND = ("Anvil", "Beacon", "Canal", "Dynamo", "Ferry", "Garden", "Island", "Kiosk", "Lantern")
+GOLDEN_RATIO = 0.618034
+LIMITS_S = {"decay_s": (0.008, 1.1), "snap_s": (0.02, 0.6), "wires_s": (0.02, 0.6)}
+ADJECTIVES = ("Amber", "Cobalt", "Copper", "Dusty", "Frozen", "Gentle", "Hollow", "Ivory", "Lunar")
+NOUNS = ("Anvil", "Beacon", "Canal", "Dynamo", "Ferry", "Garden", "Island", "Kiosk", "Lantern")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ def parameters(machine: Machine, name: str, take: int) -> dict[str, float]:
         centre = machine_rng.uniform()
         position = float(np.clip(centre + take_rng.normal(0, 0.18), 0, 1))
         if key == "pitch_hz" and voice.kind in ("tom", "hand_drum", "tonal"):
-            position = (centre + GOLDEN * take) % 1.0
+            position = (centre + GOLDEN_RATIO * take) % 1.0
         drawn[key] = adjust(machine.style, voice.kind, key, low * (high / low) ** position)
     return drawn
 
@@ -86,12 +86,12 @@ def adjust(style: Style, kind: str, key: str, value: float) -> float:
         return 440.0 * 2 ** (round(12 * np.log2(value / 440.0)) / 12)
     if key in ("pitch_hz", "tune_hz"):
         return value * style.tune
-    if key in LIMITS:
-        return float(np.clip(value * style.decay, *LIMITS[key]))
+    if key in LIMITS_S:
+        return float(np.clip(value * style.decay, *LIMITS_S[key]))
     return value
 
 
-def play(
+def make_sound(
     machine: Machine, name: str, take: int, *, rate: int, velocity: float = 1.0
 ) -> tuple[Wave, float]:
     """Returns a sound [n, channels] and its pitch in Hz, nan if it has none.
@@ -103,8 +103,8 @@ def play(
     style, voice = machine.style, voices.VOICES[name]
     width = {"width": style.width} if voice.stereo else {}
     own_rate = style.sampler_rate or rate
-    wave = stroke(voice, rng, rate=own_rate, velocity=velocity, **drawn, **width)
-    wave = colour(signals.normalise(wave), style, rng, own_rate, rate)
+    wave = make_stroke(voice, rng, rate=own_rate, velocity=velocity, **drawn, **width)
+    wave = apply_style(signals.normalise(wave), style, rng, own_rate, rate)
     if style.wet:
         response = signals.room(machine.seed, rate, style.room_s, wave.shape[1])
         wave = signals.reverberate(wave, response, style.wet)
@@ -112,7 +112,7 @@ def play(
     return wave * velocity**1.5, drawn.get("pitch_hz", float("nan"))
 
 
-def stroke(
+def make_stroke(
     voice: voices.Voice,
     rng: np.random.Generator,
     *,
@@ -127,7 +127,9 @@ def stroke(
     return wave.reshape(len(wave), -1)
 
 
-def colour(wave: Wave, style: Style, rng: np.random.Generator, own_rate: int, rate: int) -> Wave:
+def apply_style(
+    wave: Wave, style: Style, rng: np.random.Generator, own_rate: int, rate: int
+) -> Wave:
     """Passes a wave of peak 1 through the machine's saturation, sampler, tone and width."""
     if style.drive:
         wave = signals.saturate(wave, style.drive, 0.15)
@@ -147,14 +149,14 @@ def colour(wave: Wave, style: Style, rng: np.random.Generator, own_rate: int, ra
     return wave
 
 
-def machine(seed: int) -> Machine:
+def random_machine(seed: int) -> Machine:
     """Returns a machine of random style and voices; the same seed gives the same machine."""
     rng = generator("machine", seed)
     chosen = []
     for kind in voices.KINDS:
         own = [name for name, voice in voices.VOICES.items() if voice.kind == kind]
         chosen += list(rng.permutation(own)[: 1 + (rng.uniform() < 0.4)])
-    name = f"{rng.choice(FIRST)}-{rng.choice(SECOND)}-{seed}"
+    name = f"{rng.choice(ADJECTIVES)}-{rng.choice(NOUNS)}-{seed}"
     return Machine(name=name, seed=seed, style=random_style(rng), voices=tuple(map(str, chosen)))
 
 

@@ -114,9 +114,11 @@ def score(predicted: Predicted, packs: Sequence[str], seed: int) -> dict[str, fi
 
     n = len(right)
     return {
-        "macro_f1": figures.of_interval(intervals.resampled(macro_f1, n, packs, seed)),
+        "macro_f1": figures.from_interval(intervals.resampled(macro_f1, n, packs, seed)),
         "accuracy": figures.over_files(right.astype(float), packs, "mean", seed),
-        "calibration": figures.of_interval(intervals.resampled(calibration_error, n, packs, seed)),
+        "calibration": figures.from_interval(
+            intervals.resampled(calibration_error, n, packs, seed)
+        ),
     }
 
 

@@ -16,8 +16,8 @@ from sst.evaluation.systems import System
 from sst.types import Wave
 
 Degrade = Callable[[Wave, int, np.random.Generator], Wave]  # wave, Hz, generator -> wave
-LEAD_S = 0.005  # of silence before a shifted copy
-KEPT = 0.9  # of a shifted sound
+SILENCE_S = 0.005  # of silence before a shifted copy
+KEPT_SHARE = 0.9  # of a shifted sound
 LOW_RATE = 16_000  # Hz
 MP3_RATES = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # Hz, of those that MP3 has
 NOISE = 10 ** (-40 / 20)  # of the peak
@@ -69,9 +69,12 @@ def quieter(wave: Wave, _rate: int, _rng: np.random.Generator) -> Wave:
 
 
 def shifted(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
-    """Returns the sound with `LEAD_S` of silence before it and its end cut off."""
+    """Returns the sound with `SILENCE_S` of silence before it and its end cut off."""
     return np.concatenate(
-        [np.zeros(round(LEAD_S * rate), np.float32), wave[: max(1, round(KEPT * len(wave)))]]
+        [
+            np.zeros(round(SILENCE_S * rate), np.float32),
+            wave[: max(1, round(KEPT_SHARE * len(wave)))],
+        ]
     )
 
 

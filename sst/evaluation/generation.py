@@ -50,13 +50,13 @@ def feature_set(
     waves: Sequence[Wave], classifier: ReferenceClassifier | Absent, sample_rate: int
 ) -> FeatureSet:
     """Computes the features of some waves at a rate in Hz."""
-    mfcc = systems.mfcc_of(waves, sample_rate)
+    mfcc = systems.mfcc_statistics(waves, sample_rate)
     if isinstance(classifier, Absent):
         return FeatureSet(mfcc, classifier)
     return FeatureSet(mfcc, reference.predict(classifier, waves, sample_rate))
 
 
-def of_draws(draws: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure]:
+def measure_draws(draws: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure]:
     """Returns the figures of `definitions.GENERATION` for the draws of one system."""
     return _distribution(draws, real, seed) | {
         "memorised": memorised(draws, real, seed),
@@ -64,8 +64,8 @@ def of_draws(draws: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure
     }
 
 
-def of_held_out(real: RealSounds, seed: int) -> dict[str, Figure]:
-    """Returns the figures of `of_draws` for the held-out sounds; most hold by definition."""
+def measure_held_out(real: RealSounds, seed: int) -> dict[str, Figure]:
+    """Returns the figures of `measure_draws` for the held-out sounds; most hold by definition."""
     n, predictions, train = len(real.held_out.mfcc), real.held_out.predictions, real.train
     one = figures.single(1.0, n)
     itself = Absent("the held-out sounds are what the others are compared with").figure()
@@ -81,10 +81,10 @@ def of_held_out(real: RealSounds, seed: int) -> dict[str, Figure]:
     }
 
 
-def of_train(chosen: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure]:
-    """Returns the figures of `of_draws` for training sounds: an upper bound for draws."""
+def measure_train(chosen: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure]:
+    """Returns the figures of `measure_draws` for training sounds: an upper bound for draws."""
     own_copy = Absent("every training sound is its own copy").figure()
-    return of_draws(chosen, real, seed) | {"memorised": own_copy}
+    return measure_draws(chosen, real, seed) | {"memorised": own_copy}
 
 
 def kernel_ratio(
@@ -105,9 +105,9 @@ def memorised(draws: FeatureSet, real: RealSounds, seed: int) -> Figure:
     if isinstance(real.train, Absent):
         return real.train.figure()
     of_real = distributions.nearest_distances(real.held_out.mfcc, real.train.mfcc)
-    of_draws = distributions.nearest_distances(draws.mfcc, real.train.mfcc)
+    distances = distributions.nearest_distances(draws.mfcc, real.train.mfcc)
     bound = np.quantile(of_real, distributions.MEMORISED_QUANTILE)
-    return figures.over_files((of_draws <= bound).astype(float), None, "mean", seed)
+    return figures.over_files((distances <= bound).astype(float), None, "mean", seed)
 
 
 def recognised(sounds: FeatureSet, seed: int, packs: Sequence[str] | None = None) -> Figure:

@@ -28,7 +28,7 @@ from sst.model import export_format
 from sst.report.media import Exhibit
 
 # The systems and figures that are learned from training sounds.
-LEARNED = "PCA-64, SampleVAE-like VAE, nearest training sound, memorised share, recognition"
+LEARNED_SYSTEMS = "PCA-64, SampleVAE-like VAE, nearest training sound, memorised share, recognition"
 
 
 class Result(NamedTuple):
@@ -86,7 +86,7 @@ def choose_systems(
     rate, train, seed = model.config.audio.sample_rate, material.train, request.seed
     chosen, absent = systems.of_model(model, seed), {}
     if isinstance(train, Absent):
-        absent[LEARNED] = train
+        absent[LEARNED_SYSTEMS] = train
     else:
         chosen |= systems.principal_components(train, model.config, seed)
         if request.sample_vae_steps:

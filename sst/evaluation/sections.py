@@ -212,7 +212,7 @@ def _generation(
     rows = {}
     for name, made in waves.draws.items():
         draws = generation.feature_set(made, classifier, rate)
-        rows[name] = chosen[name].row(generation.of_draws(draws, real, seed))
+        rows[name] = chosen[name].row(generation.measure_draws(draws, real, seed))
         rows[name]["per_class"] = generation.per_class(draws, names)
     return rows | _real_sounds(real, len(waves.draws[OURS]), seed)
 
@@ -224,9 +224,9 @@ def _real_sounds(real: RealSounds, n: int, seed: int) -> Rows:
         some = real.train.take(sources.choose(len(real.train.mfcc), n, seed))
         note = "the upper end; the classifier was trained on them"
         system = System("training sounds themselves", note)
-        rows["train"] = system.row(generation.of_train(some, real, seed))
+        rows["train"] = system.row(generation.measure_train(some, real, seed))
     system = System("held-out real sounds", "the reference")
-    return rows | {"held_out": system.row(generation.of_held_out(real, seed))}
+    return rows | {"held_out": system.row(generation.measure_held_out(real, seed))}
 
 
 def _paths(

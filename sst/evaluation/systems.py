@@ -128,24 +128,24 @@ def without_training(sample_rate: int) -> dict[str, System]:
 def principal_components(train: Sounds, config: Config, seed: int) -> dict[str, System]:
     """Returns PCA with SST's inversion: 64 components, and as many as SST has latents."""
     linear = linear_model(train, config, COMPONENTS, seed)
-    few = _of_model(
+    pca_model = _of_model(
         linear, f"PCA-{COMPONENTS}", seed, "same inversion as SST; draws from one Gaussian"
     )
-    encode, spread = few.encode, np.asarray(linear.stats["component_std"])
+    encode, component_std = pca_model.encode, np.asarray(linear.stats["component_std"])
     assert encode is not None
     found = {
-        "pca": few._replace(embed=lambda sounds: encode(sounds) * spread),
+        "pca": pca_model._replace(embed=lambda sounds: encode(sounds) * component_std),
         "pca_whitened": System(f"PCA-{COMPONENTS}, whitened", embed=encode),
         "pca_direction": System(
             f"PCA-{COMPONENTS}, half-whitened direction",
             "as the part of the model's own search vector that is not learned",
-            embed=few.embed,
+            embed=pca_model.embed,
         ),
     }
     size = config.model.latent_dim
     if size != COMPONENTS:
-        many = _of_model(linear_model(train, config, size, seed), f"PCA-{size}", seed)
-        found["pca_same_size"] = many._replace(note="as many numbers as the model", embed=None)
+        same_size = _of_model(linear_model(train, config, size, seed), f"PCA-{size}", seed)
+        found["pca_same_size"] = same_size._replace(note="as many numbers as the model", embed=None)
     return found
 
 
@@ -202,6 +202,6 @@ def nearest(sounds: Sounds, train: Sounds) -> Int[np.ndarray, " n"]:
     return squares.argmin(axis=1)
 
 
-def mfcc_of(waves: Sequence[Wave], sample_rate: int) -> Float[np.ndarray, "n f"]:
+def mfcc_statistics(waves: Sequence[Wave], sample_rate: int) -> Float[np.ndarray, "n f"]:
     """Returns the MFCC statistics of each wave at a rate in Hz, float32."""
     return np.stack([mfcc.statistics(wave, sample_rate) for wave in waves])

@@ -21,7 +21,7 @@ from sst.search import aspects, novelty
 from sst.search.novelty import Known, Nearest
 from sst.types import Wave
 
-TRIES = 20  # draws of one sound, at most
+MAX_DRAWS = 20  # draws of one sound, at most
 
 
 class Collection(NamedTuple):
@@ -31,7 +31,7 @@ class Collection(NamedTuple):
     known: Known
 
 
-def of_training(name: str | os.PathLike[str]) -> list[Collection]:
+def load_training_sounds(name: str | os.PathLike[str]) -> list[Collection]:
     """Returns the training sounds of a model; none where it was exported without them.
 
     Raises:
@@ -41,7 +41,7 @@ def of_training(name: str | os.PathLike[str]) -> list[Collection]:
     return [] if known is None else [Collection("training", known)]
 
 
-def of_library(
+def library_sounds(
     rows: Rows, dirs: Sequence[str | os.PathLike[str]], audio: AudioConfig
 ) -> Collection:
     """Returns the sounds of a library by their timbre, named from the library's folder on.
@@ -87,16 +87,16 @@ def render_novel(
     model: Any,
     recipe: Recipe,
     collections: Sequence[Collection],
-    least: float,
+    min_novelty: float,
     draw: Callable[[int, int], list[Recipe]],
 ) -> tuple[Float[np.ndarray, " n"], Recipe]:
-    """Renders draws until one is novel enough, at most `TRIES`; else keeps the most novel one.
+    """Renders draws until one is novel enough, at most `MAX_DRAWS`; else keeps the most novel one.
 
     Args:
         model: the model.
         recipe: of the first draw.
-        collections: of real sounds; the nearest sound of all of them counts; see `check`.
-        least: the lowest novelty that is enough, 0 to 100 per cent.
+        collections: of real sounds; the nearest of all counts. See `check_min_novelty`.
+        min_novelty: the lowest novelty that is enough, 0 to 100 per cent.
         draw: makes other recipes from a number of them and a seed. The seed follows from the
             recipe's own seed and index, so that the same seed gives the same sounds again.
 
@@ -105,19 +105,19 @@ def render_novel(
     """
     wave, best = render(model, recipe, collections)
     tries = 1
-    others = draw(TRIES - 1, _next_seed(recipe)) if how_novel(best) < least else []
+    others = draw(MAX_DRAWS - 1, _next_seed(recipe)) if novelty_of(best) < min_novelty else []
     for other in others:
         numbered = dataclasses.replace(other, seed=recipe.seed, index=recipe.index)
         new_wave, new = render(model, numbered, collections)
         tries += 1
-        if how_novel(new) > how_novel(best):
+        if novelty_of(new) > novelty_of(best):
             wave, best = new_wave, new
-        if how_novel(best) >= least:
+        if novelty_of(best) >= min_novelty:
             break
     return wave, dataclasses.replace(best, tries=tries)
 
 
-def how_novel(recipe: Recipe) -> float:
+def novelty_of(recipe: Recipe) -> float:
     """Returns the novelty of a rendered recipe in per cent, the lowest over the collections.
 
     Silence, and a sound whose novelty is not known, has 0.
@@ -126,15 +126,15 @@ def how_novel(recipe: Recipe) -> float:
     return min(known, default=0.0)
 
 
-def check(collections: Sequence[Collection], least: float) -> None:
+def check_min_novelty(collections: Sequence[Collection], min_novelty: float) -> None:
     """Checks that a lowest novelty is a percentage, and that novelty can be measured.
 
     Raises:
         UsageError: it is no percentage.
         ModelError: there are no real sounds to compare with, or too few to say how near is near.
     """
-    if not 0.0 <= least <= 100.0:
-        raise UsageError(f"A novelty of {least:g} should be 0 to 100 per cent.")
+    if not 0.0 <= min_novelty <= 100.0:
+        raise UsageError(f"A novelty of {min_novelty:g} should be 0 to 100 per cent.")
     if not any(len(collection.known.spacing) for collection in collections):
         raise ModelError(
             "How near a sound is to the real ones cannot be known: the model was exported without"

@@ -99,7 +99,7 @@ def _variables(
 ) -> checkpoints.SavedModel:
     """Returns the initial parameters and the data set's constants, the same at every resume."""
     folder = directory / "initial"
-    if not workdir.started(directory):
+    if not workdir.has_checkpoint(directory):
         split = dataset.train
         stats = model.data_stats(split, config)
         n_classes = len(dataset.class_names)

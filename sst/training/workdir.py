@@ -92,7 +92,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def started(workdir: Path) -> bool:
+def has_checkpoint(workdir: Path) -> bool:
     """Tells whether the run has a checkpoint; without one it may start with any configuration."""
     return any((workdir / "checkpoints").glob("step_*"))
 

@@ -153,7 +153,11 @@ def test_a_sound_does_not_depend_on_those_before(demo):
 
 
 def test_machines_from_seeds_are_endless_and_their_own(rng):
-    one, same, other = machines.machine(5), machines.machine(5), machines.machine(6)
+    one, same, other = (
+        machines.random_machine(5),
+        machines.random_machine(5),
+        machines.random_machine(6),
+    )
     assert one == same
     assert one.name != other.name
     assert set(one.kinds) == set(voices.KINDS)
@@ -180,7 +184,7 @@ def test_harder_strokes_are_louder(demo):
 
 @pytest.mark.parametrize("voice", ["kick_sine", "snare_modes", "closed_noise"])
 def test_sounds_of_a_machine_are_more_alike_than_those_of_others(voice):
-    styles = [machines.machine(seed).style for seed in range(12)]
+    styles = [machines.random_machine(seed).style for seed in range(12)]
     own = [
         machines.Machine(name=f"m{i}", seed=i, style=style, voices=(voice,))
         for i, style in enumerate(styles)

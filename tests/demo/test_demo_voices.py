@@ -17,7 +17,7 @@ def stroke(
     voice = VOICES[name]
     middle = {key: float(np.sqrt(low * high)) for key, (low, high) in voice.ranges.items()}
     rng = np.random.default_rng(seed)
-    wave = machines.stroke(voice, rng, rate=RATE, velocity=velocity, **middle | changed)
+    wave = machines.make_stroke(voice, rng, rate=RATE, velocity=velocity, **middle | changed)
     return velocity**1.5 * signals.finish(wave, RATE)
 
 

@@ -193,23 +193,23 @@ def test_copies_of_the_training_set_are_memorised_and_held_out_sounds_are_not(rn
     train, held_out = rng.standard_normal((2, 200, 6))
     packs = [str(i % 20) for i in range(200)]
     real = generation.RealSounds(set_of(held_out), packs, set_of(train))
-    copies = generation.of_draws(set_of(train), real, 0)
+    copies = generation.measure_draws(set_of(train), real, 0)
     assert copies["memorised"]["value"] == 1.0
-    fresh = generation.of_draws(set_of(rng.standard_normal((200, 6))), real, 0)
+    fresh = generation.measure_draws(set_of(rng.standard_normal((200, 6))), real, 0)
     assert fresh["memorised"]["value"] < 0.12 and 0.7 < fresh["kernel_ratio_mfcc"]["value"] < 1.4
     assert fresh["kernel_ratio_mfcc"]["low"] < fresh["kernel_ratio_mfcc"]["value"]
     assert fresh["density"]["value"] == pytest.approx(1.0, abs=0.15)
     assert fresh["diversity"]["value"] == pytest.approx(1.0, abs=0.05)
     assert fresh["recognised"]["reason"] == "no classes"
-    off = generation.of_draws(set_of(rng.standard_normal((200, 6)) + 3), real, 0)
+    off = generation.measure_draws(set_of(rng.standard_normal((200, 6)) + 3), real, 0)
     assert off["kernel_ratio_mfcc"]["value"] > 5.0 and off["coverage"]["value"] < 0.2
-    assert set(fresh) == set(definitions.GENERATION) == set(generation.of_held_out(real, 0))
+    assert set(fresh) == set(definitions.GENERATION) == set(generation.measure_held_out(real, 0))
 
 
 def test_few_sounds_give_reasons_instead_of_figures(rng):
     few = generation.FeatureSet(rng.standard_normal((4, 6)), Absent("no classes"))
     real = generation.RealSounds(few, ["a"] * 4, Absent("no training sounds"))
-    found = generation.of_draws(few, real, 0)
+    found = generation.measure_draws(few, real, 0)
     assert all(figure["value"] is None and figure["reason"] for figure in found.values())
 
 
@@ -239,7 +239,7 @@ def test_levels_that_go_straight_leave_no_hole():
 
 def test_pairs_are_of_different_packs_where_there_are_several():
     pairs = interpolation.choose_pairs(["a", "a", "a", "b"], 0)
-    assert all((a == 3) != (b == 3) for a, b in pairs) and len(pairs) == interpolation.PAIRS
+    assert all((a == 3) != (b == 3) for a, b in pairs) and len(pairs) == interpolation.N_PAIRS
     assert all(a != b for a, b in interpolation.choose_pairs(["a", "a"], 0))
     assert len(interpolation.choose_pairs(["a"], 0)) == 0
 
@@ -336,9 +336,9 @@ def test_a_linear_model_is_white_and_its_draws_have_the_covariance_of_the_codes(
 
 def test_examples_are_of_as_many_classes_as_there_are():
     classes = ["a"] * 50 + ["b"] * 2 + ["c"]
-    chosen = examples.spread_over_classes(classes, 5, 0)
+    chosen = examples.choose_over_classes(classes, 5, 0)
     assert sorted(classes[row] for row in chosen) == ["a", "a", "b", "b", "c"]
-    assert chosen == sorted(chosen) == examples.spread_over_classes(classes, 5, 0)
+    assert chosen == sorted(chosen) == examples.choose_over_classes(classes, 5, 0)
 
 
 # ------------------------------------------------------------------------------------ the whole
@@ -361,8 +361,8 @@ def root(tmp_path_factory):
 
 
 def small(monkeypatch) -> None:
-    monkeypatch.setattr(interpolation, "PAIRS", 2)
-    monkeypatch.setattr(interpolation, "MIXES", 2)
+    monkeypatch.setattr(interpolation, "N_PAIRS", 2)
+    monkeypatch.setattr(interpolation, "N_MIXES", 2)
     monkeypatch.setattr(waves, "MAX_DRAWS", 12)
 
 

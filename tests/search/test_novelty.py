@@ -36,7 +36,7 @@ def model(folder):
 
 @pytest.fixture(scope="module")
 def training(folder):
-    return novelty_filter.of_training(folder)
+    return novelty_filter.load_training_sounds(folder)
 
 
 # ------------------------------------------------------------------------------------ the measure
@@ -109,15 +109,15 @@ def draw(model):
 def test_what_is_too_near_is_drawn_again_the_same_way_each_time(model, training):
     firsts = [sampling.draw(model, 6, 3)[i] for i in range(6)]
     plain = [novelty_filter.render(model, one, training)[1] for one in firsts]
-    least = sorted(map(novelty_filter.how_novel, plain))[3]
+    least = sorted(map(novelty_filter.novelty_of, plain))[3]
     for one, alone in zip(firsts, plain, strict=True):
         wave, found = novelty_filter.render_novel(model, one, training, least, draw(model))
         again, same = novelty_filter.render_novel(model, one, training, least, draw(model))
         np.testing.assert_array_equal(wave, again)
         assert found == same and (found.seed, found.index) == (3, one.index)
-        near_enough = novelty_filter.how_novel(alone) >= least
+        near_enough = novelty_filter.novelty_of(alone) >= least
         assert (found.tries == 1, found.latent == one.latent) == (near_enough, near_enough)
-        assert novelty_filter.how_novel(found) >= least or found.tries == novelty_filter.TRIES
+        assert novelty_filter.novelty_of(found) >= least or found.tries == novelty_filter.MAX_DRAWS
         np.testing.assert_array_equal(rendering.render(model, found), wave)  # as --from has it
 
 
@@ -126,21 +126,21 @@ def test_of_many_that_are_too_near_the_most_novel_is_kept(model, training):
     far = [Known(c.known.ids, c.known.vectors, c.known.spacing + 100.0) for c in training]
     near = [training[0]._replace(known=far[0])]
     _, found = novelty_filter.render_novel(model, one, near, 50.0, draw(model))
-    assert (found.tries, novelty_filter.how_novel(found)) == (novelty_filter.TRIES, 0.0)
+    assert (found.tries, novelty_filter.novelty_of(found)) == (novelty_filter.MAX_DRAWS, 0.0)
     _, best = novelty_filter.render_novel(model, one, training, 100.0, draw(model))
-    others = draw(model)(novelty_filter.TRIES - 1, novelty_filter._next_seed(one))
+    others = draw(model)(novelty_filter.MAX_DRAWS - 1, novelty_filter._next_seed(one))
     each = [novelty_filter.render(model, other, training)[1] for other in [one, *others]]
-    assert novelty_filter.how_novel(best) == max(map(novelty_filter.how_novel, each))
+    assert novelty_filter.novelty_of(best) == max(map(novelty_filter.novelty_of, each))
 
 
 def test_a_novelty_that_cannot_be_is_refused(training):
     for least in (-1.0, 101.0, float("nan")):
         with pytest.raises(UsageError, match="0 to 100"):
-            novelty_filter.check(training, least)
+            novelty_filter.check_min_novelty(training, least)
     blind = training[0]._replace(known=training[0].known._replace(spacing=novelty.NO_SPACING))
     for collections in ([], [blind]):
         with pytest.raises(ModelError, match="--library-dir"):
-            novelty_filter.check(collections, 10.0)
+            novelty_filter.check_min_novelty(collections, 10.0)
 
 
 def test_recipes_keep_what_was_near_and_older_ones_had_nothing(model, training):
@@ -186,7 +186,7 @@ def test_a_library_is_compared_by_timbre_and_named_from_its_folder_on(tmp_path, 
 
     library = synth.write_library(tmp_path / "lib", per_kind=2, packs=2, sample_rate=RATE)
     opened = session.open_session(session.encoder(folder), [library], "exact")
-    collection = novelty_filter.of_library(opened.rows, [library], opened.encoder.audio)
+    collection = novelty_filter.library_sounds(opened.rows, [library], opened.encoder.audio)
     wave, _ = sf.read(library / "pack1/snare/snare0.wav", dtype="float32")
     (found,) = novelty_filter.nearest(model, [collection], wave, RATE)
     assert (found.of, found.name) == ("library", "lib/pack1/snare/snare0.wav")
@@ -198,7 +198,7 @@ def test_the_session_object_draws_again_too(folder, tmp_path):
     plain = tool.generate(seed=4)
     assert plain.recipe.nearest[0].of == "training" and plain.recipe.tries == 1
     novel = tool.generate(tmp_path / "x.wav", seed=4, min_novelty=99.0)
-    assert novelty_filter.how_novel(novel.recipe) >= novelty_filter.how_novel(plain.recipe)
+    assert novelty_filter.novelty_of(novel.recipe) >= novelty_filter.novelty_of(plain.recipe)
     assert recipe.read(tmp_path / "x.wav") == novel.recipe
     assert export_format.load_known(folder) is not None
     sf.write(tmp_path / "a.wav", synth.tone(440, RATE), RATE)

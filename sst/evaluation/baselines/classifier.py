@@ -40,7 +40,7 @@ class Classifier(NamedTuple):
 
     class_names: tuple[str, ...]  # sorted; the columns of `probabilities`
     mean: Float[np.ndarray, " f"]
-    spread: Float[np.ndarray, " f"]
+    deviation: Float[np.ndarray, " f"]
     params: Any  # of all networks, stacked
     trees: Any
     temperature: float
@@ -91,8 +91,8 @@ def fit(
     if len(names) < 2:
         raise ValueError(f"{len(names)} kinds of sound: a classifier needs two or more")
     targets = np.array([names.index(label) for label in labels])
-    mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-3
-    white = (rows - mean) / spread
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0) + 1e-3
+    white = (rows - mean) / deviation
     folds = _folds(np.asarray(groups if groups is not None else np.arange(len(rows))), seed)
     raw = np.zeros((len(rows), len(names)), np.float32)
     for fold in np.unique(folds):
@@ -106,19 +106,19 @@ def fit(
     trees = _fit_trees(white, targets, seed)
     predicted = raw.argmax(axis=1)
     score = macro_f1(targets, predicted)
-    return Classifier(names, mean, spread, params, trees, float(temperature), score, predicted)
+    return Classifier(names, mean, deviation, params, trees, float(temperature), score, predicted)
 
 
 def probabilities(classifier: Classifier, rows: Float[np.ndarray, "n f"]) -> np.ndarray:
     """Returns calibrated probabilities [n, c] of the kinds, in the order of `class_names`."""
-    white = (rows - classifier.mean) / classifier.spread
+    white = (rows - classifier.mean) / classifier.deviation
     raw = _ensemble(classifier.params, classifier.trees, white)
     return _with_temperature(raw, classifier.temperature)
 
 
 def hidden(classifier: Classifier, rows: Float[np.ndarray, "n f"]) -> np.ndarray:
     """Returns the last hidden layer of the first network [n, h], a space that separates kinds."""
-    return _forward(classifier.params, (rows - classifier.mean) / classifier.spread)[1][:, 0]
+    return _forward(classifier.params, (rows - classifier.mean) / classifier.deviation)[1][:, 0]
 
 
 def macro_f1(targets: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"]) -> float:
