@@ -89,7 +89,7 @@ def test_plucked_string_is_in_tune(rng, pitch_hz, bright):
 
 
 @pytest.mark.parametrize("pitch_hz", [110.0, 440.0])
-def test_plucked_string_decays_as_told(rng, pitch_hz):
+def test_plucked_string_decays_in_the_given_time(rng, pitch_hz):
     taps, delay = tonal.string_loop(RATE, pitch_hz, 0.5, 0.2)
     wave = tonal.ring(np.sin(2 * np.pi * pitch_hz / RATE * np.arange(RATE)) * 0.0, taps, delay)
     assert not wave.any()

@@ -213,7 +213,7 @@ def test_few_sounds_give_reasons_instead_of_figures(rng):
     assert all(figure["value"] is None and figure["reason"] for figure in found.values())
 
 
-def straight(audio: AudioConfig) -> System:
+def linear_system(audio: AudioConfig) -> System:
     """A system whose latent is the level in dB: its mixes have exactly the mean level."""
 
     def encode(some):
@@ -227,7 +227,7 @@ def straight(audio: AudioConfig) -> System:
 
 
 def test_levels_that_go_straight_leave_no_hole():
-    held_out, system = made(9), straight(AUDIO)
+    held_out, system = made(9), linear_system(AUDIO)
     paths = interpolation.interpolate(
         system, held_out, interpolation.choose_pairs(held_out.packs, 0)
     )
@@ -318,8 +318,8 @@ def test_active_units_and_capacity_of_a_model_whose_posterior_is_known():
     np.testing.assert_allclose(means, np.asarray(z), atol=1e-3)
     logvar = 2 * -1.5  # an untrained network starts at sigma = exp(-1.5)
     each = 0.5 * (np.exp(logvar) - 1 - logvar)
-    wanted = 0.5 * np.square(means).sum(axis=1) + each * means.shape[1]
-    np.testing.assert_allclose(nats, wanted, rtol=1e-3)
+    expected = 0.5 * np.square(means).sum(axis=1) + each * means.shape[1]
+    np.testing.assert_allclose(nats, expected, rtol=1e-3)
 
 
 def test_a_linear_model_is_white_and_its_draws_have_the_covariance_of_the_codes():

@@ -36,10 +36,10 @@ def test_the_largest_of_a_block_and_zeros_are_exact():
 def test_a_loud_block_leaves_a_quiet_one_as_fine_as_it_was():
     rng = np.random.default_rng(0)
     quiet = rng.normal(size=(3, 64)).astype(np.float32)
-    alone = quantization.restore(quantization.quantize(quiet, 64))
+    without_loud_block = quantization.restore(quantization.quantize(quiet, 64))
     loud = np.concatenate([quiet, 1000.0 * quiet], axis=1)
     np.testing.assert_array_equal(
-        quantization.restore(quantization.quantize(loud, 64))[:, :64], alone
+        quantization.restore(quantization.quantize(loud, 64))[:, :64], without_loud_block
     )
 
 

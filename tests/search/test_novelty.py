@@ -53,8 +53,8 @@ def test_spacing_is_what_loops_find(rng):
         away = [np.linalg.norm(vectors[i] - v) for v in vectors]
         others = [d for d, group in zip(away, groups, strict=True) if group != groups[i]]
         found.append(min(others))
-    wanted = np.quantile(found, np.linspace(0, 1, 101))
-    np.testing.assert_allclose(novelty.spacing(vectors, groups, never), wanted, rtol=1e-5)
+    expected = np.quantile(found, np.linspace(0, 1, 101))
+    np.testing.assert_allclose(novelty.spacing(vectors, groups, never), expected, rtol=1e-5)
 
 
 def test_copies_in_other_packs_make_nothing_seem_usual(rng):
@@ -85,17 +85,17 @@ def test_packs_are_groups_where_there_are_enough_of_them():
     assert len(set(novelty.groups(few[::3], by_pack=True))) == 8  # of one pack
 
 
-# ------------------------------------------------------------------------------------ the receipt
+# ------------------------------------------------------------------------------------- novelty
 
 
-def test_a_training_sound_is_known_by_name_and_is_no_news(model, training):
+def test_a_training_sound_is_found_by_name_and_has_no_novelty(model, training):
     for name, wave in list(tiny_model.waves().items())[::5]:
         (found,) = novelty_filter.nearest(model, training, 0.5 * wave, RATE)
         assert (found.of, found.name) == ("training", name)
         assert found.distance < 0.01 and found.novelty == 0.0
 
 
-def test_noise_is_news_and_silence_is_near_to_nothing(model, training, rng):
+def test_noise_is_novel_and_silence_has_no_nearest_sound(model, training, rng):
     noise = rng.standard_normal(5000).astype(np.float32)
     (found,) = novelty_filter.nearest(model, training, noise, RATE)
     assert found.novelty > 50.0
@@ -106,22 +106,22 @@ def draw(model):
     return lambda num, seed: sampling.draw(model, num, seed)
 
 
-def test_what_is_too_near_is_drawn_again_the_same_way_each_time(model, training):
+def test_low_novelty_is_drawn_again_reproducibly(model, training):
     firsts = [sampling.draw(model, 6, 3)[i] for i in range(6)]
     plain = [novelty_filter.render(model, one, training)[1] for one in firsts]
     least = sorted(map(novelty_filter.novelty_of, plain))[3]
-    for one, alone in zip(firsts, plain, strict=True):
+    for one, plain_one in zip(firsts, plain, strict=True):
         wave, found = novelty_filter.render_novel(model, one, training, least, draw(model))
         again, same = novelty_filter.render_novel(model, one, training, least, draw(model))
         np.testing.assert_array_equal(wave, again)
         assert found == same and (found.seed, found.index) == (3, one.index)
-        near_enough = novelty_filter.novelty_of(alone) >= least
+        near_enough = novelty_filter.novelty_of(plain_one) >= least
         assert (found.tries == 1, found.latent == one.latent) == (near_enough, near_enough)
         assert novelty_filter.novelty_of(found) >= least or found.tries == novelty_filter.MAX_DRAWS
         np.testing.assert_array_equal(rendering.render(model, found), wave)  # as --from has it
 
 
-def test_of_many_that_are_too_near_the_most_novel_is_kept(model, training):
+def test_the_most_novel_draw_is_kept_where_none_is_novel_enough(model, training):
     (one,) = sampling.draw(model, 1, 5)
     far = [Known(c.known.ids, c.known.vectors, c.known.spacing + 100.0) for c in training]
     near = [training[0]._replace(known=far[0])]
@@ -133,7 +133,7 @@ def test_of_many_that_are_too_near_the_most_novel_is_kept(model, training):
     assert novelty_filter.novelty_of(best) == max(map(novelty_filter.novelty_of, each))
 
 
-def test_a_novelty_that_cannot_be_is_refused(training):
+def test_min_novelty_is_checked(training):
     for least in (-1.0, 101.0, float("nan")):
         with pytest.raises(UsageError, match="0 to 100"):
             novelty_filter.check_min_novelty(training, least)
@@ -143,7 +143,7 @@ def test_a_novelty_that_cannot_be_is_refused(training):
             novelty_filter.check_min_novelty(collections, 10.0)
 
 
-def test_recipes_keep_what_was_near_and_older_ones_had_nothing(model, training):
+def test_recipes_keep_the_nearest_sounds_and_older_ones_have_none(model, training):
     (one,) = sampling.draw(model, 1, 5)
     _, found = novelty_filter.render(model, one, training)
     assert recipe.Recipe(**dataclasses.asdict(found) | {"nearest": found.nearest}) == found
@@ -159,25 +159,25 @@ def test_recipes_keep_what_was_near_and_older_ones_had_nothing(model, training):
 # ------------------------------------------------------------------------------------ the sources
 
 
-def test_an_export_knows_its_training_clips_by_name_some_of_many(monkeypatch):
-    taught = small_model.taught()
-    heard = small_model.clips(12)
+def test_an_export_holds_ids_and_vectors_of_training_clips(monkeypatch):
+    model = small_model.with_classes()
+    clips = small_model.clips(12)
     ids = [f"lib/pack{i % 3}/{i}.wav" for i in range(12)]
-    cells, attack = heard.log_mel.astype(np.float16), heard.attack.astype(np.float16)
-    split = datasets.Split(ids, [""] * 12, cells, heard.n_frames, heard.peak_db, attack)
+    cells, attack = clips.log_mel.astype(np.float16), clips.attack.astype(np.float16)
+    split = datasets.Split(ids, [""] * 12, cells, clips.n_frames, clips.peak_db, attack)
     dataset = datasets.Dataset(
         "sample_library/x", Path(), split, split, [], "", {"split_by": "folder"}
     )
     inputs = export.ExportInputs(small_model.CONFIG, dataset, VAE, Path())
     monkeypatch.setattr(export, "copy_clusters", lambda *args: np.arange(len(args[2])))
-    known = export.training_vectors(inputs, taught.params, taught.stats)
+    known = export.training_vectors(inputs, model.params, model.stats)
     assert known.ids == ids
-    vectors = np.asarray(inference.embed_features(taught, split.features(slice(None))))
+    vectors = np.asarray(inference.embed_features(model, split.features(slice(None))))
     np.testing.assert_allclose(known.vectors, vectors, atol=1e-4)
     packs = novelty.groups(ids, by_pack=True)
     np.testing.assert_allclose(known.spacing, novelty.spacing(vectors, packs, never), atol=1e-4)
     monkeypatch.setattr(export, "MAX_TRAIN_VECTORS", 5)
-    some = export.training_vectors(inputs, taught.params, taught.stats).ids
+    some = export.training_vectors(inputs, model.params, model.stats).ids
     assert len(some) == 5 and sorted(some, key=ids.index) == some
 
 

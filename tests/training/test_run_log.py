@@ -26,12 +26,12 @@ def row(step, loss=1.0):
 
 
 def logged(directory, step, rows=()):
-    told = []
-    log = RunLog(directory, step, told.append)
+    lines = []
+    log = RunLog(directory, step, lines.append)
     for each in rows:
         log.add(each)
     log.close()
-    return log, told
+    return log, lines
 
 
 def test_rows_are_in_both_files(tmp_path):
@@ -61,13 +61,13 @@ def test_the_best_row_is_the_first_of_the_lowest(tmp_path):
 
 
 def test_what_is_said_is_also_in_the_log(tmp_path):
-    told = []
-    log = RunLog(tmp_path, 0, told.append)
+    lines = []
+    log = RunLog(tmp_path, 0, lines.append)
     log.say("aloud")
     log.note("quietly")
     log.close()
     text = (tmp_path / "log.txt").read_text()
-    assert told == ["aloud"]
+    assert lines == ["aloud"]
     assert "aloud\n" in text and "quietly\n" in text
 
 
