@@ -109,9 +109,9 @@ class SoundSampleTool:
             ModelError: `min_novelty` of a model that does not hold its training sounds.
         """
         from sst.generation import rendering, sampling
-        from sst.generation.recipe import LARGEST_SEED, Recipe
+        from sst.generation.recipe import MAX_SEED, Recipe
 
-        seed = secrets.randbelow(LARGEST_SEED) if seed is None else seed
+        seed = secrets.randbelow(MAX_SEED) if seed is None else seed
         path = None if out_file is None else rendering.free_path(out_file, overwrite)
         output = sampling.Output(sample_rate, subtype, to_text(self._name))
         _check_sources(audio_files, weights, variance, class_name, min_novelty)

@@ -190,7 +190,7 @@ def test_probabilities_are_the_softmax_of_what_training_minimises():
     shares = inference.classify_features(model, clips)
     vectors = network.search_vectors(model.params, model.stats, clips, model.config)
     surprise = objective._class_term(model.params, vectors, labels)
-    smooth = objective.SMOOTHING
+    smooth = objective.LABEL_SMOOTHING
     logs = np.log(shares)
     expected = (1 - smooth) * logs[np.arange(9), labels] + smooth * logs.mean(axis=1)
     np.testing.assert_allclose(-expected, surprise, rtol=1e-3)

@@ -19,7 +19,7 @@ def generate(arguments: argparse.Namespace) -> None:
     from sst.generation import recipe
 
     origin = _checked(arguments)
-    seed = secrets.randbelow(recipe.LARGEST_SEED) if arguments.seed is None else arguments.seed
+    seed = secrets.randbelow(recipe.MAX_SEED) if arguments.seed is None else arguments.seed
     count = arguments.interpolate or arguments.num or 1
     paths = _output_paths(arguments, _name(arguments), seed, count)
 
@@ -85,8 +85,8 @@ def _check_values(arguments: argparse.Namespace) -> None:
     low, high = reader.RATES
     if arguments.sample_rate is not None and not low <= arguments.sample_rate <= high:
         raise UsageError(f"--sample-rate {arguments.sample_rate}: give {low} to {high} Hz.")
-    if arguments.seed is not None and not 0 <= arguments.seed <= recipe.LARGEST_SEED:
-        raise UsageError(f"--seed {arguments.seed}: give 0 to {recipe.LARGEST_SEED}.")
+    if arguments.seed is not None and not 0 <= arguments.seed <= recipe.MAX_SEED:
+        raise UsageError(f"--seed {arguments.seed}: give 0 to {recipe.MAX_SEED}.")
     if arguments.num is not None and arguments.num < 1:
         raise UsageError(f"--num {arguments.num}: give at least 1.")
 

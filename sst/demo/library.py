@@ -18,7 +18,7 @@ from sst.demo.machines import Machine
 from sst.demo.packs import PACKS, Pack
 
 VERSION = 1  # counts up where the demo library comes to hold other sounds
-TRUTH = "truth.csv"
+TRUTH_FILE = "truth.csv"
 FORMATS = {
     ".wav": "WAV",
     ".flac": "FLAC",
@@ -28,8 +28,8 @@ FORMATS = {
     ".mp3": "MP3",
 }
 # Sounds of each kind in a pack; other kinds give one of each voice.
-COUNTS = {"kick": 2, "snare": 2, "hat_closed": 2, "tom": 2, "hand_drum": 2, "tonal": 2}
-LAYERED = ("kick", "snare", "tom")
+SOUNDS_PER_KIND = {"kick": 2, "snare": 2, "hat_closed": 2, "tom": 2, "hand_drum": 2, "tonal": 2}
+LAYERED_KINDS = ("kick", "snare", "tom")
 SET_ADD_PEAK_CHUNK = 0x1050  # a command of libsndfile
 
 
@@ -57,16 +57,16 @@ def _sounds_of_kind(pack: Pack, kind: str) -> Iterator[DemoSound]:
     """Yields the sounds of one kind of a pack, its voices in turn."""
     own = pack.machine.voices_of(kind)
     for i in range(count_takes(pack, kind)):
-        for layer in (kind in LAYERED and pack.layers) or (None,):
+        for layer in (kind in LAYERED_KINDS and pack.layers) or (None,):
             yield _sound(pack, own[i % len(own)], i // len(own), layer)
 
 
 def count_takes(pack: Pack, kind: str) -> int:
     """Returns how many sounds of a kind a pack has; velocity layers of one sound count once."""
     own = len(pack.machine.voices_of(kind))
-    if pack.takes or (pack.layers and kind in LAYERED):
+    if pack.takes or (pack.layers and kind in LAYERED_KINDS):
         return max(pack.takes, 1) * own
-    return max(COUNTS.get(kind, 1), own)
+    return max(SOUNDS_PER_KIND.get(kind, 1), own)
 
 
 def sounds_of(
@@ -103,7 +103,7 @@ def write(folder: str | os.PathLike, made: Iterable[DemoSound] | None = None) ->
     """Writes sounds, by default the whole demo library, into a folder; returns their paths.
 
     Each file appears whole or not at all, and replaces one of the same name. All files but Ogg
-    Vorbis have the same bytes on every call. `TRUTH` beside them has the ground truth of each.
+    Vorbis have the same bytes on every call. `TRUTH_FILE` beside them has the ground truth of each.
 
     Raises:
         OSError: the folder cannot be written.
@@ -115,7 +115,7 @@ def write(folder: str | os.PathLike, made: Iterable[DemoSound] | None = None) ->
         _write_file(path, sound)
         written.append(path)
         facts.append((sound.path, *sound.truth))
-    _write_truth(Path(folder) / TRUTH, facts)
+    _write_truth(Path(folder) / TRUTH_FILE, facts)
     return written
 
 

@@ -16,7 +16,7 @@ class Pack(NamedTuple):
     level_db: float = -1.0  # dBFS of the hardest stroke
     lead_s: float = 0.0  # longest silence before a sound
     layers: tuple[float, ...] = ()  # velocities of kicks, snares and toms, soft to hard
-    takes: int = 0  # sounds of each voice; 0 leaves it to `library.COUNTS`
+    takes: int = 0  # sounds of each voice; 0 leaves it to `library.SOUNDS_PER_KIND`
 
 
 ANALOG = "kick_sine snare_analog clap closed_squares open_squares cymbal_squares tom_sine"

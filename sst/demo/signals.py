@@ -12,7 +12,7 @@ import scipy.signal
 
 Wave = np.ndarray
 LN10 = math.log(10.0)
-MAX_SECONDS = 2.4
+MAX_LENGTH_S = 2.4
 
 
 def samples(seconds: float, rate: int) -> int:
@@ -21,8 +21,8 @@ def samples(seconds: float, rate: int) -> int:
 
 
 def length(decay_s: float, rate: int) -> int:
-    """Returns the samples in which an exponential decay falls by 66 dB, at most `MAX_SECONDS`."""
-    return samples(min(MAX_SECONDS, 3.3 * decay_s + 0.01), rate)
+    """Returns the samples in which an exponential decay falls by 66 dB, at most `MAX_LENGTH_S`."""
+    return samples(min(MAX_LENGTH_S, 3.3 * decay_s + 0.01), rate)
 
 
 def times(n: int, rate: int) -> Wave:

@@ -18,9 +18,9 @@ from sst.types import Wave
 Degrade = Callable[[Wave, int, np.random.Generator], Wave]  # wave, Hz, generator -> wave
 SILENCE_S = 0.005  # of silence before a shifted copy
 KEPT_SHARE = 0.9  # of a shifted sound
-LOW_RATE = 16_000  # Hz
-MP3_RATES = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # Hz, of those that MP3 has
-NOISE = 10 ** (-40 / 20)  # of the peak
+LOW_RATE_HZ = 16_000
+MP3_RATES_HZ = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # that MP3 has
+NOISE_LEVEL = 10 ** (-40 / 20)  # of the peak
 
 
 def measure(
@@ -79,10 +79,10 @@ def shifted(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
 
 
 def resampled(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
-    """Returns the sound after resampling to `LOW_RATE` and back."""
+    """Returns the sound after resampling to `LOW_RATE_HZ` and back."""
     import soxr
 
-    return np.asarray(soxr.resample(soxr.resample(wave, rate, LOW_RATE), LOW_RATE, rate))
+    return np.asarray(soxr.resample(soxr.resample(wave, rate, LOW_RATE_HZ), LOW_RATE_HZ, rate))
 
 
 def compressed(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
@@ -90,7 +90,7 @@ def compressed(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
     import soundfile
     import soxr
 
-    coded_rate = rate if rate in MP3_RATES else max(MP3_RATES)
+    coded_rate = rate if rate in MP3_RATES_HZ else max(MP3_RATES_HZ)
     file = io.BytesIO()
     soundfile.write(file, soxr.resample(wave, rate, coded_rate), coded_rate, format="MP3")
     file.seek(0)
@@ -99,7 +99,7 @@ def compressed(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
 
 def noisy(wave: Wave, _rate: int, rng: np.random.Generator) -> Wave:
     """Returns the sound with white noise 40 dB below its peak."""
-    noise = NOISE * float(np.abs(wave).max(initial=0.0)) * rng.standard_normal(len(wave))
+    noise = NOISE_LEVEL * float(np.abs(wave).max(initial=0.0)) * rng.standard_normal(len(wave))
     return np.asarray(wave + noise, np.float32)
 
 

@@ -9,13 +9,13 @@ from jaxtyping import Float
 from sst.evaluation import distributions, figures, systems
 from sst.evaluation import reference_classifier as reference
 from sst.evaluation.figures import Absent, Figure
-from sst.evaluation.reference_classifier import CONFIDENT, Predictions, ReferenceClassifier
+from sst.evaluation.reference_classifier import MIN_CONFIDENCE, Predictions, ReferenceClassifier
 from sst.types import Wave
 
-NEIGHBOURS = 5  # of density and coverage
-REPLICATES = 100  # of the bootstrap over draws
+N_NEIGHBOURS = 5  # of density and coverage
+N_REPLICATES = 100  # of the bootstrap over draws
 MIN_SOUNDS = 12  # draws, and held-out sounds
-DISTRIBUTION = (
+DISTRIBUTION_FIGURES = (
     "kernel_ratio_mfcc",
     "kernel_ratio_classifier",
     "density",
@@ -111,10 +111,10 @@ def memorised(draws: FeatureSet, real: RealSounds, seed: int) -> Figure:
 
 
 def recognised(sounds: FeatureSet, seed: int, packs: Sequence[str] | None = None) -> Figure:
-    """Returns the share of sounds with a class more probable than `CONFIDENT`."""
+    """Returns the share of sounds with a class more probable than `MIN_CONFIDENCE`."""
     if isinstance(sounds.predictions, Absent):
         return sounds.predictions.figure()
-    confident = sounds.predictions.probabilities.max(axis=1) > CONFIDENT
+    confident = sounds.predictions.probabilities.max(axis=1) > MIN_CONFIDENCE
     return figures.over_files(confident.astype(float), packs, "mean", seed)
 
 
@@ -122,7 +122,7 @@ def per_class(sounds: FeatureSet, names: Sequence[str]) -> dict[str, dict[str, F
     """Returns the share of all sounds that is recognised as each class, by its name."""
     if isinstance(sounds.predictions, Absent):
         return {}
-    confident = sounds.predictions.probabilities.max(axis=1) > CONFIDENT
+    confident = sounds.predictions.probabilities.max(axis=1) > MIN_CONFIDENCE
     best = np.where(confident, sounds.predictions.classes, -1)
     return {
         name: {"recognised": figures.single(float((best == i).mean()), int((best == i).sum()))}
@@ -131,19 +131,19 @@ def per_class(sounds: FeatureSet, names: Sequence[str]) -> dict[str, dict[str, F
 
 
 def _distribution(draws: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure]:
-    """Returns the figures of `DISTRIBUTION`."""
+    """Returns the figures of `DISTRIBUTION_FIGURES`."""
     held_out, n = real.held_out.mfcc, min(len(draws.mfcc), len(real.held_out.mfcc))
     if n < MIN_SOUNDS:
         reason = f"{n} sounds say nothing about a distribution; {MIN_SOUNDS} are needed"
-        return dict.fromkeys(DISTRIBUTION, Absent(reason).figure())
+        return dict.fromkeys(DISTRIBUTION_FIGURES, Absent(reason).figure())
 
     def density(x: Float[np.ndarray, "n f"]) -> float:
-        return distributions.density_coverage(held_out, x, NEIGHBOURS)[0]
+        return distributions.density_coverage(held_out, x, N_NEIGHBOURS)[0]
 
     def diversity(x: Float[np.ndarray, "n f"]) -> float:
         return distributions.diversity(x, held_out)
 
-    coverage = distributions.density_coverage(held_out, draws.mfcc, NEIGHBOURS)[1]
+    coverage = distributions.density_coverage(held_out, draws.mfcc, N_NEIGHBOURS)[1]
     return {
         "kernel_ratio_mfcc": kernel_ratio(draws.mfcc, held_out, real.packs, seed),
         "kernel_ratio_classifier": _kernel_ratio_classifier(draws, real, seed),
@@ -168,7 +168,7 @@ def _bootstrapped(
     """Returns a statistic of the draws with its bootstrap interval over draws."""
     rng = np.random.default_rng(seed)
     replicates = [
-        statistic(draws[rng.integers(0, len(draws), len(draws))]) for _ in range(REPLICATES)
+        statistic(draws[rng.integers(0, len(draws), len(draws))]) for _ in range(N_REPLICATES)
     ]
     low, high = np.quantile(replicates, [0.025, 0.975])
     return figures.single(statistic(draws), len(draws)) | {"low": float(low), "high": float(high)}

@@ -12,7 +12,7 @@ from sst.evaluation.sounds import Sounds
 from sst.evaluation.systems import System
 from sst.types import Wave
 
-STEPS = 7  # of an interpolation, both ends included
+N_STEPS = 7  # of an interpolation, both ends included
 N_PAIRS = 16
 N_MIXES = 24
 SOUNDS_PER_MIX = 3  # sounds in a mix
@@ -22,7 +22,7 @@ class Interpolation(NamedTuple):
     """The waves along the path from one sound to another."""
 
     ends: tuple[int, int]  # rows of the sounds
-    waves: list[Wave]  # STEPS of them, the ends included
+    waves: list[Wave]  # N_STEPS of them, the ends included
 
 
 def choose_pairs(packs: Sequence[str], seed: int) -> Int[np.ndarray, "p 2"]:
@@ -46,7 +46,7 @@ def choose_mixes(n: int, seed: int) -> Int[np.ndarray, "m k"]:
 
 
 def interpolate(
-    system: System, sounds: Sounds, pairs: Int[np.ndarray, "p 2"], steps: int = STEPS
+    system: System, sounds: Sounds, pairs: Int[np.ndarray, "p 2"], steps: int = N_STEPS
 ) -> list[Interpolation]:
     """Decodes points at even steps on the straight line between the latents of each pair."""
     assert system.encode and system.decode

@@ -10,7 +10,7 @@ from sst.evaluation.figures import Absent
 from sst.evaluation.sounds import Sounds
 from sst.types import Wave
 
-MEANS = ("log_mel_l1_db", "stft_distance")  # over files; of the others the median
+AVERAGED = ("log_mel_l1_db", "stft_distance")  # over files; of the others the median
 
 
 def errors(original: Wave, other: Wave, sample_rate: int, pitched: bool) -> dict[str, float]:
@@ -64,7 +64,7 @@ def summarise(
 ) -> dict[str, figures.Figure]:
     """Returns the figures of one system from its errors [n] per quantity."""
     summary = {
-        name: figures.over_files(values, packs, "mean" if name in MEANS else "median", seed)
+        name: figures.over_files(values, packs, "mean" if name in AVERAGED else "median", seed)
         for name, values in found.items()
     }
     cents = found["pitch_cents"]

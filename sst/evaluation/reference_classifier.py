@@ -11,7 +11,7 @@ from sst.evaluation.figures import Absent
 from sst.evaluation.sounds import Sounds
 from sst.types import Wave
 
-CONFIDENT = 0.8  # probability above which a sound counts as recognised
+MIN_CONFIDENCE = 0.8  # probability above which a sound counts as recognised
 MIN_SOUNDS = 10  # labelled training sounds of a class
 MIN_PACKS = 2  # that a class must come from
 

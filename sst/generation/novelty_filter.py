@@ -13,7 +13,7 @@ from sst.config import AudioConfig
 from sst.errors import ModelError, UsageError
 from sst.files import absolute, to_text
 from sst.generation import rendering
-from sst.generation.recipe import LARGEST_SEED, Recipe
+from sst.generation.recipe import MAX_SEED, Recipe
 from sst.library import copies
 from sst.library.rows import Rows
 from sst.model import export_format
@@ -144,7 +144,7 @@ def check_min_novelty(collections: Sequence[Collection], min_novelty: float) -> 
 
 def _next_seed(recipe: Recipe) -> int:
     state = np.random.SeedSequence([recipe.seed, recipe.index]).generate_state(1)
-    return int(state[0]) % LARGEST_SEED
+    return int(state[0]) % MAX_SEED
 
 
 def _below(path: str, roots: Sequence[str]) -> str:

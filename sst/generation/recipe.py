@@ -16,8 +16,8 @@ from sst.audio.wav import read_comment
 from sst.errors import NothingToDo, UsageError
 from sst.search.novelty import Nearest
 
-FORMAT = 1
-LARGEST_SEED = 2**31 - 1
+FORMAT_VERSION = 1
+MAX_SEED = 2**31 - 1
 
 
 class Source(NamedTuple):
@@ -54,7 +54,7 @@ class Recipe:
         fields = dataclasses.asdict(self)
         fields["sources"] = [source._asdict() for source in self.sources]
         fields["nearest"] = [real._asdict() for real in self.nearest]
-        return json.dumps({"sst_recipe": FORMAT} | fields, indent=indent, allow_nan=False)
+        return json.dumps({"sst_recipe": FORMAT_VERSION} | fields, indent=indent, allow_nan=False)
 
 
 def read(path: str | os.PathLike[str]) -> Recipe:
@@ -94,7 +94,7 @@ def _recipe_texts(file: Path) -> Iterator[str]:
 
 
 def _parsed(fields: dict[str, Any]) -> Recipe:
-    if fields.pop("sst_recipe") != FORMAT:
+    if fields.pop("sst_recipe") != FORMAT_VERSION:
         raise ValueError("another format")
     fields["sources"] = tuple(Source(**source) for source in fields["sources"])
     fields["nearest"] = tuple(Nearest(**real) for real in fields.get("nearest", ()))

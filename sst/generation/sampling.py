@@ -11,7 +11,7 @@ import numpy as np
 import sst
 from sst import files
 from sst.errors import ModelError, UsageError
-from sst.generation.recipe import LARGEST_SEED, Recipe, Source
+from sst.generation.recipe import MAX_SEED, Recipe, Source
 from sst.library import embed_files
 from sst.types import Sound
 
@@ -24,7 +24,7 @@ class Output(NamedTuple):
     model: str = ""  # the name it is loaded by; its own name where empty
 
 
-AS_THE_MODEL = Output()
+DEFAULT_OUTPUT = Output()
 
 
 def draw(
@@ -32,7 +32,7 @@ def draw(
     num: int,
     seed: int,
     temperature: float = 1.0,
-    output: Output = AS_THE_MODEL,
+    output: Output = DEFAULT_OUTPUT,
     class_name: str | None = None,
 ) -> list[Recipe]:
     """Draws `num` latents from the prior of all training sounds, or of one class.
@@ -62,7 +62,7 @@ def mix(
     variance: float = 0.0,
     num: int = 1,
     seed: int = 0,
-    output: Output = AS_THE_MODEL,
+    output: Output = DEFAULT_OUTPUT,
 ) -> list[Recipe]:
     """Mixes files: `num` weighted means of their latents, each with its own Gaussian noise.
 
@@ -93,7 +93,7 @@ def interpolate(
     steps: int,
     variance: float = 0.0,
     seed: int = 0,
-    output: Output = AS_THE_MODEL,
+    output: Output = DEFAULT_OUTPUT,
 ) -> list[Recipe]:
     """Interpolates in `steps` latents from one file to another, both ends included.
 
@@ -215,8 +215,8 @@ def _count(num: int) -> int:
 def _base(model: Any, kind: str, seed: int, output: Output) -> Recipe:
     import jax
 
-    if not 0 <= seed <= LARGEST_SEED:
-        raise UsageError(f"Got seed {seed}: give a whole number from 0 to {LARGEST_SEED}.")
+    if not 0 <= seed <= MAX_SEED:
+        raise UsageError(f"Got seed {seed}: give a whole number from 0 to {MAX_SEED}.")
     return Recipe(
         kind=kind,
         model=output.model or model.config.name,

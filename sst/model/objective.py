@@ -10,9 +10,9 @@ from sst.model.network import Params
 from sst.model.pca import Stats
 from sst.types import Array, Batch, Key
 
-AFTER_ATTACK = 0.1  # weight of the envelope after its peak, where the spectrogram says enough
+AFTER_ATTACK_WEIGHT = 0.1  # of the envelope after its peak, where the spectrogram says enough
 TAIL_FRAMES = 8  # trained on after the end of a sound: it has to stop
-SMOOTHING = 0.1  # of the labels
+LABEL_SMOOTHING = 0.1  # of the labels
 
 Loss = tuple[Float[Array, " b"], dict[str, Float[Array, " b"]]]  # and its terms by their names
 
@@ -103,14 +103,14 @@ def _class_term(params: Params, vectors: Array, label: Array) -> Array:
     if "prototypes" not in params:
         return jnp.zeros(len(vectors))
     prototypes = network.unit(params["prototypes"])
-    return losses.class_cross_entropy(vectors, prototypes, label, SMOOTHING)
+    return losses.class_cross_entropy(vectors, prototypes, label, LABEL_SMOOTHING)
 
 
 def attack_weights(attack: Float[Array, "b a"]) -> Float[Array, "b a"]:
-    """Returns 1 for the rise, up to the first point within 1 dB of the peak, AFTER_ATTACK after."""
+    """Returns 1 up to the first point within 1 dB of the peak, AFTER_ATTACK_WEIGHT after it."""
     loud = attack > jnp.max(attack, axis=-1, keepdims=True) - 1.0
     before = jnp.cumsum(loud, axis=-1) <= 1
-    return jnp.where(before, 1.0, AFTER_ATTACK)
+    return jnp.where(before, 1.0, AFTER_ATTACK_WEIGHT)
 
 
 @jax.custom_vjp

@@ -20,10 +20,12 @@ from sst.types import Array, Key
 Prior = dict[str, Any]  # points [n, z], neighbours int32 [n, k], labels int32 [n], noise []
 
 NEIGHBOURS = 16  # too few repeat the training sounds, too many blur the kinds into each other
-NOISE = 0.05  # standard deviation in every direction; neighbours span only k - 1 of them
-OTHER_KIND = 4.0  # what squared distances to sounds of another label are multiplied by
-CANDIDATES = 4  # times as many sounds as neighbours are considered
-DISTINCT = 0.7  # of the typical distance to them: nearer to each other, two count as one sound
+NOISE_STD = 0.05  # standard deviation in every direction; neighbours span only k - 1 of them
+OTHER_LABEL_FACTOR = 4.0  # multiplies squared distances to sounds of another label
+CANDIDATE_FACTOR = 4  # times as many sounds as neighbours are considered
+DISTINCT_SHARE = (
+    0.7  # of the typical distance to them: two sounds nearer to each other count as one
+)
 
 
 def fit(
@@ -55,7 +57,7 @@ def fit(
         "points": points,
         "neighbours": np.array(near, np.int32).reshape(len(points), k),
         "labels": kinds,
-        "noise": np.float32(NOISE),
+        "noise": np.float32(NOISE_STD),
     }
 
 
@@ -99,13 +101,13 @@ def _nearest(
     """Returns `row` and the k - 1 distinct sounds nearest to it, those of its label preferred."""
     away = squares[row]
     own = (labels == labels[row]) & (labels[row] >= 0)
-    order = np.argsort(np.where(own, away, OTHER_KIND * away), kind="stable")
-    others = order[order != row][: CANDIDATES * k]
+    order = np.argsort(np.where(own, away, OTHER_LABEL_FACTOR * away), kind="stable")
+    others = order[order != row][: CANDIDATE_FACTOR * k]
     if own[others].sum() >= k - 1:  # enough of its kind: no distinct sound of another instead
         others = others[own[others]]
     if k == len(labels) or not len(others):
         return np.append(row, others)[:k]
-    least = DISTINCT**2 * np.median(away[others])
+    least = DISTINCT_SHARE**2 * np.median(away[others])
     between = squares[np.ix_(others, others)]
     kept: list[int] = []
     for place in range(len(others)):

@@ -25,7 +25,7 @@ from sst.training.run_log import Row, RunLog
 
 MAX_PRIOR_CLIPS = 4096  # training clips that the prior is fitted to
 MAX_TRAIN_VECTORS = 20_000  # training clips whose search vectors a model holds: 5 MB
-EXAMPLES = 4  # validation clips plotted and written as audio
+N_EXAMPLES = 4  # validation clips plotted and written as audio
 MAX_TIME_SHARE = 0.05  # of the run that exports may take before it ends
 BATCH_SIZE = 256  # or that of training, where it is smaller
 Program = Callable[..., Any]
@@ -209,7 +209,7 @@ def draw_losses(inputs: ExportInputs, rows: list[Row]) -> None:
 def show_examples(inputs: ExportInputs, params: Any, stats: Any) -> None:
     """Plots and writes a few validation clips beside their reconstructions."""
     split, directory = inputs.dataset.validation, inputs.directory
-    rows = np.arange(split.size)[:: max(split.size // EXAMPLES, 1)][:EXAMPLES]
+    rows = np.arange(split.size)[:: max(split.size // N_EXAMPLES, 1)][:N_EXAMPLES]
     z = encode(inputs, params, stats, split, rows)
     decoded = _programs(inputs.model, inputs.config).decode(params, stats, z)
     if plots.available():

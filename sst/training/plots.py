@@ -8,7 +8,7 @@ import numpy as np
 
 from sst import atomic
 
-TERMS = 6  # curves in the second panel, at most
+MAX_TERMS = 6  # curves in the second panel, at most
 
 
 def available() -> bool:
@@ -26,8 +26,8 @@ def loss_curves(rows: Sequence[dict[str, float]], path: Path) -> None:
     steps = [row["step"] for row in rows]
     for name, label in (("train/loss", "training"), ("valid/loss", "validation")):
         axes[0, 0].plot(steps, [row[name] for row in rows], label=label, marker=".")
-    terms = [key for key in rows[-1] if key.startswith("valid/") and key != "valid/loss"][:TERMS]
-    for term in terms:
+    terms = [key for key in rows[-1] if key.startswith("valid/") and key != "valid/loss"]
+    for term in terms[:MAX_TERMS]:
         values = [row.get(term, np.nan) for row in rows]
         axes[0, 1].plot(steps, values, label=term.removeprefix("valid/"), marker=".")
     axes[0, 2].plot(steps, [row["lr"] for row in rows], marker=".")

@@ -102,7 +102,7 @@ def test_only_kinds_with_a_pitch_have_one(demo):
 
 
 def test_every_file_is_read_as_it_was_made(demo, folder):
-    files = [p for p in folder.rglob("*") if p.is_file() and p.name != library.TRUTH]
+    files = [p for p in folder.rglob("*") if p.is_file() and p.name != library.TRUTH_FILE]
     assert sorted(p.relative_to(folder).as_posix() for p in files) == sorted(s.path for s in demo)
     for sound in demo:
         info = sf.info(folder / sound.path)

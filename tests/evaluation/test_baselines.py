@@ -122,7 +122,7 @@ def test_training_lowers_the_loss(vae):
 def test_sounds_go_through_the_network(vae):
     waves, _ = kinds(3)
     embedded = samplevae.embed(vae, waves, RATE)
-    assert embedded.shape == (3, samplevae.LATENT)
+    assert embedded.shape == (3, samplevae.LATENT_DIM)
     # A row does not depend on the others, nor on the block that it is computed in.
     np.testing.assert_allclose(samplevae.embed(vae, waves[1:2], RATE)[0], embedded[1], atol=1e-5)
     for wave in samplevae.reconstruct(vae, waves[:1], RATE):
@@ -134,7 +134,7 @@ def test_draws_come_from_the_generator_that_is_given(vae):
     again, _ = samplevae.draw(vae, np.random.default_rng(5), 1)
     assert rate == 16_000 and len(first[0]) == 32_000
     np.testing.assert_array_equal(first[0], again[0])
-    assert samplevae.embed(vae, [], RATE).shape == (0, samplevae.LATENT)
+    assert samplevae.embed(vae, [], RATE).shape == (0, samplevae.LATENT_DIM)
 
 
 # ---------------------------------------------------------------------------------- classifier
@@ -158,7 +158,7 @@ def test_different_kinds_are_classified_correctly(fitted_classifier):
     guessed = np.array(fitted.class_names)[found.argmax(axis=1)]
     assert np.mean(guessed == np.array(names)) > 0.9
     assert fitted.held_out_f1 > 0.9
-    assert classifier.hidden(fitted, rows).shape == (30, classifier.HIDDEN)
+    assert classifier.hidden(fitted, rows).shape == (30, classifier.HIDDEN_UNITS)
 
 
 def test_random_labels_have_a_low_held_out_score_and_low_confidence(fitted_classifier):
@@ -188,7 +188,7 @@ def test_one_kind_is_refused(fitted_classifier):
 def test_a_pack_lies_in_one_fold():
     groups = np.array(list("aabbbccddddefg"))
     folds = classifier._folds(groups, 0)
-    assert len(set(folds)) == classifier.FOLDS
+    assert len(set(folds)) == classifier.N_FOLDS
     assert all(len(set(folds[groups == name])) == 1 for name in set(groups))
 
 

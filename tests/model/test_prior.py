@@ -28,7 +28,7 @@ def test_draws_follow_a_curve_that_no_gaussian_has(rng):
     angle = rng.uniform(0, 2 * np.pi, 2000)
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     radius = np.linalg.norm(draws(prior.fit(circle)), axis=1)
-    assert np.quantile(np.abs(radius - 1.0), 0.9) < 4 * prior.NOISE
+    assert np.quantile(np.abs(radius - 1.0), 0.9) < 4 * prior.NOISE_STD
     # And all around it, not at the training sounds only.
     assert np.ptp(np.histogram(np.arctan2(*draws(prior.fit(circle)).T), 8)[0]) < 400
 

@@ -23,7 +23,7 @@ def test_every_number_comes_back_within_half_a_step_of_its_block(matrix, block):
         here = slice(start, start + block)
         largest = np.abs(matrix[:, here]).max(axis=1, keepdims=True)
         away = np.abs(found[:, here] - matrix[:, here])
-        assert (away <= largest * (0.5 / quantization.LARGEST) * 1.001).all()
+        assert (away <= largest * (0.5 / quantization.MAX_LEVEL) * 1.001).all()
 
 
 def test_the_largest_of_a_block_and_zeros_are_exact():
