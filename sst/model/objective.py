@@ -36,26 +36,31 @@ def objective(
     if not train or key is None:
         loss, terms, _ = _single_view(params, stats, batch, key, None, config)
         return loss, terms
-    first_key, second_key, copy_key, dropout, other_dropout, key = jax.random.split(key, 6)
+    first_key, second_key, copy_key, dropout_key, other_dropout_key, key = jax.random.split(key, 6)
     second = augment.vary(batch, second_key, config.audio)
     second = augment.degrade(second, copy_key, config.audio)
     first = augment.vary(batch, first_key, config.audio)
-    loss, terms, vectors = _single_view(params, stats, first, key, dropout, config)
+    loss, terms, vectors = _single_view(params, stats, first, key, dropout_key, config)
     # Not a part of evaluations: its value depends on which rows are compared with which.
-    other = network.search_vectors(params, stats, second, config, other_dropout)
+    other = network.search_vectors(params, stats, second, config, other_dropout_key)
     terms["search_nats"] = losses.contrastive([vectors, other], batch.label, batch.mask)
     return loss + config.loss.search * terms["search_nats"], terms
 
 
 def _single_view(
-    params: Params, stats: Stats, batch: Batch, key: Key | None, dropout: Key | None, config: Config
+    params: Params,
+    stats: Stats,
+    batch: Batch,
+    key: Key | None,
+    dropout_key: Key | None,
+    config: Config,
 ) -> tuple[Array, dict[str, Array], Array]:
     """Returns the terms that need no second view of the clips, and the search vectors."""
     mean, logvar = network.encode(params, stats, batch, config)
     noise = 0.0 if key is None else jnp.exp(0.5 * logvar) * jax.random.normal(key, mean.shape)
     terms = _reconstruction_terms(params, stats, batch, mean + noise, config)
     terms["kl_nats"] = losses.kl_to_standard_normal(mean, logvar)
-    vectors = network.search_vectors(params, stats, batch, config, dropout)
+    vectors = network.search_vectors(params, stats, batch, config, dropout_key)
     terms["class_nats"] = _class_term(params, vectors, batch.label)
     weights = _term_weights(config.loss)
     loss = sum(weight * terms[name] for name, weight in weights.items())

@@ -80,10 +80,10 @@ def sample(
     """
     points, neighbours = jnp.asarray(prior["points"]), jnp.asarray(prior["neighbours"])
     allowed = jnp.ones(len(points)) if label is None else prior["labels"] == label
-    choose, along, around = jax.random.split(key, 3)
-    which = jax.random.choice(choose, len(points), (n,), p=allowed / jnp.sum(allowed))
+    row_key, step_key, noise_key = jax.random.split(key, 3)
+    which = jax.random.choice(row_key, len(points), (n,), p=allowed / jnp.sum(allowed))
     k, z = neighbours.shape[1], points.shape[1]
-    steps = jax.random.normal(along, (n, k)) / jnp.sqrt(max(k - 1, 1))
+    steps = jax.random.normal(step_key, (n, k)) / jnp.sqrt(max(k - 1, 1))
 
     def draw(one: tuple[Array, Array]) -> tuple[Array, Array]:
         around_it = points[neighbours[one[0]]]
@@ -91,7 +91,7 @@ def sample(
         return mean, one[1] @ (around_it - mean)
 
     means, away = jax.lax.map(draw, (which, steps))
-    noise = jnp.asarray(prior["noise"]) * jax.random.normal(around, (n, z))
+    noise = jnp.asarray(prior["noise"]) * jax.random.normal(noise_key, (n, z))
     return means + temperature * (away + noise)
 
 
