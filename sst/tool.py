@@ -112,7 +112,7 @@ class SoundSampleTool:
         from sst.generation.recipe import MAX_SEED, Recipe
 
         seed = secrets.randbelow(MAX_SEED) if seed is None else seed
-        path = None if out_file is None else rendering.free_path(out_file, overwrite)
+        path = None if out_file is None else rendering.check_output_path(out_file, overwrite)
         output = sampling.Output(sample_rate, subtype, to_text(self._name))
         _check_sources(audio_files, weights, variance, class_name, min_novelty)
 

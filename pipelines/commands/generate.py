@@ -18,7 +18,7 @@ def generate(arguments: argparse.Namespace) -> None:
     """Makes sounds and writes them."""
     from sst.generation import recipe
 
-    origin = _checked(arguments)
+    origin = _check(arguments)
     seed = secrets.randbelow(recipe.MAX_SEED) if arguments.seed is None else arguments.seed
     count = arguments.interpolate or arguments.num or 1
     paths = _output_paths(arguments, _name(arguments), seed, count)
@@ -58,11 +58,11 @@ def _write(
     rendering.write(path, wave, one)
     if not sys.stdout.isatty():
         put(f"{path}\n")
-    say(f"wrote {path} ({_described(one, model, bool(wave.any()))})")
+    say(f"wrote {path} ({_describe(one, model, bool(wave.any()))})")
     _say_novelty(one, arguments.min_novelty or 0.0)
 
 
-def _checked(arguments: argparse.Namespace) -> Any:
+def _check(arguments: argparse.Namespace) -> Any:
     """Checks the options before the model is loaded; returns the recipe of --from, if any."""
     from sst.generation import recipe
     from sst.library import embed_files
@@ -212,10 +212,10 @@ def _output_paths(arguments: argparse.Namespace, name: str, seed: int, count: in
         paths = [out]
     else:
         paths = [out.with_stem(f"{out.stem}_{i:03d}") for i in range(1, count + 1)]
-    return [rendering.free_path(path, arguments.overwrite) for path in paths]
+    return [rendering.check_output_path(path, arguments.overwrite) for path in paths]
 
 
-def _described(recipe: Any, model: Any, audible: bool) -> str:
+def _describe(recipe: Any, model: Any, audible: bool) -> str:
     kind = {"PCM_16": "16 bit", "PCM_24": "24 bit", "FLOAT": "32 bit float"}[recipe.subtype]
     limit = min(recipe.sample_rate, model.config.audio.sample_rate) / 2000
     level = "peak -1 dB" if audible else "silent"

@@ -44,12 +44,12 @@ def run_command(
     except Exception as error:  # the boundary: here every failure gets its code
         if debug:
             traceback.print_exc()
-        problem = _explained(error)
+        problem = _explain(error)
         say(str(problem))
         return problem.exit_code
 
 
-def _explained(error: Exception) -> UserError:
+def _explain(error: Exception) -> UserError:
     if isinstance(error, UserError):
         return error
     if isinstance(error, MemoryError):

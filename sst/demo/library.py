@@ -78,14 +78,14 @@ def sounds_of(
     """
     pack = Pack(machine, rate=rate)
     for i in range(count):
-        velocity = round(float(machines.generator(seed, i).uniform(0.4, 1.0)), 2)
+        velocity = round(float(machines.seeded_generator(seed, i).uniform(0.4, 1.0)), 2)
         take = 100_000 * (seed + 1) + i // len(machine.voices)
         yield _sound(pack, machine.voices[i % len(machine.voices)], take, velocity)
 
 
 def _sound(pack: Pack, voice: str, take: int, layer: float | None) -> DemoSound:
     """Makes one sound of a pack; without a layer its velocity lies a little below 1."""
-    rng = machines.generator(pack.machine.name, pack.machine.seed, voice, take, "file")
+    rng = machines.seeded_generator(pack.machine.name, pack.machine.seed, voice, take, "file")
     velocity = layer or round(float(rng.uniform(0.85, 1.0)), 2)
     wave, pitch_hz = machines.make_sound(
         pack.machine, voice, take, rate=pack.rate, velocity=velocity

@@ -54,21 +54,21 @@ class Machine:
         return tuple(name for name in self.voices if voices.VOICES[name].kind == kind)
 
 
-def generator(*words: object) -> np.random.Generator:
+def seeded_generator(*words: object) -> np.random.Generator:
     """Returns a generator seeded by the hash of some words: the same on every computer."""
     digest = hashlib.sha256("/".join(map(str, words)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
-def parameters(machine: Machine, name: str, take: int) -> dict[str, float]:
+def draw_parameters(machine: Machine, name: str, take: int) -> dict[str, float]:
     """Returns the parameters of one take of a voice: near the centre values of the machine.
 
     The pitches of toms, hand drums and tonal sounds are an exception: they vary over the whole
     range from take to take, tonal ones in semitones of A = 440 Hz.
     """
     voice = voices.VOICES[name]
-    machine_rng = generator(machine.name, machine.seed, name)
-    take_rng = generator(machine.name, machine.seed, name, take)
+    machine_rng = seeded_generator(machine.name, machine.seed, name)
+    take_rng = seeded_generator(machine.name, machine.seed, name, take)
     drawn: dict[str, float] = {}
     for key, full in voice.ranges.items():
         low, high = machine.ranges.get(f"{name}.{key}") or machine.ranges.get(key) or full
@@ -98,8 +98,8 @@ def make_sound(
 
     It depends on the arguments only. Its peak is `velocity ** 1.5`; it lasts at most 2.5 s.
     """
-    drawn = parameters(machine, name, take)
-    rng = generator(machine.name, machine.seed, name, take, velocity)
+    drawn = draw_parameters(machine, name, take)
+    rng = seeded_generator(machine.name, machine.seed, name, take, velocity)
     style, voice = machine.style, voices.VOICES[name]
     width = {"width": style.width} if voice.stereo else {}
     own_rate = style.sampler_rate or rate
@@ -151,7 +151,7 @@ def apply_style(
 
 def random_machine(seed: int) -> Machine:
     """Returns a machine of random style and voices; the same seed gives the same machine."""
-    rng = generator("machine", seed)
+    rng = seeded_generator("machine", seed)
     chosen = []
     for kind in voices.KINDS:
         own = [name for name, voice in voices.VOICES.items() if voice.kind == kind]

@@ -223,7 +223,7 @@ def fade_out(wave: Wave, rate: int) -> Wave:
     return shape(wave, ramp)
 
 
-def without_dc(wave: Wave) -> Wave:
+def remove_dc(wave: Wave) -> Wave:
     """Removes the mean of each channel by a slow bump, so that both ends stay at 0."""
     place = (np.arange(len(wave)) + 0.5) / len(wave)
     bump = (place * (1 - place)).reshape(-1, *[1] * (wave.ndim - 1))
@@ -274,4 +274,4 @@ def finish(wave: Wave, rate: int) -> Wave:
     wave = highpass(wave, rate, 20.0)
     audible = np.flatnonzero(np.abs(wave).max(axis=1) > 5e-4 * np.abs(wave).max())
     wave = fade_out(wave[: audible[-1] + 1 if len(audible) else None], rate)
-    return normalise(without_dc(wave))
+    return normalise(remove_dc(wave))

@@ -38,7 +38,7 @@ def measure(
     rows: dict[str, Any] = {name: system.row({}) for name, system in searchers.items()}
     originals = {name: embed(system, sounds) for name, system in searchers.items()}
     for kind, change in KINDS.items():
-        copies = degraded(sounds, change, config, seed)
+        copies = degrade(sounds, change, config, seed)
         for name, system in searchers.items():
             nearest = cdist(embed(system, copies), originals[name]).argmin(axis=1)
             found = (nearest == np.arange(sounds.size)).astype(float)
@@ -52,7 +52,7 @@ def embed(system: System, sounds: Sounds) -> np.ndarray:
     return np.asarray(system.embed(sounds), np.float64)
 
 
-def degraded(sounds: Sounds, change: Degrade, config: AudioConfig, seed: int) -> Sounds:
+def degrade(sounds: Sounds, change: Degrade, config: AudioConfig, seed: int) -> Sounds:
     """Returns the sounds after a change, made canonical again as the sounds of files are."""
     rng = np.random.default_rng(seed)
     clips = [
@@ -63,12 +63,12 @@ def degraded(sounds: Sounds, change: Degrade, config: AudioConfig, seed: int) ->
     return sounds._replace(waves=waves, **features.of_clips(clips, config)._asdict())
 
 
-def quieter(wave: Wave, _rate: int, _rng: np.random.Generator) -> Wave:
+def lower_level(wave: Wave, _rate: int, _rng: np.random.Generator) -> Wave:
     """Returns the sound at a tenth of its level, rounded to 16 bits."""
     return np.round(0.1 * wave * 32767).astype(np.float32) / np.float32(32767)
 
 
-def shifted(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
+def shift(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
     """Returns the sound with `SILENCE_S` of silence before it and its end cut off."""
     return np.concatenate(
         [
@@ -78,14 +78,14 @@ def shifted(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
     )
 
 
-def resampled(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
+def resample(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
     """Returns the sound after resampling to `LOW_RATE_HZ` and back."""
     import soxr
 
     return np.asarray(soxr.resample(soxr.resample(wave, rate, LOW_RATE_HZ), LOW_RATE_HZ, rate))
 
 
-def compressed(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
+def compress(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
     """Returns the sound after MP3 of medium quality; a little longer, as MP3 pads it."""
     import soundfile
     import soxr
@@ -97,16 +97,16 @@ def compressed(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
     return np.asarray(soxr.resample(soundfile.read(file, dtype="float32")[0], coded_rate, rate))
 
 
-def noisy(wave: Wave, _rate: int, rng: np.random.Generator) -> Wave:
+def add_noise(wave: Wave, _rate: int, rng: np.random.Generator) -> Wave:
     """Returns the sound with white noise 40 dB below its peak."""
     noise = NOISE_LEVEL * float(np.abs(wave).max(initial=0.0)) * rng.standard_normal(len(wave))
     return np.asarray(wave + noise, np.float32)
 
 
 KINDS: dict[str, Degrade] = {
-    "quieter": quieter,
-    "shifted": shifted,
-    "resampled": resampled,
-    "compressed": compressed,
-    "noisy": noisy,
+    "quieter": lower_level,
+    "shifted": shift,
+    "resampled": resample,
+    "compressed": compress,
+    "noisy": add_noise,
 }

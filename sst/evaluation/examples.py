@@ -15,7 +15,7 @@ MAX_DRAWS = 10
 SHOWN_SYSTEMS = ("model", "pca", "samplevae", "griffinlim", "ceiling")
 
 
-def exhibits(
+def make_exhibits(
     chosen: Mapping[str, System], held_out: Sounds, waves: Waves, seed: int
 ) -> list[Exhibit]:
     """Returns the tables of reconstructions, draws and interpolations."""

@@ -46,7 +46,7 @@ class RealSounds(NamedTuple):
     train: FeatureSet | Absent
 
 
-def feature_set(
+def compute_features(
     waves: Sequence[Wave], classifier: ReferenceClassifier | Absent, sample_rate: int
 ) -> FeatureSet:
     """Computes the features of some waves at a rate in Hz."""

@@ -121,7 +121,7 @@ def _unseen(held_out: Sounds, train: Sounds, audio: AudioConfig, notes: list[str
     copies = training_copies.find(held_out, train, audio)
     kept = held_out.take([row for row in range(held_out.size) if row not in copies])
     if copies:
-        notes.append(training_copies.note(copies, held_out, train))
+        notes.append(training_copies.describe(copies, held_out, train))
     if not kept.size:
         raise UsageError("Every held-out sound is a training sound: give --held-out FOLDER.")
     both = set(kept.packs) & set(train.packs)

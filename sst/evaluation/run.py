@@ -19,7 +19,7 @@ from sst.evaluation.clock import Clock
 from sst.evaluation.figures import Absent
 from sst.evaluation.material import Material, Request, gather
 from sst.evaluation.reference_classifier import ReferenceClassifier
-from sst.evaluation.sections import goals, measure
+from sst.evaluation.sections import compare_goals, measure
 from sst.evaluation.sounds import Progress, Sounds
 from sst.evaluation.systems import System
 from sst.evaluation.waves import make_waves
@@ -68,14 +68,14 @@ def evaluate(request: Request, say: Progress = lambda text: None) -> Result:
         "classifier": _about_classifier(classifier),
         "run": _about_run(request, clock),
         "notes": material.notes,
-        "goals": goals(tables.sections),
+        "goals": compare_goals(tables.sections),
         "sections": tables.sections,
         "confusion": tables.confusion,
         "absent": [
             {"what": what, "why": one.reason} for what, one in (absent | tables.absent).items()
         ],
     }
-    exhibits = examples.exhibits(chosen, material.held_out, waves, seed)
+    exhibits = examples.make_exhibits(chosen, material.held_out, waves, seed)
     return Result(report, exhibits, audio)
 
 

@@ -38,7 +38,7 @@ def find(held_out: Sounds, train: Sounds, audio: AudioConfig) -> dict[int, int]:
     return {row: int(rows[origin]) for row, origin in copies if origin < len(rows)}
 
 
-def note(copies: Mapping[int, int], held_out: Sounds, train: Sounds) -> str:
+def describe(copies: Mapping[int, int], held_out: Sounds, train: Sounds) -> str:
     """Returns the sentence of the report on the copies found, one or more of them named."""
     named = [
         f"{short_name(held_out.ids[row])} (of {short_name(train.ids[origin])})"

@@ -69,7 +69,7 @@ def read(path: str | os.PathLike[str]) -> Recipe:
         raise UsageError(f"No file {files.to_text(file)}.")
     for text in _recipe_texts(file):
         with contextlib.suppress(ValueError, TypeError, KeyError):
-            return _parsed(json.loads(text))
+            return _from_fields(json.loads(text))
     raise NothingToDo(
         f"{files.to_text(file)} has no recipe of SST in it, and none lies beside it as .json."
     )
@@ -93,7 +93,7 @@ def _recipe_texts(file: Path) -> Iterator[str]:
         yield beside.read_text(encoding="utf-8")
 
 
-def _parsed(fields: dict[str, Any]) -> Recipe:
+def _from_fields(fields: dict[str, Any]) -> Recipe:
     if fields.pop("sst_recipe") != FORMAT_VERSION:
         raise ValueError("another format")
     fields["sources"] = tuple(Source(**source) for source in fields["sources"])

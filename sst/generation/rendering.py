@@ -53,7 +53,7 @@ def write(path: Path, wave: Float[np.ndarray, " n"], recipe: Recipe) -> None:
         raise ResourceError(f"Cannot write {files.to_text(path)}: {error.strerror}.") from error
 
 
-def free_path(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+def check_output_path(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Checks that a WAV file and its recipe can be written at a path, and returns the path.
 
     Raises:

@@ -47,9 +47,10 @@ def draw(
     if not (np.isfinite(temperature) and temperature >= 0):
         raise UsageError(f"Got temperature {temperature}: give a number from 0 up.")
     kind = None if class_name is None else inference.known_class(model, class_name)
-    latents = inference.sample_prior(model, jax.random.key(seed), _count(num), temperature, kind)
+    key, num = jax.random.key(seed), _check_count(num)
+    latents = inference.sample_prior(model, key, num, temperature, kind)
     base = dataclasses.replace(
-        _base(model, "draw", seed, output), temperature=temperature, class_name=kind or ""
+        _base_recipe(model, "draw", seed, output), temperature=temperature, class_name=kind or ""
     )
     return _recipes(base, latents)
 
@@ -76,15 +77,15 @@ def mix(
 
     from sst import inference
 
-    sounds, latents = _encoded(model, paths)
+    sounds, latents = _encode_files(model, paths)
     mixed = inference.mix(jnp.asarray(latents), jnp.asarray(weights), normalize=normalize_weights)
     base = dataclasses.replace(
-        _base(model, "mix", seed, output),
+        _base_recipe(model, "mix", seed, output),
         variance=variance,
         normalize_weights=normalize_weights,
         sources=_sources(sounds, weights),
     )
-    return _recipes(base, _noisy(mixed, num, seed, variance))
+    return _recipes(base, _add_noise(mixed, num, seed, variance))
 
 
 def interpolate(
@@ -106,11 +107,13 @@ def interpolate(
     check_interpolation(paths, steps, variance)
     from sst import inference
 
-    sounds, latents = _encoded(model, paths)
+    sounds, latents = _encode_files(model, paths)
     line = np.asarray(inference.interpolate(latents[0], latents[1], steps))
     if variance:
-        line = np.concatenate([_noisy(z, 1, seed + i, variance) for i, z in enumerate(line)])
-    base = dataclasses.replace(_base(model, "interpolation", seed, output), variance=variance)
+        line = np.concatenate([_add_noise(z, 1, seed + i, variance) for i, z in enumerate(line)])
+    base = dataclasses.replace(
+        _base_recipe(model, "interpolation", seed, output), variance=variance
+    )
     recipes = _recipes(base, line)
     shares = [(1 - i / (steps - 1), i / (steps - 1)) for i in range(steps)]
     return [
@@ -141,7 +144,7 @@ def vary(model: Any, recipe: Recipe, variance: float, num: int = 1, seed: int = 
     if not variance:
         return [recipe]
     base = dataclasses.replace(recipe, kind="variation", seed=seed, variance=variance)
-    return _recipes(base, _noisy(latent, num, seed, variance))
+    return _recipes(base, _add_noise(latent, num, seed, variance))
 
 
 def weights_or_raise(
@@ -157,7 +160,7 @@ def weights_or_raise(
     weights = (1.0,) * n_files if weights is None else tuple(float(w) for w in weights)
     if len(weights) != n_files:
         raise UsageError(
-            f"Got {_counted(n_files, 'file')} but {_counted(len(weights), 'weight')}: give one"
+            f"Got {_plural(n_files, 'file')} but {_plural(len(weights), 'weight')}: give one"
             " weight per file."
         )
     if not np.isfinite(weights).all():
@@ -180,7 +183,7 @@ def check_interpolation(
     """
     if len(paths) != 2 or steps < 2:
         raise UsageError(
-            f"Got {_counted(len(paths), 'file')} and {_counted(steps, 'step')} to interpolate: give"
+            f"Got {_plural(len(paths), 'file')} and {_plural(steps, 'step')} to interpolate: give"
             " 2 files and at least 2 steps."
         )
     _check_variance(variance)
@@ -193,7 +196,7 @@ def check_variations(num: int, variance: float) -> None:
         UsageError: a negative variance, or several sounds that would all be the same.
     """
     _check_variance(variance)
-    if _count(num) > 1 and variance == 0:
+    if _check_count(num) > 1 and variance == 0:
         raise UsageError(f"{num} sounds without --variance would all be the same: add --variance.")
 
 
@@ -202,17 +205,17 @@ def _check_variance(variance: float) -> None:
         raise UsageError(f"Got variance {variance}: give a number from 0 up.")
 
 
-def _counted(n: int, noun: str) -> str:
+def _plural(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
-def _count(num: int) -> int:
+def _check_count(num: int) -> int:
     if num < 1:
         raise UsageError(f"--num {num}: give at least 1.")
     return num
 
 
-def _base(model: Any, kind: str, seed: int, output: Output) -> Recipe:
+def _base_recipe(model: Any, kind: str, seed: int, output: Output) -> Recipe:
     import jax
 
     if not 0 <= seed <= MAX_SEED:
@@ -237,7 +240,7 @@ def _recipes(base: Recipe, latents: Any) -> list[Recipe]:
     ]
 
 
-def _noisy(latent: Any, num: int, seed: int, variance: float) -> np.ndarray:
+def _add_noise(latent: Any, num: int, seed: int, variance: float) -> np.ndarray:
     """Returns a latent [z] with Gaussian noise, another in each row: [num, z]."""
     import jax
 
@@ -249,7 +252,9 @@ def _noisy(latent: Any, num: int, seed: int, variance: float) -> np.ndarray:
     return np.stack([np.asarray(inference.perturb(key, latent, variance)) for key in keys])
 
 
-def _encoded(model: Any, paths: Sequence[str | os.PathLike[str]]) -> tuple[list[Sound], np.ndarray]:
+def _encode_files(
+    model: Any, paths: Sequence[str | os.PathLike[str]]
+) -> tuple[list[Sound], np.ndarray]:
     """Decodes and encodes files; returns their sounds and their posterior means [n, z]."""
     from sst import inference
 

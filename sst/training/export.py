@@ -202,8 +202,8 @@ def _programs(model: ModelFunctions, config: Config) -> _Programs:
 
 def draw_losses(inputs: ExportInputs, rows: list[Row]) -> None:
     """Draws plots/loss.png."""
-    if plots.available():
-        plots.loss_curves(rows, inputs.directory / "plots" / "loss.png")
+    if plots.is_available():
+        plots.draw_loss_curves(rows, inputs.directory / "plots" / "loss.png")
 
 
 def show_examples(inputs: ExportInputs, params: Any, stats: Any) -> None:
@@ -212,9 +212,9 @@ def show_examples(inputs: ExportInputs, params: Any, stats: Any) -> None:
     rows = np.arange(split.size)[:: max(split.size // N_EXAMPLES, 1)][:N_EXAMPLES]
     z = encode(inputs, params, stats, split, rows)
     decoded = _programs(inputs.model, inputs.config).decode(params, stats, z)
-    if plots.available():
+    if plots.is_available():
         frames = [int(split.n_frames[row]) for row in rows]
-        plots.reconstructions(
+        plots.draw_reconstructions(
             [split.log_mel[row][:n] for row, n in zip(rows, frames, strict=True)],
             [np.asarray(image)[:n] for image, n in zip(decoded.log_mel, frames, strict=True)],
             [split.ids[row] for row in rows],

@@ -45,12 +45,12 @@ def learning_rate(state: State, optim: OptimConfig) -> float:
     return optim.learning_rate * float(state.scale)
 
 
-def finished(state: State, optim: OptimConfig) -> bool:
+def is_finished(state: State, optim: OptimConfig) -> bool:
     """Tells whether the learning rate has fallen below `min_lr`."""
     return learning_rate(state, optim) < optim.min_lr * (1 - RELATIVE_TOLERANCE)
 
 
-def outlook(state: State, optim: OptimConfig) -> str:
+def describe_outlook(state: State, optim: OptimConfig) -> str:
     """Describes in words the consequence of further evaluations without improvement."""
     left = optim.patience - int(np.asarray(state.plateau_count))
     lowered = learning_rate(state, optim) * optim.factor

@@ -11,7 +11,7 @@ from sst import atomic
 MAX_TERMS = 6  # curves in the second panel, at most
 
 
-def available() -> bool:
+def is_available() -> bool:
     """Tells whether matplotlib can be imported."""
     try:
         import matplotlib  # noqa: F401
@@ -20,7 +20,7 @@ def available() -> bool:
     return True
 
 
-def loss_curves(rows: Sequence[dict[str, float]], path: Path) -> None:
+def draw_loss_curves(rows: Sequence[dict[str, float]], path: Path) -> None:
     """Draws training and validation loss, the validation terms and the learning rate over steps."""
     figure, axes = _figure(1, 3, (14, 4))
     steps = [row["step"] for row in rows]
@@ -44,7 +44,7 @@ def loss_curves(rows: Sequence[dict[str, float]], path: Path) -> None:
     _save(figure, path)
 
 
-def reconstructions(
+def draw_reconstructions(
     originals: Sequence[np.ndarray],
     decoded: Sequence[np.ndarray],
     names: Sequence[str],

@@ -45,7 +45,7 @@ def fit(
         ModelError: if no checkpoint is intact.
         ResourceError: if the disk is full.
     """
-    check(config)
+    check_config(config)
     chosen = list(devices or jax.local_devices())
     step.check_batch(config.optim.batch_size, len(chosen))
     store = checkpoints.Store(directory / "checkpoints")
@@ -68,7 +68,7 @@ def fit(
         store.close()
 
 
-def check(config: Config) -> None:
+def check_config(config: Config) -> None:
     """Checks the ranges of the optimiser's settings.
 
     Raises:

@@ -107,7 +107,7 @@ def read_rows(workdir: Path) -> list[Row]:
     return rows
 
 
-def evaluation_line(row: Row, best: Row, outlook: str) -> str:
+def format_evaluation(row: Row, best: Row, outlook: str) -> str:
     """Describes an evaluation in one line for people."""
     peak = f"  {row['share_of_peak']:.0%} of peak" if row.get("share_of_peak") else ""
     found = " (best)"
@@ -121,7 +121,7 @@ def evaluation_line(row: Row, best: Row, outlook: str) -> str:
     )
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Formats seconds as `12 s`, `34 min` or `5.6 h`."""
     if seconds < 120:
         return f"{seconds:.0f} s"

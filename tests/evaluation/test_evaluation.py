@@ -140,7 +140,7 @@ def test_a_perfect_system_has_no_error_and_silence_loses_everything():
         "same": held_out.waves,
         "silence": [np.zeros_like(w) for w in held_out.waves],
     }
-    found = reconstruction.table(held_out, reconstructions, AUDIO.sample_rate)
+    found = reconstruction.measure(held_out, reconstructions, AUDIO.sample_rate)
     same = reconstruction.summarise(found["same"], held_out.packs, 0)
     assert all(same[name]["value"] == pytest.approx(0.0, abs=1e-3) for name in same)
     lost = reconstruction.summarise(found["silence"], held_out.packs, 0)
@@ -154,7 +154,7 @@ def test_noise_has_no_pitch_to_lose(rng):
     held_out = made(3)
     noise = [rng.standard_normal(2000).astype(np.float32) for _ in held_out.waves]
     held_out = held_out._replace(waves=noise)
-    found = reconstruction.table(held_out, {"same": noise}, AUDIO.sample_rate)["same"]
+    found = reconstruction.measure(held_out, {"same": noise}, AUDIO.sample_rate)["same"]
     figure = reconstruction.summarise(found, held_out.packs, 0)["pitch_lost"]
     assert figure["value"] is None and "pitch" in figure["reason"]
 
@@ -272,14 +272,14 @@ def test_each_copy_is_degraded_in_the_way_that_it_says(rng):
     def level(x):
         return 10 * np.log10(np.mean(np.square(x)))
 
-    assert level(degraded_copies.quieter(wave, rate, rng)) - level(wave) == pytest.approx(
+    assert level(degraded_copies.lower_level(wave, rate, rng)) - level(wave) == pytest.approx(
         -20, abs=0.1
     )
-    assert highs(degraded_copies.resampled(wave, rate, rng)) < 1e-3 * highs(wave)
-    noise = np.square(degraded_copies.noisy(wave, rate, rng) - wave).mean()
+    assert highs(degraded_copies.resample(wave, rate, rng)) < 1e-3 * highs(wave)
+    noise = np.square(degraded_copies.add_noise(wave, rate, rng) - wave).mean()
     assert 20 * np.log10(np.abs(wave).max()) - 10 * np.log10(noise) == pytest.approx(40, abs=0.5)
     for hz in (rate, 11_025, 96_000):  # MP3 does not know the last two
-        again = degraded_copies.compressed(wave, hz, rng)
+        again = degraded_copies.compress(wave, hz, rng)
         error = metrics.log_mel_l1(wave, again[: len(wave)], hz)
         assert 0.01 < error < 6.0 and abs(len(again) - len(wave)) < 0.1 * hz
 

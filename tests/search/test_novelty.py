@@ -151,9 +151,9 @@ def test_recipes_keep_the_nearest_sounds_and_older_ones_have_none(model, trainin
 
     stored = json.loads(found.to_json())
     assert stored["nearest"][0].keys() == {"of", "name", "distance", "novelty"}
-    assert recipe._parsed(dict(stored)) == found
+    assert recipe._from_fields(dict(stored)) == found
     older = {name: value for name, value in stored.items() if name not in ("nearest", "tries")}
-    assert recipe._parsed(older) == one
+    assert recipe._from_fields(older) == one
 
 
 # ------------------------------------------------------------------------------------ the sources

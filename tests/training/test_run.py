@@ -52,7 +52,7 @@ def dataset(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch, request):
     if "pictures" not in request.node.name:
-        monkeypatch.setattr(plots, "available", lambda: False)
+        monkeypatch.setattr(plots, "is_available", lambda: False)
 
 
 @pytest.fixture(scope="module")
@@ -325,7 +325,7 @@ def test_a_dataset_that_has_changed_is_refused(dataset, tmp_path):
 def test_settings_without_a_good_end_are_refused(field):
     optim = dataclasses.replace(CONFIG.optim, **{field: 0})
     with pytest.raises(UsageError, match=f"config.optim.{field}=0"):
-        training_run.check(dataclasses.replace(CONFIG, optim=optim))
+        training_run.check_config(dataclasses.replace(CONFIG, optim=optim))
 
 
 def test_the_files_and_pictures_of_a_run(dataset, tmp_path):

@@ -240,8 +240,8 @@ def test_clips_too_large_for_a_gpu_stay_in_host_memory():
     def gpu(limit):
         return types.SimpleNamespace(platform="gpu", memory_stats=lambda: {"bytes_limit": limit})
 
-    assert training_step.fits(clips, [gpu(2 * size)])
-    assert not training_step.fits(clips, [gpu(2 * size - 2)])
+    assert training_step.fit_on_devices(clips, [gpu(2 * size)])
+    assert not training_step.fit_on_devices(clips, [gpu(2 * size - 2)])
 
 
 @pytest.mark.slow
