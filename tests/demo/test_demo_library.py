@@ -1,4 +1,4 @@
-"""The truth of the demo sounds is true, and their files are what they say."""
+"""The ground truth of the demo sounds against slow measures, and their files."""
 
 import collections
 import hashlib

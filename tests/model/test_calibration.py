@@ -1,4 +1,4 @@
-"""Probabilities of classes: how sure they are, and how sure they should be."""
+"""Calibration of class probabilities: the temperature and the calibration error."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What `generate` says of the real sounds that are nearest to a new one."""
+"""The messages and recipes of `generate` on the real sounds nearest to a new one."""
 
 import json
 

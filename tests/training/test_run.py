@@ -64,7 +64,7 @@ def straight(dataset, tmp_path_factory):
 
 
 class Messages(list):
-    """What the run says; may act when it says something."""
+    """The messages of a run; `act` is called with each."""
 
     def __init__(self, act=lambda text: None):
         super().__init__()
