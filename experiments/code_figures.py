@@ -1,4 +1,4 @@
-"""Prints the size of the code, and where it is long, repeated or not documented.
+"""Figures of the code: lengths, duplicated blocks, docstrings and annotations.
 
 python experiments/code_figures.py [FOLDER ...]
 

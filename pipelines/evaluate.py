@@ -90,9 +90,9 @@ def summary(report: dict[str, Any]) -> list[str]:
             high = "inf" if figure["high"] is None else f"{figure['high']:.{digits}f}"
             interval = f"[{figure['low']:.{digits}f}, {high}]"
         words = {True: "met", False: "missed", None: figure.get("reason", "not measured")}
-        wanted = f"goal {goal['relation']} {goal['goal']:g}"
+        goal_text = f"goal {goal['relation']} {goal['goal']:g}"
         name = f"{section['title']}: {quantity['title']}"
-        lines.append(f"{name:42} {value:>14}  {interval:18} {wanted:14} {words[goal['met']]}")
+        lines.append(f"{name:42} {value:>14}  {interval:18} {goal_text:14} {words[goal['met']]}")
     return lines
 
 

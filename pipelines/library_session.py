@@ -22,7 +22,7 @@ def library_encoder(arguments: argparse.Namespace) -> Any:
     return library_session.encoder(arguments.model, cut)
 
 
-def opened_session(arguments: argparse.Namespace, prune: bool = False) -> Any:
+def open_library_session(arguments: argparse.Namespace, prune: bool = False) -> Any:
     """Returns a session over the library, indexed anew where files changed, and reports on that."""
     from sst.library import session as library_session
 

@@ -98,7 +98,7 @@ def choose_config(
     assert config is not None
     for name, value in overrides:
         config = configs.override(config, name, value)
-    if saved is None or not workdirs.started(directory):
+    if saved is None or not workdirs.has_checkpoint(directory):
         return config
     return workdirs.reconcile(saved, config, directory)
 
@@ -123,7 +123,7 @@ def choose_dataset(name: str | None, data_dir: str | None, directory: Path) -> d
     saved = workdirs.read_json(directory / "dataset.json") or {}
     if name is None and not saved:
         raise UsageError(f"No run in {directory}: give --dataset sample_library/NAME.")
-    if workdirs.started(directory) and name not in (None, saved["dataset"]):
+    if workdirs.has_checkpoint(directory) and name not in (None, saved["dataset"]):
         raise UsageError(
             f"The run in {directory} trains on {saved['dataset']}, not on {name}. "
             "Give another --workdir."

@@ -242,7 +242,7 @@ def classify_latent(model: Model, z: Latent) -> Float[np.ndarray, "*b c"]:
 
 
 def has_classes(model: Model) -> bool:
-    """Tells if the model classifies sounds: it was trained on some with folder labels."""
+    """Tells whether the model classifies sounds: it was trained on some with folder labels."""
     return bool(model.class_names) and "prototypes" in model.params
 
 

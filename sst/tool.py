@@ -3,7 +3,7 @@
 import functools
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,23 +21,23 @@ Path_ = str | os.PathLike[str]
 
 
 class Generated(NamedTuple):
-    """A new sound."""
+    """A new sound, as `SoundSampleTool.generate` returns it."""
 
     wave: Float[np.ndarray, " n"]  # peak at -1 dBFS
     sample_rate: int  # Hz
-    recipe: Any  # sst.generation.recipe.Recipe: how to get it again
+    recipe: Any  # sst.generation.recipe.Recipe: all that decides the sound
     path: Path | None  # where it was written
 
 
 class Prediction(NamedTuple):
-    """What kind of sound it is, as far as the model can tell."""
+    """The class that the model predicts for a sound."""
 
     probabilities: Float[np.ndarray, " c"]  # in the order of `SoundSampleTool.class_names`
     class_name: str  # the most probable one
 
 
 class SoundSampleTool:
-    """A model and, optionally, a library. Any number of them can be alive at once.
+    """A model and, optionally, a library of sounds. Any number of them can be open at once.
 
     >>> tool = SoundSampleTool("model_test", library_dir="~/Samples")      # doctest: +SKIP
     >>> tool.generate("mix.wav", audio_files=["a.wav", "b.wav"], weights=[1, 2])  # doctest: +SKIP
@@ -65,7 +65,7 @@ class SoundSampleTool:
 
     @functools.cached_property
     def model(self) -> Any:
-        """The loaded model (`sst.inference`)."""
+        """Returns the loaded model, see `sst.inference`."""
         from sst import inference
 
         return inference.load(self._name)
@@ -74,11 +74,11 @@ class SoundSampleTool:
     def _training(self) -> list[Any]:
         from sst.generation import novelty_filter
 
-        return novelty_filter.of_training(self._name)
+        return novelty_filter.load_training_sounds(self._name)
 
     @property
     def class_names(self) -> list[str]:
-        """The kinds of sounds that the model tells apart; empty where it was trained on none."""
+        """Returns the classes that the model predicts; none where it was trained without labels."""
         return list(self.model.class_names)
 
     def generate(
@@ -97,10 +97,10 @@ class SoundSampleTool:
         subtype: str = "PCM_16",
         overwrite: bool = False,
     ) -> Generated:
-        """A random sound, or a mix of files; written to `out_file` if that is given.
+        """Makes a random sound, or a mix of files, and writes it to `out_file` if that is given.
 
-        `recipe.nearest` names the training sound that is nearest to it. Where that is nearer than
-        `min_novelty`, 0 to 100 per cent, other draws are tried (`sst.generation.novelty_filter`).
+        `recipe.nearest` names the nearest training sound and the novelty, 0 to 100 per cent. Below
+        `min_novelty`, other draws are tried (`sst.generation.novelty_filter`).
 
         Raises:
             UsageError: weights that do not fit, a negative variance, a class that the model does
@@ -108,35 +108,36 @@ class SoundSampleTool:
             NothingToDo: an audio file that cannot be read, or is silent.
             ModelError: `min_novelty` of a model that does not hold its training sounds.
         """
-        from sst.generation import novelty_filter
-        from sst.generation import recipe as recipes
+        from sst.generation import rendering, sampling
+        from sst.generation.recipe import MAX_SEED, Recipe
 
-        seed = secrets.randbelow(recipes.LARGEST_SEED) if seed is None else seed
-        path = None if out_file is None else recipes.free_path(out_file, overwrite)
-        output = recipes.Output(sample_rate, subtype, to_text(self._name))
-        if audio_files and class_name is not None:
-            raise UsageError("class_name is of random sounds; it does not go with audio_files.")
-        if not audio_files and (weights or variance):
-            raise UsageError("weights and variance go with audio_files.")
-        if min_novelty is not None and audio_files and not variance:
-            raise UsageError("min_novelty is of random sounds, or goes with variance.")
+        seed = secrets.randbelow(MAX_SEED) if seed is None else seed
+        path = None if out_file is None else rendering.check_output_path(out_file, overwrite)
+        output = sampling.Output(sample_rate, subtype, to_text(self._name))
+        _check_sources(audio_files, weights, variance, class_name, min_novelty)
 
-        def draw(num: int, seed: int) -> list[recipes.Recipe]:
+        def draw(num: int, seed: int) -> list[Recipe]:
             if not audio_files:
-                return recipes.draws(self.model, num, seed, temperature, output, class_name)
+                return sampling.draw(self.model, num, seed, temperature, output, class_name)
             mixed = (audio_files, weights, normalize_weights, variance, num, seed, output)
-            return recipes.mixes(self.model, *mixed)
+            return sampling.mix(self.model, *mixed)
+
+        wave, recipe = self._render(draw, seed, min_novelty)
+        if path is not None:
+            rendering.write(path, wave, recipe)
+        return Generated(wave, recipe.sample_rate, recipe, path)
+
+    def _render(
+        self, draw: Callable[[int, int], list[Any]], seed: int, min_novelty: float | None
+    ) -> tuple[Float[np.ndarray, " n"], Any]:
+        """Renders the recipe that `draw` makes, or another one where it is not novel enough."""
+        from sst.generation import novelty_filter
 
         (recipe,) = draw(1, seed)
         if min_novelty is None:
-            wave, recipe = novelty_filter.render(self.model, recipe, self._training)
-        else:
-            novelty_filter.check(self._training, min_novelty)
-            known, least = self._training, min_novelty
-            wave, recipe = novelty_filter.render_novel(self.model, recipe, known, least, draw)
-        if path is not None:
-            recipes.write(path, wave, recipe)
-        return Generated(wave, recipe.sample_rate, recipe, path)
+            return novelty_filter.render(self.model, recipe, self._training)
+        novelty_filter.check_min_novelty(self._training, min_novelty)
+        return novelty_filter.render_novel(self.model, recipe, self._training, min_novelty, draw)
 
     def find_similar(
         self,
@@ -148,9 +149,9 @@ class SoundSampleTool:
         keep_duplicates: bool = False,
         per_folder: int | None = None,
     ) -> list[Hit]:
-        """The sounds of the library nearest to a file, which need not be in it.
+        """Finds the sounds of the library nearest to a file, which need not be in the library.
 
-        `aspects` are weights other than the default ones, such as {"pitch": 0}: see
+        `aspects` are weights that replace the default ones, such as {"pitch": 0}: see
         `sst.search.aspects`.
 
         Raises:
@@ -164,17 +165,17 @@ class SoundSampleTool:
 
     @functools.cached_property
     def session(self) -> library_session.Session:
-        """The library, brought up to date when it is first asked for; `refresh` does it again."""
+        """Returns the library, updated at the first use; after `refresh`, updated again."""
         if not self._dirs:
             raise UsageError("Give library_dir to SoundSampleTool to search in it.")
         return library_session.open_session(self._encoder, self._dirs, self._engine)
 
     def refresh(self) -> None:
-        """Notices what has changed in the library at the next search."""
+        """Makes the next search update the library first."""
         self.__dict__.pop("session", None)
 
     def predict(self, file: Path_, offset: float = 0.0) -> Prediction:
-        """The kind of sound in a file, from `offset` seconds on.
+        """Predicts the class of the sound in a file, from `offset` seconds on.
 
         >>> probabilities, name = tool.predict("a.wav")                    # doctest: +SKIP
 
@@ -189,6 +190,22 @@ class SoundSampleTool:
         inference.check_classes(self.model)
         config = self.model.config.audio
         sounds = embed_files.decode_or_raise([file], config, offset)
-        heard = embed_files.features_of(sounds, config)
-        (probabilities,) = inference.classify_features(self.model, heard)
+        features = embed_files.features_of(sounds, config)
+        (probabilities,) = inference.classify_features(self.model, features)
         return Prediction(probabilities, self.model.class_names[int(probabilities.argmax())])
+
+
+def _check_sources(
+    audio_files: Sequence[Path_],
+    weights: Sequence[float] | None,
+    variance: float,
+    class_name: str | None,
+    min_novelty: float | None,
+) -> None:
+    """Raises UsageError for options of a mix with a random sound, and the other way round."""
+    if audio_files and class_name is not None:
+        raise UsageError("class_name is of random sounds; it does not go with audio_files.")
+    if not audio_files and (weights or variance):
+        raise UsageError("weights and variance go with audio_files.")
+    if min_novelty is not None and audio_files and not variance:
+        raise UsageError("min_novelty is of random sounds, or goes with variance.")

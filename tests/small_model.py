@@ -68,7 +68,7 @@ def untrained() -> inference.Model:
 
 
 @functools.lru_cache
-def taught() -> inference.Model:
+def with_classes() -> inference.Model:
     """The same, with prototypes of its three classes."""
     model, labels = untrained(), np.arange(60) % 3
     found = tiny_model.prototypes(model.params, model.stats, clips(60), labels, CONFIG)

@@ -78,10 +78,10 @@ def test_random_sounds_repeat_with_their_seed(trained):
 
 def test_a_trained_model_tells_kinds_and_names_its_own_sounds(trained):
     infer = [sys.executable, "-m", "pipelines.infer"]
-    heard = trained(*infer, "classify", "samples", "--model", "run", "--format", "json")
-    verdicts = json.loads(heard.stdout)
-    assert {row["path"].split("/")[-2] for row in verdicts} == set(synth.KINDS)
-    assert np.mean([row["class"] in row["path"].split("/") for row in verdicts]) > 0.9
+    result = trained(*infer, "classify", "samples", "--model", "run", "--format", "json")
+    predictions = json.loads(result.stdout)
+    assert {row["path"].split("/")[-2] for row in predictions} == set(synth.KINDS)
+    assert np.mean([row["class"] in row["path"].split("/") for row in predictions]) > 0.9
     trained(*infer, "generate", "--model", "run", "--seed", 5, "--out", "one.wav")
     (near,) = json.loads((trained.folder / "one.json").read_text())["nearest"]
     assert (trained.folder / near["name"]).is_file()

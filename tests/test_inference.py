@@ -68,9 +68,9 @@ def test_decoded_sounds_have_the_length_and_level_of_the_originals(model):
 def test_decode_rows_do_not_depend_on_each_other(model):
     z = inference.sample_prior(model, jax.random.key(0), 3)
     block = inference.decode(model, z)
-    alone = inference.decode(model, z[1])
-    np.testing.assert_array_equal(block[1, : len(alone)], alone)
-    assert not block[1, len(alone) :].any()
+    single = inference.decode(model, z[1])
+    np.testing.assert_array_equal(block[1, : len(single)], single)
+    assert not block[1, len(single) :].any()
 
 
 def test_mix_is_a_weighted_mean(model):
@@ -100,16 +100,18 @@ def test_interpolation_is_a_line_with_both_ends():
 
 
 def test_embedding_of_many_equals_embedding_of_each(model):
-    heard = small_model.clips(70)
-    together = inference.embed_features(model, heard)
+    clips = small_model.clips(70)
+    together = inference.embed_features(model, clips)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1.0, rtol=1e-5)
     for i in (0, 63, 64, 69):
-        alone = inference.embed_features(model, type(heard)(*(field[i : i + 1] for field in heard)))
-        np.testing.assert_allclose(together[i], alone[0], atol=1e-5)
+        single = inference.embed_features(
+            model, type(clips)(*(field[i : i + 1] for field in clips))
+        )
+        np.testing.assert_allclose(together[i], single[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("gain", [1e-3, 0.3, 3.0])
-def test_search_does_not_hear_the_level(model, gain, rng):
+def test_search_vectors_do_not_depend_on_the_level(model, gain, rng):
     wave = synth.snare(RATE, rng)
     louder = inference.embed(model, np.float32(gain) * wave, RATE)
     np.testing.assert_allclose(louder, inference.embed(model, wave, RATE), atol=1e-4)
@@ -117,20 +119,20 @@ def test_search_does_not_hear_the_level(model, gain, rng):
 
 def test_a_latent_is_found_as_the_sound_that_it_decodes_to(model):
     z = inference.encode_features(model, small_model.clips(3))  # a kick, a snare, a hat
-    taught = with_prototypes(model)
-    vectors = np.asarray(inference.embed_latent(taught, z))
-    waves = [np.asarray(inference.decode(taught, row)) for row in z]
-    heard = np.stack([np.asarray(inference.embed(taught, wave, RATE)) for wave in waves])
-    distance = np.linalg.norm(heard[:, None] - vectors, axis=-1)
+    classifying = with_prototypes(model)
+    vectors = np.asarray(inference.embed_latent(classifying, z))
+    waves = [np.asarray(inference.decode(classifying, row)) for row in z]
+    embedded = np.stack([np.asarray(inference.embed(classifying, wave, RATE)) for wave in waves])
+    distance = np.linalg.norm(embedded[:, None] - vectors, axis=-1)
     np.testing.assert_array_equal(distance.argmin(axis=1), np.arange(3))
-    np.testing.assert_allclose(inference.embed_latent(taught, z[1]), vectors[1], atol=1e-5)
+    np.testing.assert_allclose(inference.embed_latent(classifying, z[1]), vectors[1], atol=1e-5)
 
 
 def test_without_labels_search_compares_the_latents_alone(model):
-    heard, size = small_model.clips(3), model.config.model.search_dim
-    plain = np.asarray(inference.embed_features(model, heard))
+    clips, size = small_model.clips(3), model.config.model.search_dim
+    plain = np.asarray(inference.embed_features(model, clips))
     assert "prototypes" not in model.params and not plain[:, :size].any()
-    learned = np.asarray(inference.embed_features(with_prototypes(model), heard))[:, :size]
+    learned = np.asarray(inference.embed_features(with_prototypes(model), clips))[:, :size]
     share = model.config.model.search_share
     np.testing.assert_allclose(np.square(learned).sum(axis=1), share, rtol=1e-4)
 
@@ -141,13 +143,13 @@ def with_prototypes(model):
 
 
 def test_search_weighs_directions_by_how_much_sounds_differ_in_them(model):
-    spread = np.asarray(model.stats["component_std"])
-    assert (np.diff(spread) <= 1e-3).all()  # the strongest first
+    component_std = np.asarray(model.stats["component_std"])
+    assert (np.diff(component_std) <= 1e-3).all()  # the strongest first
     audio, start = model.config.audio, small_model.clips(1)
     basis = np.asarray(model.stats["basis"])[:, : audio.n_frames * audio.n_mels]
     vectors = []
     for row, steps in ((0, 0.0), (0, 1.0), (-1, 1.0)):  # of what is usual in that vectors
-        step = steps * spread[row] * basis[row].reshape(audio.n_frames, audio.n_mels)
+        step = steps * component_std[row] * basis[row].reshape(audio.n_frames, audio.n_mels)
         vectors.append(
             inference.embed_features(model, start._replace(log_mel=start.log_mel + step))
         )
@@ -170,8 +172,8 @@ def test_draws_of_a_class_are_of_that_class(model):
         inference.sample_prior(model, jax.random.key(1), 1, class_name="cowbell")
 
 
-def test_kinds_are_told_apart_whatever_the_level_and_the_shape(rng):
-    model = small_model.taught()
+def test_classes_do_not_depend_on_the_level_and_the_shape(rng):
+    model = small_model.with_classes()
     waves = [make(RATE, rng) for make in (synth.kick, synth.snare, synth.hat)]
     shares = np.stack([inference.classify(model, wave, RATE) for wave in waves])
     assert [model.class_names[row] for row in shares.argmax(axis=1)] == ["kick", "snare", "hat"]
@@ -183,33 +185,33 @@ def test_kinds_are_told_apart_whatever_the_level_and_the_shape(rng):
 
 
 def test_probabilities_are_the_softmax_of_what_training_minimises():
-    model = small_model.taught()
-    heard, labels = small_model.clips(9, seed=1), np.arange(9) % 3
-    shares = inference.classify_features(model, heard)
-    vectors = network.search_vectors(model.params, model.stats, heard, model.config)
+    model = small_model.with_classes()
+    clips, labels = small_model.clips(9, seed=1), np.arange(9) % 3
+    shares = inference.classify_features(model, clips)
+    vectors = network.search_vectors(model.params, model.stats, clips, model.config)
     surprise = objective._class_term(model.params, vectors, labels)
-    smooth = objective.SMOOTHING
+    smooth = objective.LABEL_SMOOTHING
     logs = np.log(shares)
-    wanted = (1 - smooth) * logs[np.arange(9), labels] + smooth * logs.mean(axis=1)
-    np.testing.assert_allclose(-wanted, surprise, rtol=1e-3)
-    unsure = inference.classify_features(model._replace(temperature=3.0), heard)
+    expected = (1 - smooth) * logs[np.arange(9), labels] + smooth * logs.mean(axis=1)
+    np.testing.assert_allclose(-expected, surprise, rtol=1e-3)
+    unsure = inference.classify_features(model._replace(temperature=3.0), clips)
     np.testing.assert_array_equal(unsure.argmax(axis=1), shares.argmax(axis=1))
     assert (unsure.max(axis=1) < shares.max(axis=1)).all()
 
 
 def test_a_latent_is_classified_as_the_sound_that_it_decodes_to():
-    model = small_model.taught()
+    model = small_model.with_classes()
     z = inference.encode_features(model, small_model.clips(9))
     shares = inference.classify_latent(model, z)
     np.testing.assert_array_equal(shares.argmax(axis=1), np.arange(9) % 3)
     waves = [np.asarray(inference.decode(model, row)) for row in z]
-    heard = np.stack([inference.classify(model, wave, RATE) for wave in waves])
-    # A listener that never trained may mishear what the making of the wave added; chance is 3.
-    assert (shares.argmax(axis=1) == heard.argmax(axis=1)).sum() >= 7
+    of_waves = np.stack([inference.classify(model, wave, RATE) for wave in waves])
+    # An untrained encoder may confuse classes by what the vocoder added; chance is 3.
+    assert (shares.argmax(axis=1) == of_waves.argmax(axis=1)).sum() >= 7
     np.testing.assert_allclose(inference.classify_latent(model, z[1]), shares[1], atol=1e-5)
 
 
-def test_a_model_without_classes_does_not_guess(model, rng):
+def test_a_model_without_classes_cannot_classify(model, rng):
     with pytest.raises(ModelError, match="small has no classes"):
         inference.classify(model, synth.kick(RATE, rng), RATE)
     with pytest.raises(ModelError, match="no classes"):

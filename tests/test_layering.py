@@ -89,8 +89,8 @@ def test_a_package_imports_only_packages_above_it(path):
     own = package_of(dotted(path))
     names = imports(parsed(path))
     assert not {name for name in names if name.split(".")[0] in ABOVE_SST}
-    wanted = {package_of(name) for name in names if name.startswith("sst.")} - {own}
-    below = wanted & set(MAP[MAP.index(own) :])
+    imported = {package_of(name) for name in names if name.startswith("sst.")} - {own}
+    below = imported & set(MAP[MAP.index(own) :])
     assert not below, f"{dotted(path)} is in {own} and imports {below}"
 
 

@@ -83,7 +83,7 @@ def test_the_nearest_sounds_of_a_library(model, library, tmp_path, rng):
     assert "hat" in tool.find_similar(tmp_path / "new.wav", 1)[0].path
 
 
-def test_a_library_is_looked_at_again_when_asked(model, tmp_path):
+def test_refresh_updates_the_library(model, tmp_path):
     folder = synth.write_library(tmp_path / "lib", per_kind=1, packs=1)
     tool = sst.SoundSampleTool(model, library_dir=[folder])
     assert len(tool.find_similar(folder / "pack0/kick/kick0.wav", 9)) == 2
@@ -95,12 +95,12 @@ def test_a_library_is_looked_at_again_when_asked(model, tmp_path):
 
 def test_tools_do_not_disturb_each_other(model, other, library):
     target = library / "pack1/kick/kick1.wav"
-    alone = sst.SoundSampleTool(model, library).find_similar(target, 5)
+    separate = sst.SoundSampleTool(model, library).find_similar(target, 5)
     sound = sst.SoundSampleTool(model).generate(seed=1).wave
     first, second = sst.SoundSampleTool(model, library), sst.SoundSampleTool(other, library)
     theirs = second.find_similar(target, 5)
-    assert first.find_similar(target, 5) == alone
-    assert [hit.distance for hit in theirs] != [hit.distance for hit in alone]
+    assert first.find_similar(target, 5) == separate
+    assert [hit.distance for hit in theirs] != [hit.distance for hit in separate]
     second.generate(seed=1)
     np.testing.assert_array_equal(first.generate(seed=1).wave, sound)
 

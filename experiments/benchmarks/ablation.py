@@ -119,7 +119,7 @@ def trained_model(
 
 
 def row(trained: inference.Model, held_out: sources.Sounds) -> str:
-    """The figures of one variant."""
+    """Measures one variant; returns its row of the table."""
     inputs, config = held_out.features, trained.config
     z = inference.encode_features(trained, inputs)
     decode = jax.jit(network.decode, static_argnames="config")

@@ -57,7 +57,8 @@ def many_sounds(count: int):
     """Yields `count` sounds of machines that the demo library does not contain."""
     each = 25
     sounds = (
-        library.sounds_of(machines.machine(seed), each, seed) for seed in range(-(-count // each))
+        library.sounds_of(machines.random_machine(seed), each, seed)
+        for seed in range(-(-count // each))
     )
     return itertools.islice(itertools.chain.from_iterable(sounds), count)
 

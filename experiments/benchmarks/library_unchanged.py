@@ -27,7 +27,7 @@ from sst.search import searcher
 from sst.types import Clip, Sound
 
 WIDTH = 160
-ENCODER = Encoder("0" * 12, AudioConfig(), lambda heard: np.zeros((0, 0), np.float32))
+ENCODER = Encoder("0" * 12, AudioConfig(), lambda features: np.zeros((0, 0), np.float32))
 
 CLIP = Clip(np.ones(1, np.float32), 0.0, 0.0, 0.5)
 
@@ -52,8 +52,8 @@ def made_up(encoder: Any, paths: list[str], *_: Any) -> Iterator[list[Any]]:
             number = int.from_bytes(Path(path).read_bytes(), "little")
             rng = np.random.default_rng(number)
             sound = Sound(path, CLIP, CLIP.wave[None], f"{number:032x}", 22_050, 1, 0.5)
-            spread = rng.standard_normal(12, dtype=np.float32) @ directions
-            batch.append([(sound, kinds[rng.integers(2000)] + spread)])
+            offset = rng.standard_normal(12, dtype=np.float32) @ directions
+            batch.append([(sound, kinds[rng.integers(2000)] + offset)])
         yield batch
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from sst import inference
 from sst.data import dataset as datasets
 from sst.evaluation import sounds as sources
-from sst.generation import novelty_filter, recipe
+from sst.generation import novelty_filter, sampling
+from sst.generation.recipe import Recipe
 
 
 def main() -> None:
@@ -28,7 +29,10 @@ def main() -> None:
     add("--sounds", type=int, default=150)
     add("--least", type=float, default=30.0)
     arguments = parser.parse_args()
-    model, training = inference.load(arguments.model), novelty_filter.of_training(arguments.model)
+    model, training = (
+        inference.load(arguments.model),
+        novelty_filter.load_training_sounds(arguments.model),
+    )
     config, n = model.config.audio, arguments.sounds
     dataset = datasets.load(arguments.dataset, config)
     train = sources.from_dataset(dataset, "train", limit=n)
@@ -46,17 +50,17 @@ def main() -> None:
         shares = [near[0].novelty for near in found if near]
         _put(what, [share for share in shares if share is not None])
 
-    def draw(num: int, seed: int) -> list[recipe.Recipe]:
-        return recipe.draws(model, num, seed)
+    def draw(num: int, seed: int) -> list[Recipe]:
+        return sampling.draw(model, num, seed)
 
     draws = draw(n, 0)
     plain = [novelty_filter.render(model, one, training)[1] for one in draws]
-    _put("draws", [novelty_filter.how_novel(one) for one in plain])
+    _put("draws", [novelty_filter.novelty_of(one) for one in plain])
     least = arguments.least
     novel = [novelty_filter.render_novel(model, one, training, least, draw)[1] for one in draws]
-    _put(f"draws, {least:g} % wanted", [novelty_filter.how_novel(one) for one in novel])
+    _put(f"draws, at least {least:g} %", [novelty_filter.novelty_of(one) for one in novel])
     tries = [one.tries for one in novel]
-    missed = np.mean([novelty_filter.how_novel(one) < least for one in novel])
+    missed = np.mean([novelty_filter.novelty_of(one) < least for one in novel])
     print(f"{np.mean(tries):.1f} tries each; {missed:.2f} of the draws stay below {least:g} %")
 
 

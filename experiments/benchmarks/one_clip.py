@@ -76,9 +76,9 @@ def _project(stats: Any, inputs: Any, config: Any) -> Any:
 
 
 @functools.partial(jax.jit, static_argnames="config")
-def _after_all(params: Any, stats: Any, heard: Any, config: Any) -> Any:
-    z, _ = network.encode(params, stats, heard, config)
-    return z, network.search_vectors(params, stats, heard, config)
+def _after_all(params: Any, stats: Any, features: Any, config: Any) -> Any:
+    z, _ = network.encode(params, stats, features, config)
+    return z, network.search_vectors(params, stats, features, config)
 
 
 if __name__ == "__main__":

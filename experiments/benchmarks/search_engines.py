@@ -29,7 +29,7 @@ EFFORTS = (10, 20, 40, 80, 160, 320, 640)
 
 
 class Engine(NamedTuple):
-    """An index that is ready to be asked."""
+    """An index that is ready for queries."""
 
     find: Callable[[np.ndarray, int], Any]  # a query [d], effort -> the numbers of ten rows
     efforts: Sequence[int]
@@ -152,11 +152,11 @@ def measured(engine: Engine, queries: np.ndarray, truth: np.ndarray) -> tuple[fl
     for effort in engine.efforts:
         times, hits = [], 0
         engine.find(queries[0], effort)
-        for query, wanted in zip(queries, truth, strict=True):
+        for query, expected in zip(queries, truth, strict=True):
             start = time.perf_counter()
             found = engine.find(query, effort)
             times.append(time.perf_counter() - start)
-            hits += len(set(map(int, found)) & set(wanted.tolist()))
+            hits += len(set(map(int, found)) & set(expected.tolist()))
         recall = hits / truth.size
         if recall >= TARGET:
             break

@@ -156,8 +156,8 @@ def onset_line(detect: Detector, sequences: list[Sequence]) -> str:
         errors += [found[j] - one.onsets[i] for i, j in pairs]
     low, median, high = 1e3 * np.percentile(errors, [5, 50, 95])
     f1 = 2 * hit / (true + made)
-    spread = f"{median:6.1f} ({low:.1f} to {high:.1f})"
-    return f"{hit / made:9.3f}{hit / true:9.3f}{f1:9.3f}  {spread}"
+    errors_ms = f"{median:6.1f} ({low:.1f} to {high:.1f})"
+    return f"{hit / made:9.3f}{hit / true:9.3f}{f1:9.3f}  {errors_ms}"
 
 
 def speed(detect: Detector, sequences: list[Sequence]) -> float:
@@ -168,7 +168,7 @@ def speed(detect: Detector, sequences: list[Sequence]) -> float:
     return sum(len(one.wave) for one in sequences) / RATE / (time.process_time() - start)
 
 
-def cuts(one: Sequence, how: str) -> list[tuple[int, int, int]]:
+def cut_hits(one: Sequence, how: str) -> list[tuple[int, int, int]]:
     """Returns (which one-shot, first sample, end) of each hit that is found."""
     starts = np.round((one.onsets - PREROLL_S) * RATE).astype(int)
     if how == "SST":
@@ -197,7 +197,7 @@ def own_first(model: Any, shots: list[Shot], sequences: list[Sequence], how: str
     """Returns the share of all hits whose nearest one-shot is their own."""
     from sst.search import searcher
 
-    found = [(i, one.wave[a:b]) for one in sequences for i, a, b in cuts(one, how)]
+    found = [(i, one.wave[a:b]) for one in sequences for i, a, b in cut_hits(one, how)]
     gallery = searcher.build(vectors(model, [shot.wave for shot in shots]), "exact")
     nearest, _ = gallery.search(vectors(model, [wave for _, wave in found]), 1)
     first = np.sum(nearest[:, 0] == np.array([i for i, _ in found]))

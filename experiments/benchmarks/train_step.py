@@ -31,7 +31,7 @@ STATS_CLIPS = 32  # of them, for the linear part: its values do not change the t
 
 
 def main() -> None:
-    """Prints what a step needs, and a table of how fast it is."""
+    """Prints the work and memory of a step, and a table of its speed."""
     plain, overrides = split_overrides(sys.argv[1:])
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--config", default="experiments/tiny.py")
@@ -98,7 +98,7 @@ def random_clips(run: Config) -> training_step.Clips:
 
 
 class Runner:
-    """One way to feed the step, and the time it took so far."""
+    """A variant of the training step with its input, and the time that it took so far."""
 
     def __init__(
         self, run: Config, clips: training_step.Clips, resident: bool, at_once: int

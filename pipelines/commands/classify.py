@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipelines.commands.embed import audio_paths
-from pipelines.console.messages import plural, put, say, shown
+from pipelines.console.messages import plural, printable, put, say
 from pipelines.console.progress import Progress
 from pipelines.console.skipped import fail_if_strict, skipped_note
 from sst.errors import NothingToDo
@@ -40,7 +40,7 @@ class Skips:
     def add(self, file: Any) -> None:
         """Counts one file."""
         self.counts[file.reason] = self.counts.get(file.reason, 0) + 1
-        self.sentence = f"Cannot use {shown(str(file.path))}: {file.detail}."
+        self.sentence = f"Cannot use {printable(str(file.path))}: {file.detail}."
 
     def __len__(self) -> int:
         return sum(self.counts.values())
@@ -105,18 +105,20 @@ def _of_batch(model: Any, sounds: Sequence[Any]) -> Iterator[Prediction]:
 
 def _table(predictions: Sequence[Prediction], class_names: Sequence[str]) -> str:
     others = [_others(prediction) for prediction in predictions]
-    name_width, width = max(map(len, map(shown, class_names))), max(map(len, others))
+    name_width, width = max(map(len, map(printable, class_names))), max(map(len, others))
     lines = []
     for prediction, rest in zip(predictions, others, strict=True):
-        (name, share), path = prediction.ranked[0], shown(_relative(prediction.path))
-        lines.append(f"{shown(name):{name_width}} {100 * share:6.1f} %  {rest:{width}}  {path}\n")
+        (name, share), path = prediction.ranked[0], printable(_relative(prediction.path))
+        lines.append(
+            f"{printable(name):{name_width}} {100 * share:6.1f} %  {rest:{width}}  {path}\n"
+        )
     return "".join(lines)
 
 
 def _others(prediction: Prediction) -> str:
     ranked = prediction.ranked[1 : 1 + MAX_OTHERS]
     more = [(name, share) for name, share in ranked if share >= MIN_PROBABILITY]
-    return ", ".join(f"{shown(name)} {100 * share:.0f} %" for name, share in more)
+    return ", ".join(f"{printable(name)} {100 * share:.0f} %" for name, share in more)
 
 
 def _json(predictions: Sequence[Prediction], class_names: Sequence[str]) -> str:

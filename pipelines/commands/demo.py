@@ -27,7 +27,7 @@ def demo(arguments: argparse.Namespace) -> None:
     size = sum(path.stat().st_size for path in names) / 1e6
     say(
         f"wrote {plural(len(names), 'sound')} of {plural(machines, 'machine')} ({size:.1f} MB) to"
-        f" {to_text(folder)}; {library.TRUTH} there says what each one is"
+        f" {to_text(folder)}; {library.TRUTH_FILE} there says what each one is"
     )
 
 

@@ -8,7 +8,7 @@ from pipelines.commands.file_lists import FileList, deliver, destination
 from pipelines.console.messages import plural, say
 from pipelines.console.paths import relative_to_library
 from pipelines.console.progress import Progress
-from pipelines.library_session import opened_session
+from pipelines.library_session import open_library_session
 from sst.errors import SkippedFiles
 
 TITLES = {  # of the sections, one for each fault
@@ -32,7 +32,7 @@ def doctor(arguments: argparse.Namespace) -> None:
     from sst import files
     from sst.library import doctor as doctors
 
-    session = opened_session(arguments)
+    session = open_library_session(arguments)
     samples = files.samples_or_raise(arguments.library_dir).samples
     with Progress("Examining") as progress:
         findings = doctors.examine(samples, session.rows, progress, arguments.workers)

@@ -15,7 +15,7 @@ from sst.types import Skipped
 
 
 class Embedded(NamedTuple):
-    """Vectors of sounds, and the files that have none."""
+    """The search vectors of sounds, and the number of skipped files."""
 
     paths: list[str]
     onsets: list[float]

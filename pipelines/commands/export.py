@@ -9,7 +9,7 @@ from typing import Any
 from pipelines.console.messages import plural, put, say
 from pipelines.console.progress import Progress
 from pipelines.console.skipped import fail_if_strict
-from pipelines.library_session import opened_session
+from pipelines.library_session import open_library_session
 from sst.errors import NothingToDo, ResourceError, UsageError
 from sst.files import to_text
 
@@ -19,7 +19,7 @@ def export(arguments: argparse.Namespace) -> None:
     from sst.library import slices
 
     folder = _slices_folder(arguments)
-    rows = opened_session(arguments).rows
+    rows = open_library_session(arguments).rows
     per_file = collections.Counter(rows.paths)
     hits = [
         (path, float(start), float(end))

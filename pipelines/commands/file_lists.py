@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipelines.console.messages import put, say, shown
+from pipelines.console.messages import printable, put, say
 from pipelines.console.paths import output_file
 from sst import atomic
 from sst.errors import ResourceError
@@ -71,13 +71,13 @@ def _table(found: FileList) -> str:
     """Returns the sections one below the other, the columns of each in line."""
     parts = []
     for section in found.sections:
-        rows = [[*entry.cells, shown(entry.name)] for entry in section.entries]
+        rows = [[*entry.cells, printable(entry.name)] for entry in section.entries]
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = [
             "  " + "  ".join(f"{c:{w}}" for c, w in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
-        parts.append("\n".join([f"{shown(section.title)}: {section.note}", *lines]) + "\n")
+        parts.append("\n".join([f"{printable(section.title)}: {section.note}", *lines]) + "\n")
     return "\n".join(parts)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipelines import options
 from pipelines.console.messages import put, say
-from pipelines.library_session import opened_session
+from pipelines.library_session import open_library_session
 from sst.errors import UsageError
 
 
@@ -18,8 +18,8 @@ def generate(arguments: argparse.Namespace) -> None:
     """Makes sounds and writes them."""
     from sst.generation import recipe
 
-    origin = _checked(arguments)
-    seed = secrets.randbelow(recipe.LARGEST_SEED) if arguments.seed is None else arguments.seed
+    origin = _check(arguments)
+    seed = secrets.randbelow(recipe.MAX_SEED) if arguments.seed is None else arguments.seed
     count = arguments.interpolate or arguments.num or 1
     paths = _output_paths(arguments, _name(arguments), seed, count)
 
@@ -47,7 +47,7 @@ def _write(
     draw: Any,
 ) -> None:
     """Renders one sound, drawn again where it is not novel enough, writes and describes it."""
-    from sst.generation import novelty_filter, recipe
+    from sst.generation import novelty_filter, rendering
 
     if arguments.min_novelty is None:
         wave, one = novelty_filter.render(model, first, collections)
@@ -55,15 +55,15 @@ def _write(
         least = arguments.min_novelty
         wave, one = novelty_filter.render_novel(model, first, collections, least, draw)
     path.parent.mkdir(exist_ok=True)
-    recipe.write(path, wave, one)
+    rendering.write(path, wave, one)
     if not sys.stdout.isatty():
         put(f"{path}\n")
-    say(f"wrote {path} ({_described(one, model, bool(wave.any()))})")
+    say(f"wrote {path} ({_describe(one, model, bool(wave.any()))})")
     _say_novelty(one, arguments.min_novelty or 0.0)
 
 
-def _checked(arguments: argparse.Namespace) -> Any:
-    """Refuses what cannot work before the model is loaded; returns the recipe of --from, if any."""
+def _check(arguments: argparse.Namespace) -> Any:
+    """Checks the options before the model is loaded; returns the recipe of --from, if any."""
     from sst.generation import recipe
     from sst.library import embed_files
 
@@ -85,14 +85,14 @@ def _check_values(arguments: argparse.Namespace) -> None:
     low, high = reader.RATES
     if arguments.sample_rate is not None and not low <= arguments.sample_rate <= high:
         raise UsageError(f"--sample-rate {arguments.sample_rate}: give {low} to {high} Hz.")
-    if arguments.seed is not None and not 0 <= arguments.seed <= recipe.LARGEST_SEED:
-        raise UsageError(f"--seed {arguments.seed}: give 0 to {recipe.LARGEST_SEED}.")
+    if arguments.seed is not None and not 0 <= arguments.seed <= recipe.MAX_SEED:
+        raise UsageError(f"--seed {arguments.seed}: give 0 to {recipe.MAX_SEED}.")
     if arguments.num is not None and arguments.num < 1:
         raise UsageError(f"--num {arguments.num}: give at least 1.")
 
 
 def _check_sources(arguments: argparse.Namespace) -> None:
-    """Refuses options that belong to another source: the prior, files, or a recipe."""
+    """Checks that the options belong to one source: the prior, files, or a recipe."""
     files, weights = arguments.audio_files, arguments.weights
     if arguments.origin and (files or weights or arguments.interpolate):
         raise UsageError(
@@ -105,17 +105,17 @@ def _check_sources(arguments: argparse.Namespace) -> None:
 
 
 def _check_interpolation_and_mix(arguments: argparse.Namespace) -> None:
-    from sst.generation import recipe
+    from sst.generation import sampling
 
     files, weights = arguments.audio_files, arguments.weights
     if arguments.interpolate is not None:
-        recipe.check_interpolation(files or [], arguments.interpolate, arguments.variance)
+        sampling.check_interpolation(files or [], arguments.interpolate, arguments.variance)
         if weights or arguments.num:
             raise UsageError("--interpolate N makes N sounds: leave out --weights and --num.")
     elif files:
-        recipe.checked_weights(len(files), weights, not arguments.no_normalize_weights)
+        sampling.weights_or_raise(len(files), weights, not arguments.no_normalize_weights)
     if (files or arguments.origin) and not arguments.interpolate:
-        recipe.check_variations(1 if arguments.num is None else arguments.num, arguments.variance)
+        sampling.check_variations(1 if arguments.num is None else arguments.num, arguments.variance)
     elif arguments.variance and not files:
         raise UsageError(
             "--variance needs --audio-files or --from; random sounds have --temperature."
@@ -137,13 +137,13 @@ def _collections(arguments: argparse.Namespace) -> list[Any]:
     """Returns the real sounds that the new ones are compared with."""
     from sst.generation import novelty_filter
 
-    collections = novelty_filter.of_training(arguments.model)
+    collections = novelty_filter.load_training_sounds(arguments.model)
     if arguments.library_dir:
-        session = opened_session(arguments)
+        session = open_library_session(arguments)
         dirs, audio = arguments.library_dir, session.encoder.audio
-        collections.append(novelty_filter.of_library(session.rows, dirs, audio))
+        collections.append(novelty_filter.library_sounds(session.rows, dirs, audio))
     if arguments.min_novelty is not None:
-        novelty_filter.check(collections, arguments.min_novelty)
+        novelty_filter.check_min_novelty(collections, arguments.min_novelty)
     return collections
 
 
@@ -157,7 +157,7 @@ def _say_novelty(recipe: Any, least: float) -> None:
             novelty = f"novelty {found.novelty:.0f} % (0 % = a copy)"
         say(f"  {names[found.of]}: {found.name}, {novelty}")
     if recipe.tries > 1:
-        failed = novelty_filter.how_novel(recipe) < least
+        failed = novelty_filter.novelty_of(recipe) < least
         kept = f"; none was {least:g} % novel: kept the most novel one"
         say(f"  drawn {recipe.tries} times{kept if failed else ''}")
 
@@ -165,19 +165,19 @@ def _say_novelty(recipe: Any, least: float) -> None:
 def _recipes(
     arguments: argparse.Namespace, model: Any, origin: Any, num: int, seed: int
 ) -> list[Any]:
-    from sst.generation import recipe
+    from sst.generation import recipe, sampling
 
     variance, files = arguments.variance, arguments.audio_files
-    output = recipe.Output(arguments.sample_rate, arguments.subtype or "PCM_16", arguments.model)
+    output = sampling.Output(arguments.sample_rate, arguments.subtype or "PCM_16", arguments.model)
     if origin:
-        chosen = recipe.with_output(origin, arguments.sample_rate, arguments.subtype)
-        return recipe.variations(model, chosen, variance, num, seed)
+        chosen = recipe.replace_output(origin, arguments.sample_rate, arguments.subtype)
+        return sampling.vary(model, chosen, variance, num, seed)
     if arguments.interpolate:
-        return recipe.interpolations(model, files, arguments.interpolate, variance, seed, output)
+        return sampling.interpolate(model, files, arguments.interpolate, variance, seed, output)
     if files:
         normalize = not arguments.no_normalize_weights
-        return recipe.mixes(model, files, arguments.weights, normalize, variance, num, seed, output)
-    return recipe.draws(model, num, seed, arguments.temperature, output, arguments.class_name)
+        return sampling.mix(model, files, arguments.weights, normalize, variance, num, seed, output)
+    return sampling.draw(model, num, seed, arguments.temperature, output, arguments.class_name)
 
 
 def _is_random(arguments: argparse.Namespace) -> bool:
@@ -196,7 +196,7 @@ def _name(arguments: argparse.Namespace) -> str:
 
 def _output_paths(arguments: argparse.Namespace, name: str, seed: int, count: int) -> list[Path]:
     """Returns a path per sound: --out itself, numbered names like it, or names in that folder."""
-    from sst.generation import recipe
+    from sst.generation import rendering
 
     out = Path(arguments.out).expanduser() if arguments.out else Path("out")
     is_folder = not arguments.out or out.is_dir() or arguments.out.endswith(("/", os.sep))
@@ -212,10 +212,10 @@ def _output_paths(arguments: argparse.Namespace, name: str, seed: int, count: in
         paths = [out]
     else:
         paths = [out.with_stem(f"{out.stem}_{i:03d}") for i in range(1, count + 1)]
-    return [recipe.free_path(path, arguments.overwrite) for path in paths]
+    return [rendering.check_output_path(path, arguments.overwrite) for path in paths]
 
 
-def _described(recipe: Any, model: Any, audible: bool) -> str:
+def _describe(recipe: Any, model: Any, audible: bool) -> str:
     kind = {"PCM_16": "16 bit", "PCM_24": "24 bit", "FLOAT": "32 bit float"}[recipe.subtype]
     limit = min(recipe.sample_rate, model.config.audio.sample_rate) / 2000
     level = "peak -1 dB" if audible else "silent"

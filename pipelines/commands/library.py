@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pipelines.console.messages import put, shown
+from pipelines.console.messages import printable, put
 from pipelines.console.skipped import fail_if_strict
-from pipelines.library_session import library_encoder, opened_session
+from pipelines.library_session import library_encoder, open_library_session
 from sst.errors import ModelError, NothingToDo
 
 
@@ -25,7 +25,7 @@ def library(arguments: argparse.Namespace) -> None:
 
 def scan(arguments: argparse.Namespace) -> None:
     """Builds the index or brings it up to date, and prints its contents."""
-    session = opened_session(arguments, arguments.prune)
+    session = open_library_session(arguments, arguments.prune)
     facts = _status(arguments, session.report.folder, session.rows, session.searcher)
     _put_facts(arguments, facts)
     fail_if_strict(arguments, session.report.skipped)
@@ -107,7 +107,7 @@ def _put_facts(arguments: argparse.Namespace, facts: dict[str, Any]) -> None:
         put(json.dumps(facts, indent=1) + "\n")
         return
     width = max(map(len, facts))
-    lines = (f"{name:{width}}  {shown(_plain(name, value))}\n" for name, value in facts.items())
+    lines = (f"{name:{width}}  {printable(_plain(name, value))}\n" for name, value in facts.items())
     put("".join(lines))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipelines.console.messages import shown
+from pipelines.console.messages import printable
 from pipelines.console.paths import relative_to_library
 from sst import atomic
 from sst.errors import ResourceError, UsageError
@@ -141,24 +141,24 @@ def _m3u(answers: Sequence[Answer]) -> str:
     """Returns an extended M3U playlist in UTF-8."""
     lines = ["#EXTM3U"]
     for hit in (hit for answer in answers for hit in answer.hits):
-        name = shown(os.path.basename(hit.path))
+        name = printable(os.path.basename(hit.path))
         lines += [f"#EXTINF:{max(1, round(hit.end_s - hit.onset_s))},{name}", _entry(hit.path)]
     return "\n".join(lines) + "\n"
 
 
 def _entry(path: str) -> str:
     """Returns the path, as a file: address where a line of UTF-8 cannot hold it."""
-    return path if shown(path) == path else Path(path).as_uri()
+    return path if printable(path) == path else Path(path).as_uri()
 
 
 def _table(answers: Sequence[Answer], roots: Sequence[str]) -> str:
     lines: list[str] = []
     for answer in answers:
         if len(answers) > 1:
-            lines.append(("\n" if lines else "") + shown(answer.target))
+            lines.append(("\n" if lines else "") + printable(answer.target))
         lines.append(" #   similar   distance  how near    start  sound")
         for rank, hit in enumerate(answer.hits, 1):
-            path = shown(relative_to_library(hit.path, roots))
+            path = printable(relative_to_library(hit.path, roots))
             lines.append(
                 f"{rank:2d}  {hit.similarity:6.1f} %  {hit.distance:9.4f}  {hit.band:10}"
                 f" {hit.onset_s:6.2f}s  {path}{_more(hit.copies)}"

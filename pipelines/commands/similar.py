@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines.console.messages import plural, put, say
 from pipelines.console.skipped import fail_if_strict
-from pipelines.library_session import opened_session
+from pipelines.library_session import open_library_session
 from sst.errors import UsageError
 from sst.files import to_text
 
@@ -16,14 +16,14 @@ DEFAULT_STEPS = 8  # sounds on an interpolation path
 
 
 def similar(arguments: argparse.Namespace) -> None:
-    """Prints, and copies, the sounds nearest to each target."""
+    """Prints the sounds nearest to each target, and copies them with --copy-to."""
     _check(arguments)
     from pipelines.commands import result_formats
     from sst.library import session as library_session
 
     choice = _choice(arguments)
     library_session.check(choice)
-    session = opened_session(arguments)
+    session = open_library_session(arguments)
     answer = _between if arguments.between else _near
     answers = answer(session, arguments, choice)
     _say_if_few_or_far(answers, arguments)
@@ -78,7 +78,7 @@ def _choice(arguments: argparse.Namespace) -> Any:
 
 
 def _queries(session: Any, arguments: argparse.Namespace, choice: Any) -> list[tuple[str, Any]]:
-    """Returns a name and a query for each answer that is wanted."""
+    """Returns a name and a query for each answer to give."""
     from sst.library import queries
     from sst.library import session as library_session
 
@@ -105,11 +105,11 @@ def _near(session: Any, arguments: argparse.Namespace, choice: Any) -> list[Any]
     from pipelines.commands import result_formats
     from sst.library import session as library_session
 
-    asked = _queries(session, arguments, choice)
-    spread = library_session.distances_of(session, choice)
+    named = _queries(session, arguments, choice)
+    distances = library_session.distances_of(session, choice)
     return [
-        result_formats.Answer(name, library_session.nearest(session, query, choice, spread))
-        for name, query in asked
+        result_formats.Answer(name, library_session.nearest(session, query, choice, distances))
+        for name, query in named
     ]
 
 

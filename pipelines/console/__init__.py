@@ -1,1 +1,1 @@
-"""Shared by every command: messages, progress, exit codes, skipped files, paths of a person."""
+"""Shared by all commands: messages, progress, exit codes, skipped files, given paths."""

@@ -12,6 +12,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import sst
 from pipelines.console.messages import say
@@ -43,12 +44,12 @@ def run_command(
     except Exception as error:  # the boundary: here every failure gets its code
         if debug:
             traceback.print_exc()
-        problem = _explained(error)
+        problem = _explain(error)
         say(str(problem))
         return problem.exit_code
 
 
-def _explained(error: Exception) -> UserError:
+def _explain(error: Exception) -> UserError:
     if isinstance(error, UserError):
         return error
     if isinstance(error, MemoryError):
@@ -72,7 +73,14 @@ def _warnings_as_sentences(debug: bool) -> Iterator[None]:
         yield
 
 
-def _show_ours(message, category, filename, lineno, file=None, line=None) -> None:  # type: ignore[no-untyped-def]
+def _show_ours(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     place = Path(os.path.realpath(filename))
     if issubclass(category, UserWarning) and any(map(place.is_relative_to, _OURS)):
         say(f"Note: {message}.")

@@ -7,14 +7,14 @@ import unicodedata
 def say(text: str) -> None:
     """Writes one message to stderr, above a progress bar where one is drawn."""
     if bars := sys.modules.get("tqdm"):
-        bars.tqdm.write(shown(text), file=sys.stderr)
+        bars.tqdm.write(printable(text), file=sys.stderr)
         sys.stderr.flush()
     else:
-        print(shown(text), file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def put(content: str) -> None:
-    """Writes results to stdout; stray bytes of file names leave as they are."""
+    """Writes results to stdout; bytes of file names that are not UTF-8 are written unchanged."""
     data = content.encode("utf-8", "surrogateescape")
     if binary := getattr(sys.stdout, "buffer", None):
         sys.stdout.flush()
@@ -24,7 +24,7 @@ def put(content: str) -> None:
         sys.stdout.write(data.decode("utf-8", "replace"))
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """Returns text that a terminal can show: control characters and stray bytes are escaped."""
     return "".join(
         c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else _escaped(c)

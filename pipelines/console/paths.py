@@ -1,4 +1,4 @@
-"""Paths that a person gives and reads."""
+"""Paths on the command line and in messages."""
 
 import os
 from collections.abc import Sequence

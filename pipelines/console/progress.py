@@ -24,7 +24,7 @@ class Progress:
         self._bar: Any = None
 
     def __call__(self, done: int, total: int, skipped: int = 0) -> None:
-        """Takes what is done so far; called after each file or batch."""
+        """Shows how many files are done and skipped; called after each file or batch."""
         elapsed = time.monotonic() - self._start
         if sys.stderr.isatty():
             self._draw(done, total, skipped, elapsed)

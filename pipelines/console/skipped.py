@@ -1,4 +1,4 @@
-"""Files that had to be skipped: counted in one way, and an error with --strict."""
+"""Skipped files: the note with their counts, and the error of --strict."""
 
 import argparse
 

@@ -144,40 +144,54 @@ def _label_groups(groups: Iterable[Sequence[int]], labels: Sequence[str]) -> dic
 def _validation_groups(
     groups: Sequence[Sequence[int]], ids: Sequence[str], labels: Sequence[str], train_ratio: float
 ) -> list[int]:
-    """First what covers the labels, rarest label first, then by rank up to the wanted size."""
+    """Chooses first what covers the labels, rarest label first, then by rank up to the size."""
     if len(groups) < 2:
         return []
+    selection = _Selection(groups, labels)
     target = max(1.0, len(ids) * (1.0 - train_ratio))
-    spread = _label_groups(groups, labels)
-    left = {label: len(found) for label, found in spread.items() if label}
-    kinds = [{labels[row] for row in rows} - {""} for rows in groups]
-    chosen: dict[int, None] = {}
-    covered: set[str] = set()
-    size = 0
+    selection.cover_labels(target)
+    for group, rows in enumerate(groups):
+        if selection.size + len(rows) / 2 <= target and selection.can_spare(group):
+            selection.take(group)
+    if not selection.chosen:
+        selection.take(min(range(len(groups)), key=lambda g: (len(groups[g]), g)))
+    return selection.chosen
 
-    def take(group: int) -> None:
-        nonlocal size
-        chosen[group] = None
-        covered.update(kinds[group])
-        size += len(groups[group])
-        for label in kinds[group]:
-            left[label] -= 1
 
-    def spared(group: int) -> bool:
-        last = len(chosen) + 1 == len(groups)  # something has to train
-        return group not in chosen and not last and all(left[label] > 1 for label in kinds[group])
+class _Selection:
+    """The groups chosen for validation so far, and the groups left of each label for training."""
 
-    for label in sorted(left, key=lambda name: (left[name], name)):
-        options = [g for g in sorted(spread[label]) if spared(g)]
-        if label not in covered and options:
-            small = [g for g in options if size + len(groups[g]) <= target]
+    def __init__(self, groups: Sequence[Sequence[int]], labels: Sequence[str]) -> None:
+        self._groups, self._of_label = groups, _label_groups(groups, labels)
+        self._labels = [{labels[row] for row in rows} - {""} for rows in groups]
+        self._left = {label: len(found) for label, found in self._of_label.items() if label}
+        self._covered: set[str] = set()
+        self.chosen: list[int] = []
+        self.size = 0  # rows of the groups chosen
+
+    def take(self, group: int) -> None:
+        """Adds a group."""
+        self.chosen.append(group)
+        self._covered |= self._labels[group]
+        self.size += len(self._groups[group])
+        for label in self._labels[group]:
+            self._left[label] -= 1
+
+    def can_spare(self, group: int) -> bool:
+        """Tells whether training keeps a group, and one of each label, without this one."""
+        last = len(self.chosen) + 1 == len(self._groups)
+        kept = all(self._left[label] > 1 for label in self._labels[group])
+        return group not in self.chosen and not last and kept
+
+    def cover_labels(self, target: float) -> None:
+        """Takes a group of each label that can be spared, small ones where `target` rows allow."""
+        groups = self._groups
+        for label in sorted(self._left, key=lambda name: (self._left[name], name)):
+            options = [g for g in sorted(self._of_label[label]) if self.can_spare(g)]
+            if label in self._covered or not options:
+                continue
+            small = [g for g in options if self.size + len(groups[g]) <= target]
             if small:
-                take(max(small, key=lambda g: (len(kinds[g] - covered), -g)))
+                self.take(max(small, key=lambda g: (len(self._labels[g] - self._covered), -g)))
             else:
-                take(min(options, key=lambda g: (len(groups[g]), g)))
-    for group in range(len(groups)):
-        if size + len(groups[group]) / 2 <= target and spared(group):
-            take(group)
-    if not chosen:
-        take(min(range(len(groups)), key=lambda g: (len(groups[g]), g)))
-    return list(chosen)
+                self.take(min(options, key=lambda g: (len(groups[g]), g)))

@@ -3,7 +3,7 @@
 A voice takes a generator, the rate in Hz, the velocity (0 .. 1] and a few musical parameters, and
 returns a wave [n] that starts at once. `pitch_hz` is the pitch that the sound settles on, `tune_hz`
 the place of modes that give no clear pitch, `decay_s` the time in which the body falls by 20 dB;
-amounts are 0 .. 1. Level and softening by velocity follow in `machines.render`.
+amounts are 0 .. 1. Level and softening by velocity follow in `machines.make_sound`.
 """
 
 import numpy as np
@@ -60,7 +60,7 @@ def kick_fm(
     return signals.saturate(wave * signals.decay(n, rate, decay_s, 0.0005), 1.4)
 
 
-def skin(
+def skin_modes(
     rng: np.random.Generator,
     phase: Wave,
     rate: int,
@@ -92,7 +92,7 @@ def kick_modes(
     """Makes an acoustic kick: the modes of a damped skin, its beater, the air of the shell."""
     n = signals.length(decay_s, rate)
     phase = signals.glide(n, rate, pitch_hz, 1 + 1.6 * velocity, 0.012, 0.05)
-    body = skin(rng, phase, rate, decay_s, bright * velocity, 1.3)
+    body = skin_modes(rng, phase, rate, decay_s, bright * velocity, 1.3)
     air = signals.noise(rng, n, rate, 100, 3000) * signals.decay(n, rate, 0.4 * decay_s, 0.002)
     slap = signals.burst(rng, n, rate, 700, 3000 + 4000 * velocity, 0.012)
     felt = signals.decay(n, rate, decay_s, 0.0004 + 0.002 * (1 - velocity))
@@ -133,7 +133,7 @@ def tom_modes(
     """Makes an acoustic tom: the modes of a skin that the stroke tightens, and the stick."""
     n = signals.length(decay_s, rate)
     phase = signals.glide(n, rate, pitch_hz, 1 + 0.15 * velocity, 0.05, 0.01)
-    body = skin(rng, phase, rate, decay_s, bright * (0.3 + 0.7 * velocity), 0.8)
+    body = skin_modes(rng, phase, rate, decay_s, bright * (0.3 + 0.7 * velocity), 0.8)
     slap = signals.burst(rng, n, rate, 500, 2000 + 5000 * velocity, 0.01)
     air = signals.noise(rng, n, rate, 200, 4000) * signals.decay(n, rate, 0.4 * decay_s, 0.001)
     return body + 0.35 * bright * air * (0.3 + 0.7 * velocity) + 0.8 * stick * velocity * slap
@@ -171,7 +171,7 @@ def conga(
     """Makes a conga or bongo: few modes, a hand that slaps, the air of a long shell."""
     n = signals.length(decay_s, rate)
     phase = signals.glide(n, rate, pitch_hz, 1 + 0.06 * velocity, 0.015)
-    body = skin(rng, phase, rate, decay_s, 0.3 + 0.6 * slap * velocity, damping, SKIN[:7])
+    body = skin_modes(rng, phase, rate, decay_s, 0.3 + 0.6 * slap * velocity, damping, SKIN[:7])
     hand = signals.burst(rng, n, rate, 700, 1500 + 5000 * velocity, 0.012)
     return body + 1.2 * slap * (0.3 + 0.7 * velocity) * hand
 
@@ -189,5 +189,5 @@ def tabla(
     """Makes a drum whose loaded skin rings in harmonics, and whose pitch the hand bends down."""
     n = signals.length(decay_s, rate)
     phase = signals.glide(n, rate, pitch_hz, bend, 0.06)
-    body = skin(rng, phase, rate, decay_s, 0.3 + 0.6 * bright * velocity, 0.6, TABLA)
+    body = skin_modes(rng, phase, rate, decay_s, 0.3 + 0.6 * bright * velocity, 0.6, TABLA)
     return body + 0.25 * velocity * signals.burst(rng, n, rate, 1200, 6000, 0.004)

@@ -1,6 +1,6 @@
 """The demo library: 240 labelled sounds of eighteen packs, in the files that packs come in.
 
-`sounds` makes them, `write` writes them, `sounds_of` makes as many as wanted of any machine.
+`sounds` makes them, `write` writes them, `sounds_of` makes any number of sounds of a machine.
 """
 
 import csv
@@ -18,7 +18,7 @@ from sst.demo.machines import Machine
 from sst.demo.packs import PACKS, Pack
 
 VERSION = 1  # counts up where the demo library comes to hold other sounds
-TRUTH = "truth.csv"
+TRUTH_FILE = "truth.csv"
 FORMATS = {
     ".wav": "WAV",
     ".flac": "FLAC",
@@ -28,13 +28,13 @@ FORMATS = {
     ".mp3": "MP3",
 }
 # Sounds of each kind in a pack; other kinds give one of each voice.
-COUNTS = {"kick": 2, "snare": 2, "hat_closed": 2, "tom": 2, "hand_drum": 2, "tonal": 2}
-LAYERED = ("kick", "snare", "tom")
+SOUNDS_PER_KIND = {"kick": 2, "snare": 2, "hat_closed": 2, "tom": 2, "hand_drum": 2, "tonal": 2}
+LAYERED_KINDS = ("kick", "snare", "tom")
 SET_ADD_PEAK_CHUNK = 0x1050  # a command of libsndfile
 
 
 class DemoSound(NamedTuple):
-    """A sound, the file it belongs in, and what is true of it."""
+    """A sound with the path of its file and its ground truth."""
 
     path: str  # MACHINE/KIND/name.suffix, relative, with slashes
     wave: np.ndarray  # float32 [n, channels]
@@ -56,17 +56,17 @@ def sounds(names: Collection[str] = ()) -> Iterator[DemoSound]:
 def _sounds_of_kind(pack: Pack, kind: str) -> Iterator[DemoSound]:
     """Yields the sounds of one kind of a pack, its voices in turn."""
     own = pack.machine.voices_of(kind)
-    for i in range(takes(pack, kind)):
-        for layer in (kind in LAYERED and pack.layers) or (None,):
+    for i in range(count_takes(pack, kind)):
+        for layer in (kind in LAYERED_KINDS and pack.layers) or (None,):
             yield _sound(pack, own[i % len(own)], i // len(own), layer)
 
 
-def takes(pack: Pack, kind: str) -> int:
+def count_takes(pack: Pack, kind: str) -> int:
     """Returns how many sounds of a kind a pack has; velocity layers of one sound count once."""
     own = len(pack.machine.voices_of(kind))
-    if pack.takes or (pack.layers and kind in LAYERED):
+    if pack.takes or (pack.layers and kind in LAYERED_KINDS):
         return max(pack.takes, 1) * own
-    return max(COUNTS.get(kind, 1), own)
+    return max(SOUNDS_PER_KIND.get(kind, 1), own)
 
 
 def sounds_of(
@@ -78,16 +78,18 @@ def sounds_of(
     """
     pack = Pack(machine, rate=rate)
     for i in range(count):
-        velocity = round(float(machines.generator(seed, i).uniform(0.4, 1.0)), 2)
+        velocity = round(float(machines.seeded_generator(seed, i).uniform(0.4, 1.0)), 2)
         take = 100_000 * (seed + 1) + i // len(machine.voices)
         yield _sound(pack, machine.voices[i % len(machine.voices)], take, velocity)
 
 
 def _sound(pack: Pack, voice: str, take: int, layer: float | None) -> DemoSound:
     """Makes one sound of a pack; without a layer its velocity lies a little below 1."""
-    rng = machines.generator(pack.machine.name, pack.machine.seed, voice, take, "file")
+    rng = machines.seeded_generator(pack.machine.name, pack.machine.seed, voice, take, "file")
     velocity = layer or round(float(rng.uniform(0.85, 1.0)), 2)
-    wave, pitch_hz = machines.play(pack.machine, voice, take, rate=pack.rate, velocity=velocity)
+    wave, pitch_hz = machines.make_sound(
+        pack.machine, voice, take, rate=pack.rate, velocity=velocity
+    )
     onset = round(rng.uniform(0.3, 1.0) * pack.lead_s * pack.rate)
     wave = np.pad(10 ** (pack.level_db / 20) * wave, ((onset, 0), (0, 0))).astype(np.float32)
     kind = voices.VOICES[voice].kind
@@ -101,7 +103,7 @@ def write(folder: str | os.PathLike, made: Iterable[DemoSound] | None = None) ->
     """Writes sounds, by default the whole demo library, into a folder; returns their paths.
 
     Each file appears whole or not at all, and replaces one of the same name. All files but Ogg
-    Vorbis have the same bytes on every call. Beside them lies `TRUTH`: what is true of each.
+    Vorbis have the same bytes on every call. `TRUTH_FILE` beside them has the ground truth of each.
 
     Raises:
         OSError: the folder cannot be written.
@@ -113,12 +115,12 @@ def write(folder: str | os.PathLike, made: Iterable[DemoSound] | None = None) ->
         _write_file(path, sound)
         written.append(path)
         facts.append((sound.path, *sound.truth))
-    _write_truth(Path(folder) / TRUTH, facts)
+    _write_truth(Path(folder) / TRUTH_FILE, facts)
     return written
 
 
 def cached(root: Path) -> Path:
-    """Returns the folder `demo` with the demo library below `root`, written if it is not there.
+    """Returns the folder of the demo library below `root`, and writes it if it is missing.
 
     Raises:
         OSError: it cannot be written.

@@ -1,4 +1,4 @@
-"""Machines: what gives all sounds of a pack one character, by hand or from a seed."""
+"""Machines: the style, voices and parameter ranges of a pack, given by hand or by a seed."""
 
 import dataclasses
 import hashlib
@@ -9,15 +9,15 @@ import numpy as np
 from sst.demo import signals, voices
 from sst.demo.signals import Wave
 
-GOLDEN = 0.618034
-LIMITS = {"decay_s": (0.008, 1.1), "snap_s": (0.02, 0.6), "wires_s": (0.02, 0.6)}
-FIRST = ("Amber", "Cobalt", "Copper", "Dusty", "Frozen", "Gentle", "Hollow", "Ivory", "Lunar")
-SECOND = ("Anvil", "Beacon", "Canal", "Dynamo", "Ferry", "Garden", "Island", "Kiosk", "Lantern")
+GOLDEN_RATIO = 0.618034
+LIMITS_S = {"decay_s": (0.008, 1.1), "snap_s": (0.02, 0.6), "wires_s": (0.02, 0.6)}
+ADJECTIVES = ("Amber", "Cobalt", "Copper", "Dusty", "Frozen", "Gentle", "Hollow", "Ivory", "Lunar")
+NOUNS = ("Anvil", "Beacon", "Canal", "Dynamo", "Ferry", "Garden", "Island", "Kiosk", "Lantern")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Style:
-    """The electronics and the room of a machine; everything after the voice itself."""
+    """The effects of a machine, applied after the voice: tuning, saturation, sampler, room."""
 
     tune: float = 1.0  # factor of all pitches but those of tonal sounds
     decay: float = 1.0  # factor of all decay times
@@ -34,7 +34,7 @@ class Style:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A name, a seed for its taste, its style, its voices, and ranges that are its own."""
+    """A drum machine: its name and seed, its style, its voices and its own parameter ranges."""
 
     name: str
     seed: int = 0
@@ -54,29 +54,29 @@ class Machine:
         return tuple(name for name in self.voices if voices.VOICES[name].kind == kind)
 
 
-def generator(*words: object) -> np.random.Generator:
-    """Returns a generator that depends on these words only, on every computer."""
+def seeded_generator(*words: object) -> np.random.Generator:
+    """Returns a generator seeded by the hash of some words: the same on every computer."""
     digest = hashlib.sha256("/".join(map(str, words)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
-def parameters(machine: Machine, name: str, take: int) -> dict[str, float]:
-    """Returns the parameters of a voice's numbered take: near the taste of the machine.
+def draw_parameters(machine: Machine, name: str, take: int) -> dict[str, float]:
+    """Returns the parameters of one take of a voice: near the centre values of the machine.
 
-    Pitches are the exception: those of toms, hand drums and tonal sounds are spread over the
+    The pitches of toms, hand drums and tonal sounds are an exception: they vary over the whole
     range from take to take, tonal ones in semitones of A = 440 Hz.
     """
     voice = voices.VOICES[name]
-    taste = generator(machine.name, machine.seed, name)
-    chance = generator(machine.name, machine.seed, name, take)
+    machine_rng = seeded_generator(machine.name, machine.seed, name)
+    take_rng = seeded_generator(machine.name, machine.seed, name, take)
     drawn: dict[str, float] = {}
     for key, full in voice.ranges.items():
         low, high = machine.ranges.get(f"{name}.{key}") or machine.ranges.get(key) or full
-        start = taste.uniform()
-        place = float(np.clip(start + chance.normal(0, 0.18), 0, 1))
+        centre = machine_rng.uniform()
+        position = float(np.clip(centre + take_rng.normal(0, 0.18), 0, 1))
         if key == "pitch_hz" and voice.kind in ("tom", "hand_drum", "tonal"):
-            place = (start + GOLDEN * take) % 1.0
-        drawn[key] = adjust(machine.style, voice.kind, key, low * (high / low) ** place)
+            position = (centre + GOLDEN_RATIO * take) % 1.0
+        drawn[key] = adjust(machine.style, voice.kind, key, low * (high / low) ** position)
     return drawn
 
 
@@ -86,25 +86,25 @@ def adjust(style: Style, kind: str, key: str, value: float) -> float:
         return 440.0 * 2 ** (round(12 * np.log2(value / 440.0)) / 12)
     if key in ("pitch_hz", "tune_hz"):
         return value * style.tune
-    if key in LIMITS:
-        return float(np.clip(value * style.decay, *LIMITS[key]))
+    if key in LIMITS_S:
+        return float(np.clip(value * style.decay, *LIMITS_S[key]))
     return value
 
 
-def play(
+def make_sound(
     machine: Machine, name: str, take: int, *, rate: int, velocity: float = 1.0
 ) -> tuple[Wave, float]:
     """Returns a sound [n, channels] and its pitch in Hz, nan if it has none.
 
     It depends on the arguments only. Its peak is `velocity ** 1.5`; it lasts at most 2.5 s.
     """
-    drawn = parameters(machine, name, take)
-    rng = generator(machine.name, machine.seed, name, take, velocity)
+    drawn = draw_parameters(machine, name, take)
+    rng = seeded_generator(machine.name, machine.seed, name, take, velocity)
     style, voice = machine.style, voices.VOICES[name]
     width = {"width": style.width} if voice.stereo else {}
     own_rate = style.sampler_rate or rate
-    wave = stroke(voice, rng, rate=own_rate, velocity=velocity, **drawn, **width)
-    wave = colour(signals.normalise(wave), style, rng, own_rate, rate)
+    wave = make_stroke(voice, rng, rate=own_rate, velocity=velocity, **drawn, **width)
+    wave = apply_style(signals.normalise(wave), style, rng, own_rate, rate)
     if style.wet:
         response = signals.room(machine.seed, rate, style.room_s, wave.shape[1])
         wave = signals.reverberate(wave, response, style.wet)
@@ -112,7 +112,7 @@ def play(
     return wave * velocity**1.5, drawn.get("pitch_hz", float("nan"))
 
 
-def stroke(
+def make_stroke(
     voice: voices.Voice,
     rng: np.random.Generator,
     *,
@@ -120,14 +120,16 @@ def stroke(
     velocity: float = 1.0,
     **parameters: float,
 ) -> Wave:
-    """Returns one bare stroke [n, channels] of a voice; softer ones lose treble on the way out."""
+    """Returns one stroke of a voice without effects [n, channels]; soft ones have less treble."""
     wave = voice.make(rng, rate=rate, velocity=velocity, **parameters)
     if velocity < 1:
         wave = signals.lowpass(wave, rate, 900 * 22.0**velocity)
     return wave.reshape(len(wave), -1)
 
 
-def colour(wave: Wave, style: Style, rng: np.random.Generator, own_rate: int, rate: int) -> Wave:
+def apply_style(
+    wave: Wave, style: Style, rng: np.random.Generator, own_rate: int, rate: int
+) -> Wave:
     """Passes a wave of peak 1 through the machine's saturation, sampler, tone and width."""
     if style.drive:
         wave = signals.saturate(wave, style.drive, 0.15)
@@ -147,14 +149,14 @@ def colour(wave: Wave, style: Style, rng: np.random.Generator, own_rate: int, ra
     return wave
 
 
-def machine(seed: int) -> Machine:
-    """Returns a machine of random style and voices: the same for the same seed, on and on."""
-    rng = generator("machine", seed)
+def random_machine(seed: int) -> Machine:
+    """Returns a machine of random style and voices; the same seed gives the same machine."""
+    rng = seeded_generator("machine", seed)
     chosen = []
     for kind in voices.KINDS:
         own = [name for name, voice in voices.VOICES.items() if voice.kind == kind]
         chosen += list(rng.permutation(own)[: 1 + (rng.uniform() < 0.4)])
-    name = f"{rng.choice(FIRST)}-{rng.choice(SECOND)}-{seed}"
+    name = f"{rng.choice(ADJECTIVES)}-{rng.choice(NOUNS)}-{seed}"
     return Machine(name=name, seed=seed, style=random_style(rng), voices=tuple(map(str, chosen)))
 
 

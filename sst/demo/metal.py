@@ -4,6 +4,8 @@ The metallic squares of analog machines are summed from partials below the Nyqui
 that nothing folds back, and their filters are gains of partials, so that nothing rings before.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from sst.demo import signals
@@ -108,7 +110,7 @@ def hat_modes(
 ) -> Wave:
     """Makes an acoustic hat: the ring of two plates, and the noise of their touching."""
     n = signals.length(decay_s, rate)
-    ring = plate(rng, n, rate, tune_hz, decay_s, 0.35 + 0.9 * bright, 0.25, width)
+    ring = plate(rng, n, rate, Plate(tune_hz, decay_s, 0.35 + 0.9 * bright, 0.25, width))
     touch = signals.noise(rng, n, rate, 4000, 9000 + 6000 * velocity, width)
     strike = two_stage(n, rate, 0.8 * decay_s, velocity, hold)
     tip = signals.burst(rng, n, rate, 3000, 12_000, 0.003)
@@ -116,53 +118,44 @@ def hat_modes(
     return ring + 0.9 * sizzle * signals.shape(touch, strike) + 0.3 * velocity * tip
 
 
-def plate(
-    rng: np.random.Generator,
-    n: int,
-    rate: int,
-    lowest_hz: float,
-    decay_s: float,
-    slope: float,
-    damping: float,
-    width: float,
-) -> Wave:
-    """Makes the ring of a metal plate, RMS about 1 at the start: [n], or [n, 2].
+class Plate(NamedTuple):
+    """The parameters of a ringing metal plate."""
 
-    A few modes stand out; the others are so dense that they are noise. Gain grows with `slope`
-    powers of frequency up to 6 kHz; the decay shortens with `damping` powers of it.
+    lowest_hz: float  # of its lowest mode
+    decay_s: float  # of its noise at 4 kHz, of its modes at 3 kHz
+    slope: float  # the gain grows with this power of frequency, up to 6 kHz
+    damping: float  # the decay shortens with this power of frequency
+    width: float  # of the stereo image, 0 (mono) .. 1
+
+
+def plate(rng: np.random.Generator, n: int, rate: int, spec: Plate) -> Wave:
+    """Makes the ring of a metal plate, RMS about 1 at the start: [n], or [n, 2] if it has width.
+
+    A few modes stand out; the others are so dense that they are noise.
     """
-    wave = 0.5 * plate_modes(rng, n, rate, lowest_hz, decay_s, slope, damping, width)
-    low_hz = 1.5 * lowest_hz
+    wave = 0.5 * plate_modes(rng, n, rate, spec)
+    low_hz = 1.5 * spec.lowest_hz
     for high_hz in (1800, 4000, 8000, 14_000):
-        gain = 0.45 * (min(high_hz, 6000) / 6000) ** slope
-        seconds = decay_s * (high_hz / 4000) ** -damping * rng.uniform(0.85, 1.15)
-        band = signals.noise(rng, n, rate, low_hz, high_hz, width)
+        gain = 0.45 * (min(high_hz, 6000) / 6000) ** spec.slope
+        seconds = spec.decay_s * (high_hz / 4000) ** -spec.damping * rng.uniform(0.85, 1.15)
+        band = signals.noise(rng, n, rate, low_hz, high_hz, spec.width)
         wave += signals.shape(band, gain * signals.decay(n, rate, seconds))
         low_hz = high_hz
     return wave
 
 
-def plate_modes(
-    rng: np.random.Generator,
-    n: int,
-    rate: int,
-    lowest_hz: float,
-    decay_s: float,
-    slope: float,
-    damping: float,
-    width: float,
-) -> Wave:
+def plate_modes(rng: np.random.Generator, n: int, rate: int, spec: Plate) -> Wave:
     """Sums sixty modes as `plate` has them, the denser the higher, RMS about 1 at the start."""
     place = (np.arange(60) + rng.uniform(0, 1, 60)) / 60
-    hz = lowest_hz + (14_000 - lowest_hz) * place**1.5
-    phase = signals.spread_phase(rng, 60, width)
-    gain = np.minimum(hz / 6000, 1.0) ** slope * rng.lognormal(0, 0.6, 60)
+    hz = spec.lowest_hz + (14_000 - spec.lowest_hz) * place**1.5
+    phase = signals.spread_phase(rng, 60, spec.width)
+    gain = np.minimum(hz / 6000, 1.0) ** spec.slope * rng.lognormal(0, 0.6, 60)
     gain *= np.where(hz > 10_000, (10_000 / hz) ** 2, 1.0) * (hz < 0.47 * rate)
     gain *= np.sqrt(2 / np.sum(gain**2))
-    seconds = decay_s * (hz / 3000) ** -damping * rng.uniform(0.6, 1.3, 60)
+    seconds = spec.decay_s * (hz / 3000) ** -spec.damping * rng.uniform(0.6, 1.3, 60)
     gains = np.repeat(gain[:, None], phase.shape[1], 1)
     wave = signals.modes(n, rate, hz, seconds, gains, phase)
-    return wave if width > 0 else wave[:, 0]
+    return wave if spec.width > 0 else wave[:, 0]
 
 
 def crash(
@@ -178,7 +171,7 @@ def crash(
 ) -> Wave:
     """Makes a crash: a plate whose treble blooms after the strike, over a wash of noise."""
     n = signals.length(decay_s, rate)
-    low = plate(rng, n, rate, tune_hz, decay_s, 0.2 + bright, 0.45, width)
+    low = plate(rng, n, rate, Plate(tune_hz, decay_s, 0.2 + bright, 0.45, width))
     wash = signals.noise(rng, n, rate, 3000, 6000 + 8000 * bright, width)
     bloom = signals.decay(n, rate, 0.6 * decay_s, bloom_s / (0.3 + 0.7 * velocity))
     strike = signals.burst(rng, n, rate, 1500, 9000, 0.01)
@@ -204,7 +197,7 @@ def ride(
 ) -> Wave:
     """Makes a ride: a ping of few clear modes over the wash of a plate."""
     n = signals.length(decay_s, rate)
-    wash = plate(rng, n, rate, tune_hz, decay_s, 0.3 + bright, 0.3, width)
+    wash = plate(rng, n, rate, Plate(tune_hz, decay_s, 0.3 + bright, 0.3, width))
     hz = tune_hz * np.sort(rng.uniform(1.5, 14, 14))
     phase = signals.spread_phase(rng, 14, 0.5 * width)
     gain = np.repeat(rng.uniform(0.3, 1, (14, 1)) / 3, phase.shape[1], 1)

@@ -7,7 +7,7 @@ from sst.demo.machines import Machine, Style
 
 
 class Pack(NamedTuple):
-    """A machine, and how its sounds are counted and written."""
+    """A machine, the number of its sounds, and the format and level of their files."""
 
     machine: Machine
     suffix: str = ".wav"
@@ -16,7 +16,7 @@ class Pack(NamedTuple):
     level_db: float = -1.0  # dBFS of the hardest stroke
     lead_s: float = 0.0  # longest silence before a sound
     layers: tuple[float, ...] = ()  # velocities of kicks, snares and toms, soft to hard
-    takes: int = 0  # sounds of each voice; 0 leaves it to `library.COUNTS`
+    takes: int = 0  # sounds of each voice; 0 leaves it to `library.SOUNDS_PER_KIND`
 
 
 ANALOG = "kick_sine snare_analog clap closed_squares open_squares cymbal_squares tom_sine"

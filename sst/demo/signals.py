@@ -12,7 +12,7 @@ import scipy.signal
 
 Wave = np.ndarray
 LN10 = math.log(10.0)
-MAX_SECONDS = 2.4
+MAX_LENGTH_S = 2.4
 
 
 def samples(seconds: float, rate: int) -> int:
@@ -21,8 +21,8 @@ def samples(seconds: float, rate: int) -> int:
 
 
 def length(decay_s: float, rate: int) -> int:
-    """Returns the samples in which an exponential decay falls by 66 dB, at most `MAX_SECONDS`."""
-    return samples(min(MAX_SECONDS, 3.3 * decay_s + 0.01), rate)
+    """Returns the samples in which an exponential decay falls by 66 dB, at most `MAX_LENGTH_S`."""
+    return samples(min(MAX_LENGTH_S, 3.3 * decay_s + 0.01), rate)
 
 
 def times(n: int, rate: int) -> Wave:
@@ -223,8 +223,8 @@ def fade_out(wave: Wave, rate: int) -> Wave:
     return shape(wave, ramp)
 
 
-def without_dc(wave: Wave) -> Wave:
-    """Takes the mean out of each channel by a slow bump, so that neither end jumps."""
+def remove_dc(wave: Wave) -> Wave:
+    """Removes the mean of each channel by a slow bump, so that both ends stay at 0."""
     place = (np.arange(len(wave)) + 0.5) / len(wave)
     bump = (place * (1 - place)).reshape(-1, *[1] * (wave.ndim - 1))
     return wave - bump * (wave.mean(axis=0) / bump.mean())
@@ -270,8 +270,8 @@ def room(seed: int, rate: int, decay_s: float, channels: int) -> Wave:
 
 
 def finish(wave: Wave, rate: int) -> Wave:
-    """Takes out DC, cuts what is below -66 dB at the end, fades, and scales to peak 1."""
+    """Removes DC, trims the end below -66 dB, fades out, and scales to peak 1."""
     wave = highpass(wave, rate, 20.0)
-    heard = np.flatnonzero(np.abs(wave).max(axis=1) > 5e-4 * np.abs(wave).max())
-    wave = fade_out(wave[: heard[-1] + 1 if len(heard) else None], rate)
-    return normalise(without_dc(wave))
+    audible = np.flatnonzero(np.abs(wave).max(axis=1) > 5e-4 * np.abs(wave).max())
+    wave = fade_out(wave[: audible[-1] + 1 if len(audible) else None], rate)
+    return normalise(remove_dc(wave))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sst.demo import signals
-from sst.demo.drums import skin
+from sst.demo.drums import skin_modes
 from sst.demo.signals import Wave
 
 
@@ -44,7 +44,7 @@ def snare_modes(
     """Makes an acoustic snare: two skins, a stick, and wires that the skin shakes."""
     n = signals.length(max(decay_s, wires_s), rate)
     phase = signals.glide(n, rate, tune_hz, 1 + 0.25 * velocity, 0.01, 0.01)
-    body = skin(rng, phase, rate, decay_s, bright * (0.4 + 0.6 * velocity), 0.9)
+    body = skin_modes(rng, phase, rate, decay_s, bright * (0.4 + 0.6 * velocity), 0.9)
     rattle = signals.noise(rng, n, rate, 1100, 4500 + 3500 * velocity)
     air = signals.noise(rng, n, rate, 300, 1500) * signals.decay(n, rate, 0.6 * wires_s)
     shaken = signals.decay(n, rate, wires_s * (0.7 + 0.3 * velocity), 0.0015)
@@ -67,7 +67,7 @@ def snare_gated(
     n = signals.samples(1.25 * decay_s + 0.02, rate)
     t = signals.times(n, rate)
     phase = signals.glide(n, rate, tune_hz, 1.5, 0.015)
-    body = skin(rng, phase, rate, 0.4 * decay_s, 0.4 * velocity, 1.0)
+    body = skin_modes(rng, phase, rate, 0.4 * decay_s, 0.4 * velocity, 1.0)
     wash = signals.noise(rng, n, rate, 350, 2500 + 7000 * bright)
     gate = 1 / (1 + np.exp(np.minimum((t - decay_s) / (0.02 * decay_s + 0.003), 50)))
     wash *= gate * (0.35 * signals.decay(n, rate, 1.5 * decay_s) + signals.decay(n, rate, 0.03))

@@ -1,4 +1,4 @@
-"""Holds the facts of a made sound, and measures those that follow from its wave."""
+"""The ground truth of a synthesised sound: given parameters and measures of its wave."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Truth(NamedTuple):
-    """Facts of one sound; `level` below is the larger magnitude of its channels, per sample."""
+    """The ground truth of one sound; `level` is the largest magnitude of the channels."""
 
     kind: str  # the name of its folder
     voice: str  # the function that made it
@@ -21,7 +21,7 @@ class Truth(NamedTuple):
 def measure(
     wave: np.ndarray, rate: int, onset: int, kind: str, voice: str, velocity: float, pitch_hz: float
 ) -> Truth:
-    """Returns the truth of a wave [n, channels] that starts at sample `onset`."""
+    """Measures the ground truth of a wave [n, channels] that starts at sample `onset`."""
     level = np.abs(wave).max(axis=1)
     top = int(np.argmax(level))
     attack = int(np.argmax(level >= 0.5 * level[top])) - onset

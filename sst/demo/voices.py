@@ -1,4 +1,4 @@
-"""Lists all voices with their kinds and the ranges of their parameters."""
+"""The list of all voices, with their kinds and the ranges of their parameters."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,6 +21,7 @@ KINDS = (
     "tonal",
 )
 AMOUNT = (0.15, 0.9)
+Range = tuple[float, float]  # lowest and highest value of a parameter
 
 
 class Voice(NamedTuple):
@@ -28,15 +29,15 @@ class Voice(NamedTuple):
 
     kind: str
     make: Callable[..., Wave]
-    ranges: dict[str, tuple[float, float]]
+    ranges: dict[str, Range]
 
     @property
     def stereo(self) -> bool:
-        """Tells that the voice makes its own width."""
+        """Tells whether the voice makes stereo itself."""
         return "width" in (self.make.__kwdefaults__ or {})
 
 
-def _hat(make: Callable[..., Wave], kind: str, decay_s: tuple[float, float], **ranges) -> Voice:
+def _hat(make: Callable[..., Wave], kind: str, decay_s: Range, **ranges: Range) -> Voice:
     return Voice(kind, make, {"decay_s": decay_s, "hold": (0.05, 0.75), **ranges})
 
 

@@ -15,8 +15,8 @@ from sst.evaluation.systems import System
 from sst.model import calibration
 
 OURS = "model"
-NEIGHBOURS = (1, 3, 5, 9, 15)
-FOLDS = 4  # of the training packs
+NEIGHBOUR_COUNTS = (1, 3, 5, 9, 15)
+N_FOLDS = 4  # of the training packs
 
 
 class Predicted(NamedTuple):
@@ -114,9 +114,11 @@ def score(predicted: Predicted, packs: Sequence[str], seed: int) -> dict[str, fi
 
     n = len(right)
     return {
-        "macro_f1": figures.of_interval(intervals.resampled(macro_f1, n, packs, seed)),
+        "macro_f1": figures.from_interval(intervals.resampled(macro_f1, n, packs, seed)),
         "accuracy": figures.over_files(right.astype(float), packs, "mean", seed),
-        "calibration": figures.of_interval(intervals.resampled(calibration_error, n, packs, seed)),
+        "calibration": figures.from_interval(
+            intervals.resampled(calibration_error, n, packs, seed)
+        ),
     }
 
 
@@ -156,9 +158,9 @@ def nearest_neighbours(train: Sounds, sample_rate: int) -> dict[str, System]:
 
     search = GridSearchCV(
         KNeighborsClassifier(weights="distance"),
-        {"n_neighbors": [k for k in NEIGHBOURS if k <= chosen.size // 2] or [1]},
+        {"n_neighbors": [k for k in NEIGHBOUR_COUNTS if k <= chosen.size // 2] or [1]},
         scoring=make_scorer(f1_score, average="macro", zero_division=0.0),
-        cv=GroupKFold(min(FOLDS, packs)),
+        cv=GroupKFold(min(N_FOLDS, packs)),
     )
     search.fit(vectors(chosen), np.array(chosen.classes), groups=np.array(chosen.packs))
     k = search.best_params_["n_neighbors"]

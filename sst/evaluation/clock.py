@@ -8,7 +8,7 @@ from sst.evaluation.sounds import Progress
 
 
 class Clock:
-    """A stopwatch that announces each stage of a run and keeps its CPU seconds."""
+    """A timer that announces each stage of a run and keeps its CPU seconds."""
 
     def __init__(self, say: Progress):
         self.say = say

@@ -16,11 +16,11 @@ from sst.evaluation.systems import System
 from sst.types import Wave
 
 Degrade = Callable[[Wave, int, np.random.Generator], Wave]  # wave, Hz, generator -> wave
-LEAD_S = 0.005  # of silence before a shifted copy
-KEPT = 0.9  # of a shifted sound
-LOW_RATE = 16_000  # Hz
-MP3_RATES = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # Hz, of those that MP3 has
-NOISE = 10 ** (-40 / 20)  # of the peak
+SILENCE_S = 0.005  # of silence before a shifted copy
+KEPT_SHARE = 0.9  # of a shifted sound
+LOW_RATE_HZ = 16_000
+MP3_RATES_HZ = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # that MP3 has
+NOISE_LEVEL = 10 ** (-40 / 20)  # of the peak
 
 
 def measure(
@@ -38,7 +38,7 @@ def measure(
     rows: dict[str, Any] = {name: system.row({}) for name, system in searchers.items()}
     originals = {name: embed(system, sounds) for name, system in searchers.items()}
     for kind, change in KINDS.items():
-        copies = degraded(sounds, change, config, seed)
+        copies = degrade(sounds, change, config, seed)
         for name, system in searchers.items():
             nearest = cdist(embed(system, copies), originals[name]).argmin(axis=1)
             found = (nearest == np.arange(sounds.size)).astype(float)
@@ -52,7 +52,7 @@ def embed(system: System, sounds: Sounds) -> np.ndarray:
     return np.asarray(system.embed(sounds), np.float64)
 
 
-def degraded(sounds: Sounds, change: Degrade, config: AudioConfig, seed: int) -> Sounds:
+def degrade(sounds: Sounds, change: Degrade, config: AudioConfig, seed: int) -> Sounds:
     """Returns the sounds after a change, made canonical again as the sounds of files are."""
     rng = np.random.default_rng(seed)
     clips = [
@@ -63,47 +63,50 @@ def degraded(sounds: Sounds, change: Degrade, config: AudioConfig, seed: int) ->
     return sounds._replace(waves=waves, **features.of_clips(clips, config)._asdict())
 
 
-def quieter(wave: Wave, _rate: int, _rng: np.random.Generator) -> Wave:
+def lower_level(wave: Wave, _rate: int, _rng: np.random.Generator) -> Wave:
     """Returns the sound at a tenth of its level, rounded to 16 bits."""
     return np.round(0.1 * wave * 32767).astype(np.float32) / np.float32(32767)
 
 
-def shifted(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
-    """Returns the sound with `LEAD_S` of silence before it and its end cut off."""
+def shift(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
+    """Returns the sound with `SILENCE_S` of silence before it and its end cut off."""
     return np.concatenate(
-        [np.zeros(round(LEAD_S * rate), np.float32), wave[: max(1, round(KEPT * len(wave)))]]
+        [
+            np.zeros(round(SILENCE_S * rate), np.float32),
+            wave[: max(1, round(KEPT_SHARE * len(wave)))],
+        ]
     )
 
 
-def resampled(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
-    """Returns the sound after resampling to `LOW_RATE` and back."""
+def resample(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
+    """Returns the sound after resampling to `LOW_RATE_HZ` and back."""
     import soxr
 
-    return np.asarray(soxr.resample(soxr.resample(wave, rate, LOW_RATE), LOW_RATE, rate))
+    return np.asarray(soxr.resample(soxr.resample(wave, rate, LOW_RATE_HZ), LOW_RATE_HZ, rate))
 
 
-def compressed(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
+def compress(wave: Wave, rate: int, _rng: np.random.Generator) -> Wave:
     """Returns the sound after MP3 of medium quality; a little longer, as MP3 pads it."""
     import soundfile
     import soxr
 
-    coded_rate = rate if rate in MP3_RATES else max(MP3_RATES)
+    coded_rate = rate if rate in MP3_RATES_HZ else max(MP3_RATES_HZ)
     file = io.BytesIO()
     soundfile.write(file, soxr.resample(wave, rate, coded_rate), coded_rate, format="MP3")
     file.seek(0)
     return np.asarray(soxr.resample(soundfile.read(file, dtype="float32")[0], coded_rate, rate))
 
 
-def noisy(wave: Wave, _rate: int, rng: np.random.Generator) -> Wave:
+def add_noise(wave: Wave, _rate: int, rng: np.random.Generator) -> Wave:
     """Returns the sound with white noise 40 dB below its peak."""
-    noise = NOISE * float(np.abs(wave).max(initial=0.0)) * rng.standard_normal(len(wave))
+    noise = NOISE_LEVEL * float(np.abs(wave).max(initial=0.0)) * rng.standard_normal(len(wave))
     return np.asarray(wave + noise, np.float32)
 
 
 KINDS: dict[str, Degrade] = {
-    "quieter": quieter,
-    "shifted": shifted,
-    "resampled": resampled,
-    "compressed": compressed,
-    "noisy": noisy,
+    "quieter": lower_level,
+    "shifted": shift,
+    "resampled": resample,
+    "compressed": compress,
+    "noisy": add_noise,
 }

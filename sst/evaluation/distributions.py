@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-SPLITS = 100
+N_SPLITS = 100
 BOUND = 3.0  # standard deviations: a kernel's features level off there
 MEMORISED_QUANTILE = 0.05
 
@@ -80,7 +80,7 @@ def kernel_distance_ratios(
     x, y = _bounded([draws, real], reference=real)
     among_draws, across, among_real = _kernel(x, x), _kernel(x, y), _kernel(y, y)
     pairs = []
-    for _ in range(SPLITS):
+    for _ in range(N_SPLITS):
         first, second = _halves(rng, len(real), groups)
         size = min(len(first), len(second), len(draws))
         first, second = first[:size], second[:size]

@@ -10,12 +10,12 @@ from sst.evaluation.waves import Waves
 from sst.report.media import Exhibit
 from sst.types import Wave
 
-SOUNDS = 12
-DRAWS = 10
-SHOWN = ("model", "pca", "samplevae", "griffinlim", "ceiling")
+MAX_SOUNDS = 12
+MAX_DRAWS = 10
+SHOWN_SYSTEMS = ("model", "pca", "samplevae", "griffinlim", "ceiling")
 
 
-def exhibits(
+def make_exhibits(
     chosen: Mapping[str, System], held_out: Sounds, waves: Waves, seed: int
 ) -> list[Exhibit]:
     """Returns the tables of reconstructions, draws and interpolations."""
@@ -23,7 +23,7 @@ def exhibits(
     return [*made, *_interpolations(chosen, held_out, waves)]
 
 
-def spread_over_classes(classes: Sequence[str], count: int, seed: int) -> list[int]:
+def choose_over_classes(classes: Sequence[str], count: int, seed: int) -> list[int]:
     """Chooses up to `count` rows at random, of as many classes as possible, in ascending order."""
     order = np.random.default_rng(seed).permutation(len(classes))
     seen: dict[str, int] = {}
@@ -37,9 +37,9 @@ def spread_over_classes(classes: Sequence[str], count: int, seed: int) -> list[i
 def _reconstructions(
     chosen: Mapping[str, System], held_out: Sounds, waves: Waves, seed: int
 ) -> Exhibit:
-    names = [name for name in SHOWN if name in waves.reconstructions]
+    names = [name for name in SHOWN_SYSTEMS if name in waves.reconstructions]
     rows: list[tuple[str, list[Wave | None]]] = []
-    for row in spread_over_classes(held_out.classes, SOUNDS, seed):
+    for row in choose_over_classes(held_out.classes, MAX_SOUNDS, seed):
         made = [held_out.waves[row], *(waves.reconstructions[name][row] for name in names)]
         # Two seconds of a decoder that does not know when to stop would hide the sound itself.
         rows.append((short_name(held_out.ids[row]), [w[: len(held_out.waves[row])] for w in made]))
@@ -54,7 +54,7 @@ def _reconstructions(
 
 def _draws(chosen: Mapping[str, System], waves: Waves) -> Exhibit:
     names = list(waves.draws)
-    count = min([DRAWS, *(len(made) for made in waves.draws.values())])
+    count = min([MAX_DRAWS, *(len(made) for made in waves.draws.values())])
     return Exhibit(
         "Random draws",
         "The first ones of each system, none left out.",

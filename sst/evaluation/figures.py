@@ -13,7 +13,7 @@ LOST = "lost in most files"
 
 
 class Absent(NamedTuple):
-    """Something that could not be measured or made."""
+    """The reason why a figure could not be measured, or a section or system not be made."""
 
     reason: str  # as the report says it
 
@@ -27,7 +27,7 @@ NOT_APPLICABLE = Absent("it applies to none of these sounds")
 
 def single(value: float, n: int = 0) -> Figure:
     """Returns a figure without an interval; `n` is the number of sounds it is made of."""
-    return of_interval(intervals.Interval(float(value), math.nan, math.nan, n))
+    return from_interval(intervals.Interval(float(value), math.nan, math.nan, n))
 
 
 def over_files(
@@ -47,10 +47,10 @@ def over_files(
         absent: the result where no value applies.
     """
     found = intervals.bootstrap(values, packs, statistic, seed)
-    return of_interval(found) if found.n else absent.figure()
+    return from_interval(found) if found.n else absent.figure()
 
 
-def of_interval(found: intervals.Interval) -> Figure:
+def from_interval(found: intervals.Interval) -> Figure:
     """Returns an interval as JSON can hold it: None, with the reason, for what is not finite."""
     value, low, high = (x if math.isfinite(x) else None for x in found[:3])
     figure: Figure = {"value": value, "low": low, "high": high, "n": int(found.n)}

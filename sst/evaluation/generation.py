@@ -9,13 +9,13 @@ from jaxtyping import Float
 from sst.evaluation import distributions, figures, systems
 from sst.evaluation import reference_classifier as reference
 from sst.evaluation.figures import Absent, Figure
-from sst.evaluation.reference_classifier import CONFIDENT, Predictions, ReferenceClassifier
+from sst.evaluation.reference_classifier import MIN_CONFIDENCE, Predictions, ReferenceClassifier
 from sst.types import Wave
 
-NEIGHBOURS = 5  # of density and coverage
-REPLICATES = 100  # of the bootstrap over draws
+N_NEIGHBOURS = 5  # of density and coverage
+N_REPLICATES = 100  # of the bootstrap over draws
 MIN_SOUNDS = 12  # draws, and held-out sounds
-DISTRIBUTION = (
+DISTRIBUTION_FIGURES = (
     "kernel_ratio_mfcc",
     "kernel_ratio_classifier",
     "density",
@@ -46,17 +46,17 @@ class RealSounds(NamedTuple):
     train: FeatureSet | Absent
 
 
-def feature_set(
+def compute_features(
     waves: Sequence[Wave], classifier: ReferenceClassifier | Absent, sample_rate: int
 ) -> FeatureSet:
     """Computes the features of some waves at a rate in Hz."""
-    mfcc = systems.mfcc_of(waves, sample_rate)
+    mfcc = systems.mfcc_statistics(waves, sample_rate)
     if isinstance(classifier, Absent):
         return FeatureSet(mfcc, classifier)
     return FeatureSet(mfcc, reference.predict(classifier, waves, sample_rate))
 
 
-def of_draws(draws: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure]:
+def measure_draws(draws: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure]:
     """Returns the figures of `definitions.GENERATION` for the draws of one system."""
     return _distribution(draws, real, seed) | {
         "memorised": memorised(draws, real, seed),
@@ -64,8 +64,8 @@ def of_draws(draws: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure
     }
 
 
-def of_held_out(real: RealSounds, seed: int) -> dict[str, Figure]:
-    """Returns the same figures for the held-out sounds; most are known by definition."""
+def measure_held_out(real: RealSounds, seed: int) -> dict[str, Figure]:
+    """Returns the figures of `measure_draws` for the held-out sounds; most hold by definition."""
     n, predictions, train = len(real.held_out.mfcc), real.held_out.predictions, real.train
     one = figures.single(1.0, n)
     itself = Absent("the held-out sounds are what the others are compared with").figure()
@@ -81,10 +81,10 @@ def of_held_out(real: RealSounds, seed: int) -> dict[str, Figure]:
     }
 
 
-def of_train(chosen: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure]:
-    """Returns the same figures for training sounds: the best that draws could reach."""
+def measure_train(chosen: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure]:
+    """Returns the figures of `measure_draws` for training sounds: an upper bound for draws."""
     own_copy = Absent("every training sound is its own copy").figure()
-    return of_draws(chosen, real, seed) | {"memorised": own_copy}
+    return measure_draws(chosen, real, seed) | {"memorised": own_copy}
 
 
 def kernel_ratio(
@@ -105,16 +105,16 @@ def memorised(draws: FeatureSet, real: RealSounds, seed: int) -> Figure:
     if isinstance(real.train, Absent):
         return real.train.figure()
     of_real = distributions.nearest_distances(real.held_out.mfcc, real.train.mfcc)
-    of_draws = distributions.nearest_distances(draws.mfcc, real.train.mfcc)
+    distances = distributions.nearest_distances(draws.mfcc, real.train.mfcc)
     bound = np.quantile(of_real, distributions.MEMORISED_QUANTILE)
-    return figures.over_files((of_draws <= bound).astype(float), None, "mean", seed)
+    return figures.over_files((distances <= bound).astype(float), None, "mean", seed)
 
 
 def recognised(sounds: FeatureSet, seed: int, packs: Sequence[str] | None = None) -> Figure:
-    """Returns the share of sounds with a class more probable than `CONFIDENT`."""
+    """Returns the share of sounds with a class more probable than `MIN_CONFIDENCE`."""
     if isinstance(sounds.predictions, Absent):
         return sounds.predictions.figure()
-    confident = sounds.predictions.probabilities.max(axis=1) > CONFIDENT
+    confident = sounds.predictions.probabilities.max(axis=1) > MIN_CONFIDENCE
     return figures.over_files(confident.astype(float), packs, "mean", seed)
 
 
@@ -122,7 +122,7 @@ def per_class(sounds: FeatureSet, names: Sequence[str]) -> dict[str, dict[str, F
     """Returns the share of all sounds that is recognised as each class, by its name."""
     if isinstance(sounds.predictions, Absent):
         return {}
-    confident = sounds.predictions.probabilities.max(axis=1) > CONFIDENT
+    confident = sounds.predictions.probabilities.max(axis=1) > MIN_CONFIDENCE
     best = np.where(confident, sounds.predictions.classes, -1)
     return {
         name: {"recognised": figures.single(float((best == i).mean()), int((best == i).sum()))}
@@ -131,19 +131,19 @@ def per_class(sounds: FeatureSet, names: Sequence[str]) -> dict[str, dict[str, F
 
 
 def _distribution(draws: FeatureSet, real: RealSounds, seed: int) -> dict[str, Figure]:
-    """Returns the figures of `DISTRIBUTION`."""
+    """Returns the figures of `DISTRIBUTION_FIGURES`."""
     held_out, n = real.held_out.mfcc, min(len(draws.mfcc), len(real.held_out.mfcc))
     if n < MIN_SOUNDS:
         reason = f"{n} sounds say nothing about a distribution; {MIN_SOUNDS} are needed"
-        return dict.fromkeys(DISTRIBUTION, Absent(reason).figure())
+        return dict.fromkeys(DISTRIBUTION_FIGURES, Absent(reason).figure())
 
     def density(x: Float[np.ndarray, "n f"]) -> float:
-        return distributions.density_coverage(held_out, x, NEIGHBOURS)[0]
+        return distributions.density_coverage(held_out, x, N_NEIGHBOURS)[0]
 
     def diversity(x: Float[np.ndarray, "n f"]) -> float:
         return distributions.diversity(x, held_out)
 
-    coverage = distributions.density_coverage(held_out, draws.mfcc, NEIGHBOURS)[1]
+    coverage = distributions.density_coverage(held_out, draws.mfcc, N_NEIGHBOURS)[1]
     return {
         "kernel_ratio_mfcc": kernel_ratio(draws.mfcc, held_out, real.packs, seed),
         "kernel_ratio_classifier": _kernel_ratio_classifier(draws, real, seed),
@@ -168,12 +168,12 @@ def _bootstrapped(
     """Returns a statistic of the draws with its bootstrap interval over draws."""
     rng = np.random.default_rng(seed)
     replicates = [
-        statistic(draws[rng.integers(0, len(draws), len(draws))]) for _ in range(REPLICATES)
+        statistic(draws[rng.integers(0, len(draws), len(draws))]) for _ in range(N_REPLICATES)
     ]
     low, high = np.quantile(replicates, [0.025, 0.975])
     return figures.single(statistic(draws), len(draws)) | {"low": float(low), "high": float(high)}
 
 
 def _figure_of(thing: object) -> Figure | None:
-    """Returns the figure without a value of what is absent, None for what is there."""
+    """Returns a figure without a value for something absent, None for something present."""
     return thing.figure() if isinstance(thing, Absent) else None

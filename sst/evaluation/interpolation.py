@@ -12,26 +12,26 @@ from sst.evaluation.sounds import Sounds
 from sst.evaluation.systems import System
 from sst.types import Wave
 
-STEPS = 7  # of an interpolation, both ends included
-PAIRS = 16
-MIXES = 24
-MIXED = 3  # sounds in a mix
+N_STEPS = 7  # of an interpolation, both ends included
+N_PAIRS = 16
+N_MIXES = 24
+SOUNDS_PER_MIX = 3  # sounds in a mix
 
 
 class Interpolation(NamedTuple):
     """The waves along the path from one sound to another."""
 
     ends: tuple[int, int]  # rows of the sounds
-    waves: list[Wave]  # STEPS of them, the ends included
+    waves: list[Wave]  # N_STEPS of them, the ends included
 
 
 def choose_pairs(packs: Sequence[str], seed: int) -> Int[np.ndarray, "p 2"]:
-    """Chooses `PAIRS` pairs of rows, of different packs where there are several; none for one."""
+    """Chooses `N_PAIRS` pairs of rows, of different packs where there are several; none for one."""
     if len(packs) < 2:
         return np.zeros((0, 2), int)
     rng, pairs = np.random.default_rng(seed), []
     names = np.array(packs)
-    for _ in range(PAIRS):
+    for _ in range(N_PAIRS):
         first = int(rng.integers(len(packs)))
         others = np.flatnonzero(names != names[first])
         others = others if len(others) else np.delete(np.arange(len(packs)), first)
@@ -40,13 +40,13 @@ def choose_pairs(packs: Sequence[str], seed: int) -> Int[np.ndarray, "p 2"]:
 
 
 def choose_mixes(n: int, seed: int) -> Int[np.ndarray, "m k"]:
-    """Chooses `MIXES` times `MIXED` different rows of `n`."""
+    """Chooses rows of `n` sounds, [N_MIXES, SOUNDS_PER_MIX]; those of one mix differ."""
     rng = np.random.default_rng(seed)
-    return np.array([rng.permutation(n)[:MIXED] for _ in range(MIXES)])
+    return np.array([rng.permutation(n)[:SOUNDS_PER_MIX] for _ in range(N_MIXES)])
 
 
 def interpolate(
-    system: System, sounds: Sounds, pairs: Int[np.ndarray, "p 2"], steps: int = STEPS
+    system: System, sounds: Sounds, pairs: Int[np.ndarray, "p 2"], steps: int = N_STEPS
 ) -> list[Interpolation]:
     """Decodes points at even steps on the straight line between the latents of each pair."""
     assert system.encode and system.decode
@@ -75,9 +75,9 @@ def measure(
         sample_rate: of all waves, Hz.
         seed: of the mixes and the intervals.
     """
-    deviation = np.maximum(systems.mfcc_of(sounds.waves, sample_rate).std(axis=0), 1e-9)
+    deviation = np.maximum(systems.mfcc_statistics(sounds.waves, sample_rate).std(axis=0), 1e-9)
     smoothness = [
-        metrics.path_smoothness(systems.mfcc_of(one.waves, sample_rate) / deviation)
+        metrics.path_smoothness(systems.mfcc_statistics(one.waves, sample_rate) / deviation)
         for one in interpolations
     ]
     holes = [
@@ -93,17 +93,19 @@ def measure(
 
 
 def mix_holes(system: System, sounds: Sounds, seed: int) -> list[float]:
-    """Returns the dB that each of `MIXES` random mixes lies below the mean level of its parts.
+    """Returns the dB that each of `N_MIXES` random mixes lies below the mean level of its parts.
 
     The mean has the weights of the mix. The parts are what the system makes of the sounds, so that
-    only the mixing counts. Each value is >= 0; there are none for fewer than `MIXED` sounds.
+    only the mixing counts. Each value is >= 0; fewer than `SOUNDS_PER_MIX` sounds give none.
     """
     encode, decode = system.encode, system.decode
     assert encode and decode
-    if sounds.size < MIXED:
+    if sounds.size < SOUNDS_PER_MIX:
         return []
     rows = choose_mixes(sounds.size, seed)
-    weights = np.random.default_rng(seed).dirichlet(np.ones(MIXED), len(rows)).astype(np.float32)
+    weights = (
+        np.random.default_rng(seed).dirichlet(np.ones(SOUNDS_PER_MIX), len(rows)).astype(np.float32)
+    )
     z = encode(sounds)
 
     @functools.cache

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 MIN_GROUPS = 5  # fewer packs say too little about packs
-AT_ONCE = 250  # replicates in memory
+BATCH_SIZE = 250  # replicates in memory
 
 
 class Interval(NamedTuple):
@@ -83,9 +83,8 @@ def resampled(
     units = _units(None if groups is None else np.asarray(groups), size)
     value = float(compute(np.ones((1, size)))[0])
     rng = np.random.default_rng(seed)
-    replicates = np.concatenate(
-        [compute(_counts(rng, units, min(AT_ONCE, n - done))) for done in range(0, n, AT_ONCE)]
-    )
+    sizes = [min(BATCH_SIZE, n - done) for done in range(0, n, BATCH_SIZE)]
+    replicates = np.concatenate([compute(_counts(rng, units, each)) for each in sizes])
     # "lower" and "higher" do not subtract, so that infinite replicates stay infinite.
     low = float(np.quantile(replicates, 0.025, method="lower"))
     high = float(np.quantile(replicates, 0.975, method="higher"))

@@ -12,14 +12,14 @@ from sst.evaluation.sounds import Sounds
 from sst.inference import BATCH_SIZE, Model
 from sst.model import losses, network
 
-ACTIVE = 0.01  # variance of a posterior mean from which a unit counts (Burda et al., 2016)
-REPEATS = 10  # of what is timed
+ACTIVE_VARIANCE = 0.01  # variance of a posterior mean from which a unit counts (Burda et al., 2016)
+N_REPEATS = 10  # of what is timed
 
 
 def measure(model: Model, sounds: Sounds, seed: int) -> dict[str, figures.Figure]:
     """Returns the figures of `definitions.MODEL`; `seed` is that of the intervals."""
     means, kl = posterior(model, sounds)
-    active = int((means.var(axis=0) > ACTIVE).sum())
+    active = int((means.var(axis=0) > ACTIVE_VARIANCE).sum())
     z = means[:1]
     wave = np.resize(sounds.waves[0], model.config.audio.clip_samples)
     rate = model.config.audio.sample_rate
@@ -46,7 +46,7 @@ def _cpu_ms(work: Callable[[], object]) -> float:
     """Returns the median CPU time of a call in ms, all threads added; a first call compiles."""
     np.asarray(work())
     taken = []
-    for _ in range(REPEATS):
+    for _ in range(N_REPEATS):
         start = time.process_time()
         np.asarray(work())
         taken.append(1000.0 * (time.process_time() - start))

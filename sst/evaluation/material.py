@@ -32,7 +32,7 @@ class Request(NamedTuple):
     limit: int | None = None  # held-out files at most
     seed: int = 0
     sample_vae_steps: int = samplevae.STEPS  # of its training in this run; 0 leaves it out
-    command: str = ""  # as it was typed, for the report
+    command: str = ""  # the command line, for the report
 
 
 class Material(NamedTuple):
@@ -121,7 +121,7 @@ def _unseen(held_out: Sounds, train: Sounds, audio: AudioConfig, notes: list[str
     copies = training_copies.find(held_out, train, audio)
     kept = held_out.take([row for row in range(held_out.size) if row not in copies])
     if copies:
-        notes.append(training_copies.note(copies, held_out, train))
+        notes.append(training_copies.describe(copies, held_out, train))
     if not kept.size:
         raise UsageError("Every held-out sound is a training sound: give --held-out FOLDER.")
     both = set(kept.packs) & set(train.packs)

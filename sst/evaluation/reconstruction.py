@@ -10,10 +10,12 @@ from sst.evaluation.figures import Absent
 from sst.evaluation.sounds import Sounds
 from sst.types import Wave
 
-MEANS = ("log_mel_l1_db", "stft_distance")  # over files; of the others the median
+AVERAGED = ("log_mel_l1_db", "stft_distance")  # over files; of the others the median
 
 
-def errors(original: Wave, other: Wave, sample_rate: int, pitched: bool) -> dict[str, float]:
+def measure_errors(
+    original: Wave, other: Wave, sample_rate: int, pitched: bool
+) -> dict[str, float]:
     """Returns the errors of one reconstruction, by the names of `definitions.RECONSTRUCTION`.
 
     Args:
@@ -38,7 +40,7 @@ def errors(original: Wave, other: Wave, sample_rate: int, pitched: bool) -> dict
     }
 
 
-def table(
+def measure(
     sounds: Sounds, reconstructions: Mapping[str, Sequence[Wave]], sample_rate: int
 ) -> dict[str, dict[str, np.ndarray]]:
     """Returns every error of every system: system -> quantity -> [n].
@@ -52,7 +54,7 @@ def table(
     found = {}
     for name, waves in reconstructions.items():
         rows = [
-            errors(original, wave, sample_rate, has_pitch)
+            measure_errors(original, wave, sample_rate, has_pitch)
             for original, wave, has_pitch in zip(sounds.waves, waves, pitched, strict=True)
         ]
         found[name] = {key: np.array([row[key] for row in rows]) for key in rows[0]}
@@ -64,7 +66,7 @@ def summarise(
 ) -> dict[str, figures.Figure]:
     """Returns the figures of one system from its errors [n] per quantity."""
     summary = {
-        name: figures.over_files(values, packs, "mean" if name in MEANS else "median", seed)
+        name: figures.over_files(values, packs, "mean" if name in AVERAGED else "median", seed)
         for name, values in found.items()
     }
     cents = found["pitch_cents"]

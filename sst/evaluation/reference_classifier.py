@@ -11,7 +11,7 @@ from sst.evaluation.figures import Absent
 from sst.evaluation.sounds import Sounds
 from sst.types import Wave
 
-CONFIDENT = 0.8  # probability above which a sound counts as recognised
+MIN_CONFIDENCE = 0.8  # probability above which a sound counts as recognised
 MIN_SOUNDS = 10  # labelled training sounds of a class
 MIN_PACKS = 2  # that a class must come from
 
@@ -69,7 +69,7 @@ def predict(reference: ReferenceClassifier, waves: Sequence[Wave], sample_rate: 
     )
 
 
-def quality(reference: ReferenceClassifier) -> str:
+def describe_quality(reference: ReferenceClassifier) -> str:
     """Returns the macro F1 of the classifier on packs held out from its training, in words."""
     f1 = reference.fitted.held_out_f1
     return "is not known: there is one pack" if f1 != f1 else f"on packs left out is {f1:.2f}"

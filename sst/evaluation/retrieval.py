@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 MIN_RELEVANT = 10  # sounds of its class in other groups, for a query to count
-AT_ONCE = 512  # queries whose distances are in memory
+BATCH_SIZE = 512  # queries whose distances are in memory
 
 
 class ClassScore(NamedTuple):
@@ -74,8 +74,8 @@ def _distances(embeddings: np.ndarray) -> Any:
     """Yields one row of squared distances [n] at a time."""
     from scipy.spatial.distance import cdist
 
-    for start in range(0, len(embeddings), AT_ONCE):
-        yield from cdist(embeddings[start : start + AT_ONCE], embeddings, "sqeuclidean")
+    for start in range(0, len(embeddings), BATCH_SIZE):
+        yield from cdist(embeddings[start : start + BATCH_SIZE], embeddings, "sqeuclidean")
 
 
 def _of_query(relevant: np.ndarray) -> tuple[float, float, float]:

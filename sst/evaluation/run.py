@@ -19,7 +19,7 @@ from sst.evaluation.clock import Clock
 from sst.evaluation.figures import Absent
 from sst.evaluation.material import Material, Request, gather
 from sst.evaluation.reference_classifier import ReferenceClassifier
-from sst.evaluation.sections import goals, measure
+from sst.evaluation.sections import compare_goals, measure
 from sst.evaluation.sounds import Progress, Sounds
 from sst.evaluation.systems import System
 from sst.evaluation.waves import make_waves
@@ -28,11 +28,11 @@ from sst.model import export_format
 from sst.report.media import Exhibit
 
 # The systems and figures that are learned from training sounds.
-LEARNED = "PCA-64, SampleVAE-like VAE, nearest training sound, memorised share, recognition"
+LEARNED_SYSTEMS = "PCA-64, SampleVAE-like VAE, nearest training sound, memorised share, recognition"
 
 
 class Result(NamedTuple):
-    """The report and the sounds for its page, as `report.write` takes them."""
+    """The report and the audio examples for its page, as `report.write` takes them."""
 
     report: dict[str, Any]
     exhibits: list[Exhibit]
@@ -68,14 +68,14 @@ def evaluate(request: Request, say: Progress = lambda text: None) -> Result:
         "classifier": _about_classifier(classifier),
         "run": _about_run(request, clock),
         "notes": material.notes,
-        "goals": goals(tables.sections),
+        "goals": compare_goals(tables.sections),
         "sections": tables.sections,
         "confusion": tables.confusion,
         "absent": [
             {"what": what, "why": one.reason} for what, one in (absent | tables.absent).items()
         ],
     }
-    exhibits = examples.exhibits(chosen, material.held_out, waves, seed)
+    exhibits = examples.make_exhibits(chosen, material.held_out, waves, seed)
     return Result(report, exhibits, audio)
 
 
@@ -86,7 +86,7 @@ def choose_systems(
     rate, train, seed = model.config.audio.sample_rate, material.train, request.seed
     chosen, absent = systems.of_model(model, seed), {}
     if isinstance(train, Absent):
-        absent[LEARNED] = train
+        absent[LEARNED_SYSTEMS] = train
     else:
         chosen |= systems.principal_components(train, model.config, seed)
         if request.sample_vae_steps:

@@ -47,7 +47,7 @@ def _figures(found: retrieval.Retrieval, packs: np.ndarray, seed: int) -> dict[s
     values = {"p1": found.query_p1, "p10": found.query_p10, "map": found.query_ap}
     groups = packs[found.query_rows]
     return {
-        name: figures.of_interval(
+        name: figures.from_interval(
             intervals.bootstrap(each, groups, seed=seed, weights=found.query_weight)
         )
         for name, each in values.items()

@@ -1,6 +1,6 @@
 """The tables of a report: a row per system, a column per quantity.
 
-`measure` fills one section after the other; `goals` compares the model's figures with their goals.
+`measure` fills the sections one after the other; `compare_goals` tells which goals are met.
 """
 
 import operator
@@ -72,7 +72,7 @@ def measure(
         clock: times each section.
     """
     held_out, rate = material.held_out, audio.sample_rate
-    tables = Tables({name: empty(name) for name in definitions.SECTIONS}, [], {})
+    tables = Tables({name: empty_section(name) for name in definitions.SECTIONS}, [], {})
     with clock("measuring reconstructions"):
         rows = _reconstruction(chosen, held_out, waves, rate, seed)
     with clock("classifying reconstructions"):
@@ -94,7 +94,7 @@ def measure(
     return tables
 
 
-def goals(sections: Mapping[str, Table]) -> list[dict[str, Any]]:
+def compare_goals(sections: Mapping[str, Table]) -> list[dict[str, Any]]:
     """Returns every quantity that has a goal, with the model's figure.
 
     "met" is True or False, or None where the figure was not measured.
@@ -119,7 +119,7 @@ def goals(sections: Mapping[str, Table]) -> list[dict[str, Any]]:
     return found
 
 
-def empty(name: str) -> Table:
+def empty_section(name: str) -> Table:
     """Returns a section of `definitions.SECTIONS` without rows."""
     title, intro = definitions.TITLES[name]
     quantities = definitions.as_dict(definitions.SECTIONS[name])
@@ -144,7 +144,7 @@ def _met(quantity: Quantity, figure: figures.Figure) -> bool | None:
 def _reconstruction(
     chosen: Mapping[str, System], held_out: Sounds, waves: Waves, rate: int, seed: int
 ) -> Rows:
-    found = reconstruction.table(held_out, waves.reconstructions, rate)
+    found = reconstruction.measure(held_out, waves.reconstructions, rate)
     return {
         name: chosen[name].row(reconstruction.summarise(errors, held_out.packs, seed))
         for name, errors in found.items()
@@ -180,13 +180,14 @@ def _confusion(
 ) -> Table:
     names = [kind for kind in held_out.class_names if kind in classifier.names]
     counts = []
+    f1 = reference.describe_quality(classifier)
     for kind in names:
         rows = [i for i, own in enumerate(held_out.classes) if own == kind]
         counts.append([int((predicted[rows] == j).sum()) for j in range(len(classifier.names))])
     return {
         "title": f"Reference classifier on {what}",
         "intro": "Rows: the class by the folder. Columns: the class predicted by a classifier that "
-        f"was trained on real training sounds only; its macro F1 {reference.quality(classifier)}.",
+        f"was trained on real training sounds only; its macro F1 {f1}.",
         "classes": names,
         "columns": classifier.names,
         "counts": counts,
@@ -201,18 +202,18 @@ def _generation(
     rate: int,
     seed: int,
 ) -> Rows:
-    held_out = generation.feature_set(material.held_out.waves, classifier, rate)
+    held_out = generation.compute_features(material.held_out.waves, classifier, rate)
     train: FeatureSet | Absent
     if isinstance(material.train, Absent):
         train = material.train
     else:
-        train = generation.feature_set(material.train.waves, classifier, rate)
+        train = generation.compute_features(material.train.waves, classifier, rate)
     real = RealSounds(held_out, material.held_out.packs, train)
     names = [] if isinstance(classifier, Absent) else classifier.names
     rows = {}
     for name, made in waves.draws.items():
-        draws = generation.feature_set(made, classifier, rate)
-        rows[name] = chosen[name].row(generation.of_draws(draws, real, seed))
+        draws = generation.compute_features(made, classifier, rate)
+        rows[name] = chosen[name].row(generation.measure_draws(draws, real, seed))
         rows[name]["per_class"] = generation.per_class(draws, names)
     return rows | _real_sounds(real, len(waves.draws[OURS]), seed)
 
@@ -224,9 +225,9 @@ def _real_sounds(real: RealSounds, n: int, seed: int) -> Rows:
         some = real.train.take(sources.choose(len(real.train.mfcc), n, seed))
         note = "the upper end; the classifier was trained on them"
         system = System("training sounds themselves", note)
-        rows["train"] = system.row(generation.of_train(some, real, seed))
+        rows["train"] = system.row(generation.measure_train(some, real, seed))
     system = System("held-out real sounds", "the reference")
-    return rows | {"held_out": system.row(generation.of_held_out(real, seed))}
+    return rows | {"held_out": system.row(generation.measure_held_out(real, seed))}
 
 
 def _paths(

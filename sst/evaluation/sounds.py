@@ -45,7 +45,7 @@ class Sounds(NamedTuple):
 
     @property
     def class_names(self) -> list[str]:
-        """Returns the classes there are, sorted."""
+        """Returns the names of the classes, sorted."""
         return sorted(set(self.classes) - {""})
 
     def take(self, rows: Sequence[int] | np.ndarray) -> "Sounds":
@@ -121,12 +121,12 @@ def from_folders(
         folders: searched with their sub-folders.
         audio: of the model.
         classes: label -> class; see `class_of`.
-        limit: at most so many files, chosen at random.
+        limit: the largest number of files; those to read are chosen at random.
         seed: of that choice.
-        say: is told what is done and what was passed over.
+        say: takes a message on the progress, and one on skipped files.
 
     Raises:
-        UsageError: one of the folders is none.
+        UsageError: one of the paths is not a folder.
         NothingToDo: there is no audio, or none that can be read.
     """
     found = files.samples_or_raise(folders).samples
@@ -191,5 +191,5 @@ def at_level(wave: Wave, peak_db: float) -> Wave:
 
 
 def short_name(name: str) -> str:
-    """Returns the file of an id with the folder that it lies in."""
+    """Returns the last folder and the file name of an id: `kick/a.wav`."""
     return "/".join(name.split("/")[-2:])

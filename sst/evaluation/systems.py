@@ -20,12 +20,12 @@ from sst.model.network import Decoded
 from sst.search import aspects
 from sst.types import Clip, Wave
 
-COMPONENTS = 64  # of the principal components
-CHUNK = 256  # spectrograms compared at once
+N_COMPONENTS = 64  # of the principal components
+BATCH_SIZE = 256  # spectrograms compared at once
 
 
 class System(NamedTuple):
-    """A method as its functions, None where it has none. Waves: float32 at the model's rate."""
+    """A method as functions, None for those it lacks. Waves are float32 at the model's rate."""
 
     title: str
     note: str = ""
@@ -108,7 +108,7 @@ def _of_model(model: Model, title: str, seed: int, note: str = "") -> System:
 
 
 def without_training(sample_rate: int) -> dict[str, System]:
-    """Returns the systems that need no training sounds, for waves at a rate in Hz."""
+    """Returns the systems that need no training sounds, for waves at `sample_rate` Hz."""
     return {
         "griffinlim": System(
             "Griffin-Lim of the true mel",
@@ -127,25 +127,25 @@ def without_training(sample_rate: int) -> dict[str, System]:
 
 def principal_components(train: Sounds, config: Config, seed: int) -> dict[str, System]:
     """Returns PCA with SST's inversion: 64 components, and as many as SST has latents."""
-    linear = linear_model(train, config, COMPONENTS, seed)
-    few = _of_model(
-        linear, f"PCA-{COMPONENTS}", seed, "same inversion as SST; draws from one Gaussian"
+    linear = linear_model(train, config, N_COMPONENTS, seed)
+    pca_model = _of_model(
+        linear, f"PCA-{N_COMPONENTS}", seed, "same inversion as SST; draws from one Gaussian"
     )
-    encode, spread = few.encode, np.asarray(linear.stats["component_std"])
+    encode, component_std = pca_model.encode, np.asarray(linear.stats["component_std"])
     assert encode is not None
     found = {
-        "pca": few._replace(embed=lambda sounds: encode(sounds) * spread),
-        "pca_whitened": System(f"PCA-{COMPONENTS}, whitened", embed=encode),
+        "pca": pca_model._replace(embed=lambda sounds: encode(sounds) * component_std),
+        "pca_whitened": System(f"PCA-{N_COMPONENTS}, whitened", embed=encode),
         "pca_direction": System(
-            f"PCA-{COMPONENTS}, half-whitened direction",
+            f"PCA-{N_COMPONENTS}, half-whitened direction",
             "as the part of the model's own search vector that is not learned",
-            embed=few.embed,
+            embed=pca_model.embed,
         ),
     }
     size = config.model.latent_dim
-    if size != COMPONENTS:
-        many = _of_model(linear_model(train, config, size, seed), f"PCA-{size}", seed)
-        found["pca_same_size"] = many._replace(note="as many numbers as the model", embed=None)
+    if size != N_COMPONENTS:
+        same_size = _of_model(linear_model(train, config, size, seed), f"PCA-{size}", seed)
+        found["pca_same_size"] = same_size._replace(note="as many numbers as the model", embed=None)
     return found
 
 
@@ -196,12 +196,13 @@ def nearest(sounds: Sounds, train: Sounds) -> Int[np.ndarray, " n"]:
     known = train.log_mel.reshape(train.size, -1)
     queries = sounds.log_mel.reshape(sounds.size, -1).astype(np.float32)
     squares = np.zeros((sounds.size, train.size), np.float32)
-    for start in range(0, train.size, CHUNK):
-        part = known[start : start + CHUNK].astype(np.float32)
-        squares[:, start : start + CHUNK] = np.square(part).sum(axis=1) - 2.0 * queries @ part.T
+    for start in range(0, train.size, BATCH_SIZE):
+        part = known[start : start + BATCH_SIZE].astype(np.float32)
+        norms = np.square(part).sum(axis=1)
+        squares[:, start : start + BATCH_SIZE] = norms - 2.0 * queries @ part.T
     return squares.argmin(axis=1)
 
 
-def mfcc_of(waves: Sequence[Wave], sample_rate: int) -> Float[np.ndarray, "n f"]:
+def mfcc_statistics(waves: Sequence[Wave], sample_rate: int) -> Float[np.ndarray, "n f"]:
     """Returns the MFCC statistics of each wave at a rate in Hz, float32."""
     return np.stack([mfcc.statistics(wave, sample_rate) for wave in waves])

@@ -1,4 +1,4 @@
-"""Held-out sounds that are copies of training sounds, and so are not unseen."""
+"""Data leakage: the held-out sounds that are copies of training sounds."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from sst.evaluation.sounds import Sounds, short_name
 from sst.search import searcher, waveform_match
 from sst.types import Wave
 
-NAMED = 5  # copies that the report names
+MAX_NAMED = 5  # copies that the report names
 
 
 def find(held_out: Sounds, train: Sounds, audio: AudioConfig) -> dict[int, int]:
@@ -25,12 +25,12 @@ def find(held_out: Sounds, train: Sounds, audio: AudioConfig) -> dict[int, int]:
         train: [m] sounds.
         audio: the transform of their spectrograms, and the rate of their waves.
     """
-    asked, known = _thumbnails(held_out, audio), _thumbnails(train, audio)
-    rows = _candidates(asked, known)  # of the training sounds; first, so that they come first
+    queries, known = _thumbnails(held_out, audio), _thumbnails(train, audio)
+    rows = _candidates(queries, known)  # of the training sounds; first, so that they come first
     waves = [*(train.waves[row] for row in rows), *held_out.waves]
     first = waveform_match.clusters(
         [_digest(wave) for wave in waves],
-        np.concatenate([known[rows], asked]),
+        np.concatenate([known[rows], queries]),
         lambda members: [waves[row] for row in members],
         audio.sample_rate,
     )
@@ -38,13 +38,13 @@ def find(held_out: Sounds, train: Sounds, audio: AudioConfig) -> dict[int, int]:
     return {row: int(rows[origin]) for row, origin in copies if origin < len(rows)}
 
 
-def note(copies: Mapping[int, int], held_out: Sounds, train: Sounds) -> str:
+def describe(copies: Mapping[int, int], held_out: Sounds, train: Sounds) -> str:
     """Returns the sentence of the report on the copies found, one or more of them named."""
     named = [
         f"{short_name(held_out.ids[row])} (of {short_name(train.ids[origin])})"
-        for row, origin in list(copies.items())[:NAMED]
+        for row, origin in list(copies.items())[:MAX_NAMED]
     ]
-    more = [f"and {len(copies) - NAMED:,} more"] if len(copies) > NAMED else []
+    more = [f"and {len(copies) - MAX_NAMED:,} more"] if len(copies) > MAX_NAMED else []
     what = f"{len(copies):,} held-out sounds are copies of training sounds and were left out"
     if len(copies) == 1:
         what = "1 held-out sound is a copy of a training sound and was left out"
@@ -52,10 +52,10 @@ def note(copies: Mapping[int, int], held_out: Sounds, train: Sounds) -> str:
 
 
 def _candidates(
-    asked: Float[np.ndarray, "n c"], known: Float[np.ndarray, "m c"]
+    queries: Float[np.ndarray, "n c"], known: Float[np.ndarray, "m c"]
 ) -> Int[np.ndarray, " k"]:
-    """Returns the rows of `known` that are near a row of `asked`: only they can have a copy."""
-    rows, distances = searcher.build(known).search(asked, waveform_match.NEAREST)
+    """Returns the rows of `known` that are near a row of `queries`: only they can have a copy."""
+    rows, distances = searcher.build(known).search(queries, waveform_match.NEAREST)
     return np.unique(rows[distances <= waveform_match.REACH_DB])
 
 

@@ -1,4 +1,4 @@
-"""The sounds that the systems make, each computed once for all that is measured or shown."""
+"""The output waves of the systems, computed once for the measures and the examples."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class Waves(NamedTuple):
 
 
 def make_waves(chosen: Mapping[str, System], held_out: Sounds, seed: int, clock: Clock) -> Waves:
-    """Makes the reconstructions, random draws and interpolations of every system that can."""
+    """Makes the reconstructions, random draws and interpolations of each system that has them."""
     n_draws = min(max(held_out.size, generation.MIN_SOUNDS), MAX_DRAWS)
     pairs = interpolation.choose_pairs(held_out.packs, seed)
     waves = Waves({}, {}, {})

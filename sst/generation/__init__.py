@@ -1,4 +1,4 @@
-"""New sounds: recipes, their rendering, and the filter that asks for novelty.
+"""New sounds: sampled latents, their recipes, the rendering, and the novelty filter.
 
-Start with `recipe.draws` and `recipe.render`.
+Start with `sampling.draw` and `rendering.render`.
 """

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from sst.config import AudioConfig
 from sst.errors import ModelError, UsageError
 from sst.files import absolute, to_text
-from sst.generation import recipe as recipes
-from sst.generation.recipe import Recipe
+from sst.generation import rendering
+from sst.generation.recipe import MAX_SEED, Recipe
 from sst.library import copies
 from sst.library.rows import Rows
 from sst.model import export_format
@@ -21,7 +21,7 @@ from sst.search import aspects, novelty
 from sst.search.novelty import Known, Nearest
 from sst.types import Wave
 
-TRIES = 20  # draws of one sound, at most
+MAX_DRAWS = 20  # draws of one sound, at most
 
 
 class Collection(NamedTuple):
@@ -31,7 +31,7 @@ class Collection(NamedTuple):
     known: Known
 
 
-def of_training(name: str | os.PathLike[str]) -> list[Collection]:
+def load_training_sounds(name: str | os.PathLike[str]) -> list[Collection]:
     """Returns the training sounds of a model; none where it was exported without them.
 
     Raises:
@@ -41,7 +41,7 @@ def of_training(name: str | os.PathLike[str]) -> list[Collection]:
     return [] if known is None else [Collection("training", known)]
 
 
-def of_library(
+def library_sounds(
     rows: Rows, dirs: Sequence[str | os.PathLike[str]], audio: AudioConfig
 ) -> Collection:
     """Returns the sounds of a library by their timbre, named from the library's folder on.
@@ -62,7 +62,7 @@ def of_library(
 def nearest(
     model: Any, collections: Iterable[Collection], wave: Wave, sample_rate: int
 ) -> tuple[Nearest, ...]:
-    """Finds the sound nearest to a wave in each collection; silence is near to nothing."""
+    """Finds the sound nearest to a wave [n] in each collection; none for silence."""
     from sst import inference
 
     if not np.any(wave):
@@ -74,8 +74,11 @@ def nearest(
 def render(
     model: Any, recipe: Recipe, collections: Sequence[Collection]
 ) -> tuple[Float[np.ndarray, " n"], Recipe]:
-    """The sound of a recipe, and the recipe with what that sound is nearest to."""
-    wave = recipes.render(model, recipe)
+    """Renders a recipe; returns the wave and the recipe with `nearest` filled in.
+
+    The wave has the sample rate of the recipe, and its peak at -1 dBFS.
+    """
+    wave = rendering.render(model, recipe)
     found = nearest(model, collections, wave, recipe.sample_rate)
     return wave, dataclasses.replace(recipe, nearest=found)
 
@@ -84,48 +87,54 @@ def render_novel(
     model: Any,
     recipe: Recipe,
     collections: Sequence[Collection],
-    least: float,
+    min_novelty: float,
     draw: Callable[[int, int], list[Recipe]],
 ) -> tuple[Float[np.ndarray, " n"], Recipe]:
-    """The first of up to `TRIES` sounds that is at least so novel, else the most novel of them.
+    """Renders draws until one is novel enough, at most `MAX_DRAWS`; else keeps the most novel one.
 
     Args:
         model: the model.
-        recipe: of the first try.
-        collections: what counts is the one that the sound is nearest to; see `check`.
-        least: per cent.
-        draw: gives so many other recipes for a seed. The seed is made of the recipe's own seed
-            and number, so that the same seed gives the same sounds again.
+        recipe: of the first draw.
+        collections: of real sounds; the nearest of all counts. See `check_min_novelty`.
+        min_novelty: the lowest novelty that is enough, 0 to 100 per cent.
+        draw: makes other recipes from a number of them and a seed. The seed follows from the
+            recipe's own seed and index, so that the same seed gives the same sounds again.
+
+    Returns:
+        The wave, and its recipe with the number of draws in `tries`.
     """
     wave, best = render(model, recipe, collections)
     tries = 1
-    others = draw(TRIES - 1, _next_seed(recipe)) if how_novel(best) < least else []
+    others = draw(MAX_DRAWS - 1, _next_seed(recipe)) if novelty_of(best) < min_novelty else []
     for other in others:
         numbered = dataclasses.replace(other, seed=recipe.seed, index=recipe.index)
         new_wave, new = render(model, numbered, collections)
         tries += 1
-        if how_novel(new) > how_novel(best):
+        if novelty_of(new) > novelty_of(best):
             wave, best = new_wave, new
-        if how_novel(best) >= least:
+        if novelty_of(best) >= min_novelty:
             break
     return wave, dataclasses.replace(best, tries=tries)
 
 
-def how_novel(recipe: Recipe) -> float:
-    """Per cent, by the nearest of all real sounds; silence and what is not known has 0."""
+def novelty_of(recipe: Recipe) -> float:
+    """Returns the novelty of a rendered recipe in per cent, the lowest over the collections.
+
+    Silence, and a sound whose novelty is not known, has 0.
+    """
     known = [found.novelty for found in recipe.nearest if found.novelty is not None]
     return min(known, default=0.0)
 
 
-def check(collections: Sequence[Collection], least: float) -> None:
-    """Refuses a novelty that no sound can have, or that cannot be known.
+def check_min_novelty(collections: Sequence[Collection], min_novelty: float) -> None:
+    """Checks that a lowest novelty is a percentage, and that novelty can be measured.
 
     Raises:
         UsageError: it is no percentage.
         ModelError: there are no real sounds to compare with, or too few to say how near is near.
     """
-    if not 0.0 <= least <= 100.0:
-        raise UsageError(f"A novelty of {least:g} should be 0 to 100 per cent.")
+    if not 0.0 <= min_novelty <= 100.0:
+        raise UsageError(f"A novelty of {min_novelty:g} should be 0 to 100 per cent.")
     if not any(len(collection.known.spacing) for collection in collections):
         raise ModelError(
             "How near a sound is to the real ones cannot be known: the model was exported without"
@@ -135,10 +144,10 @@ def check(collections: Sequence[Collection], least: float) -> None:
 
 def _next_seed(recipe: Recipe) -> int:
     state = np.random.SeedSequence([recipe.seed, recipe.index]).generate_state(1)
-    return int(state[0]) % recipes.LARGEST_SEED
+    return int(state[0]) % MAX_SEED
 
 
 def _below(path: str, roots: Sequence[str]) -> str:
-    """The path from the name of its library's folder on."""
+    """Returns the path from the name of its library's folder on, with slashes."""
     inside = [os.path.relpath(path, root) for root in roots if path.startswith(root)]
     return to_text(min(inside, key=len, default=path)).replace(os.sep, "/")

@@ -11,10 +11,10 @@ from sst.types import Batch, Key
 
 TILT_DB = 9.0  # at the highest band against the lowest
 DECAY_DB = 20.0  # at the end of the longest clip, for an average-length sound
-STRETCH = 0.4  # octaves
-SHIFT = 4.0  # bands
-LOWEST_CUT = 0.7  # of the bands that a copy keeps: 7 kHz of 22 kHz
-HIGHEST_NOISE_DB = 30.0  # above the floor: what a copy may lose in noise
+STRETCH_OCTAVES = 0.4
+SHIFT_BANDS = 4.0
+MIN_BANDWIDTH_SHARE = 0.7  # of the bands that a copy keeps: 7 kHz of 22 kHz
+MAX_NOISE_DB = 30.0  # above the floor: what a copy may lose in noise
 CODEC_DB = 1.5  # by which a codec misses a cell
 
 
@@ -28,8 +28,8 @@ def vary(batch: Batch, key: Key, audio: AudioConfig) -> Batch:
     draws = jax.random.uniform(key, (5, b), minval=-1.0, maxval=1.0)
     keep = draws[4] < 0.0
     tilt, decay, stretch, shift = (jnp.where(keep, 0.0, d) for d in draws[:4])
-    rate = 2.0 ** (STRETCH * stretch)
-    moved = _resample(batch.log_mel, rate, SHIFT * shift, audio.floor_db)
+    rate = 2.0 ** (STRETCH_OCTAVES * stretch)
+    moved = _resample(batch.log_mel, rate, SHIFT_BANDS * shift, audio.floor_db)
     n_frames = jnp.clip(jnp.round(batch.n_frames / rate), 1, moved.shape[1]).astype(jnp.int32)
     tilted = moved + _slopes(tilt, decay, n_frames, moved.shape)
     cut = jnp.maximum(tilted - jnp.max(tilted, axis=(1, 2), keepdims=True), audio.floor_db)
@@ -50,8 +50,8 @@ def degrade(batch: Batch, key: Key, audio: AudioConfig) -> Batch:
     b, _, m = batch.log_mel.shape
     which_key, cut_key, noise_key, codec_key = jax.random.split(key, 4)
     happens = jax.random.bernoulli(which_key, 0.5, (3, b, 1, 1))
-    cut = m * jax.random.uniform(cut_key, (b, 1, 1), minval=LOWEST_CUT, maxval=1.0)
-    noise = audio.floor_db + HIGHEST_NOISE_DB * jax.random.uniform(noise_key, (b, 1, 1))
+    cut = m * jax.random.uniform(cut_key, (b, 1, 1), minval=MIN_BANDWIDTH_SHARE, maxval=1.0)
+    noise = audio.floor_db + MAX_NOISE_DB * jax.random.uniform(noise_key, (b, 1, 1))
     off = CODEC_DB * jax.random.normal(codec_key, batch.log_mel.shape)
     audible = batch.log_mel > jnp.where(happens[1], noise, audio.floor_db)
     audible &= (jnp.arange(m) < cut) | ~happens[0]

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int, Num
 
 TEMPERATURES = (0.25, 4.0)  # the range searched
 MIN_LABELLED = 20  # sounds; from fewer no temperature is estimated
-BINS = 15
+N_BINS = 15
 
 
 def probabilities(
@@ -52,6 +52,6 @@ def error(
         weights: of the predictions, all the same by default; rows of weights give an error each.
     """
     weights = np.ones(len(confidence)) if weights is None else np.asarray(weights, np.float64)
-    bins = np.minimum((np.asarray(confidence) * BINS).astype(int), BINS - 1)
-    away = (weights * (np.asarray(correct, np.float64) - confidence)) @ np.eye(BINS)[bins]
+    bins = np.minimum((np.asarray(confidence) * N_BINS).astype(int), N_BINS - 1)
+    away = (weights * (np.asarray(correct, np.float64) - confidence)) @ np.eye(N_BINS)[bins]
     return np.asarray(np.abs(away).sum(axis=-1) / weights.sum(axis=-1))

@@ -20,10 +20,10 @@ from sst.search.novelty import Known
 
 T = TypeVar("T")
 FORMAT = 5
-KNOWN = "known.npz"  # optional
+KNOWN_FILE = "known.npz"  # optional
 RENAMED_STATS = {"spread": "component_std"}  # names in older files
-EIGHT_BITS = "int8_"  # before the names of the parts of a quantized array
-SHIPPED = Path(__file__).parents[1] / "models"
+INT8_PREFIX = "int8_"  # before the names of the parts of a quantized array
+SHIPPED_DIR = Path(__file__).parents[1] / "models"
 MAX_BYTES = 4 << 30  # of each file: a larger one is not an exported model
 
 
@@ -68,7 +68,7 @@ def save_model(
     texts = {"config.json": json.dumps(configs.to_dict(config), indent=2).encode() + b"\n"}
     files = {"params.npz": buffer.getvalue(), **texts}
     if known is not None:
-        files[KNOWN] = _known_bytes(known)
+        files[KNOWN_FILE] = _known_bytes(known)
     manifest = {
         "format": FORMAT,
         "sha256": _checksums(files),
@@ -112,10 +112,10 @@ def find_model(name: str | os.PathLike[str]) -> Path:
         ModelError: if there is none; the message names the shipped models.
     """
     given = Path(name).expanduser()
-    for folder in (given / "model", given, SHIPPED / given):
+    for folder in (given / "model", given, SHIPPED_DIR / given):
         if (atomic.directory_or_previous(folder) / "manifest.json").is_file():
             return folder
-    shipped = ", ".join(sorted(path.parent.name for path in SHIPPED.glob("*/manifest.json")))
+    shipped = ", ".join(sorted(path.parent.name for path in SHIPPED_DIR.glob("*/manifest.json")))
     raise ModelError(
         f"No model at {given} (no manifest.json there). Shipped models: {shipped or 'none'}. "
         "Train one: python -m pipelines.train --help"
@@ -171,9 +171,9 @@ def _read_model(target: Path) -> SavedModel:
 
 def _read_known(target: Path) -> Known | None:
     manifest = _read_manifest(target)
-    if KNOWN not in manifest["sha256"]:
+    if KNOWN_FILE not in manifest["sha256"]:
         return None
-    arrays = _read_arrays(_read_whole(target, KNOWN, manifest))
+    arrays = _read_arrays(_read_whole(target, KNOWN_FILE, manifest))
     ids = arrays["ids"].tobytes().decode().split("\0")
     vectors = arrays["vectors"].astype(np.float32)
     if vectors.ndim != 2 or len(ids) != len(vectors):
@@ -240,7 +240,7 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, np.ndarray]
     flat: dict[str, np.ndarray] = {}
     for key, value in sorted(tree.items()):
         if isinstance(value, quantization.Quantized):
-            flat |= _flatten(value._asdict(), f"{prefix}{key}/{EIGHT_BITS}")
+            flat |= _flatten(value._asdict(), f"{prefix}{key}/{INT8_PREFIX}")
         elif isinstance(value, Mapping):
             flat |= _flatten(value, f"{prefix}{key}/")
         else:
@@ -263,7 +263,7 @@ def _unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 def _restored(tree: dict[str, Any]) -> Any:
     """Returns the tree with its quantized arrays in single precision."""
-    if f"{EIGHT_BITS}values" in tree:
-        parts = (tree[EIGHT_BITS + field] for field in quantization.Quantized._fields)
+    if f"{INT8_PREFIX}values" in tree:
+        parts = (tree[INT8_PREFIX + field] for field in quantization.Quantized._fields)
         return quantization.restore(quantization.Quantized(*parts))
     return {k: _restored(v) if isinstance(v, dict) else v for k, v in tree.items()}

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from sst.types import Array
 
-SPANS = 32  # of time that the search encoder sees: one frame at the onset, longer and longer after
+N_SPANS = 32  # of time that the search encoder takes: one frame at the onset, ever longer after
 
 
 def fold(x: Float[Array, "b t c"], size: int) -> Float[Array, "b folds size_c"]:
@@ -33,7 +33,7 @@ def pad_to_multiple(x: Float[Array, "b t c"], size: int) -> Float[Array, "b padd
 @functools.cache
 def span_weights(n_frames: int) -> Float[np.ndarray, "s t"]:
     """Returns weights that average the frames of each span: narrow spans first, rows sum to 1."""
-    n = min(SPANS, n_frames)
+    n = min(N_SPANS, n_frames)
     part = np.arange(n + 1) / n
     edges = n * part + (n_frames - n) * part**4
     frames = np.arange(n_frames)

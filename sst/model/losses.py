@@ -93,8 +93,8 @@ def class_cross_entropy(
     """
     logits = cosine_logits(vectors, prototypes)
     own = jnp.take_along_axis(logits, jnp.maximum(label, 0)[:, None], axis=-1)[:, 0]
-    wanted = (1.0 - smoothing) * own + smoothing * jnp.mean(logits, axis=-1)
-    return jnp.where(label >= 0, jax.nn.logsumexp(logits, axis=-1) - wanted, 0.0)
+    target = (1.0 - smoothing) * own + smoothing * jnp.mean(logits, axis=-1)
+    return jnp.where(label >= 0, jax.nn.logsumexp(logits, axis=-1) - target, 0.0)
 
 
 def kl_to_standard_normal(

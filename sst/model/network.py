@@ -24,7 +24,7 @@ from sst.types import Array, Batch, Features, Key
 Params = dict[str, Any]
 
 # Of the search encoder: channels, kernel size and strides (frames, bands) of each convolution.
-CONVOLUTIONS = ((16, (3, 9), (1, 4)), (32, (3, 3), (2, 2)), (48, (3, 3), (2, 2)))
+SEARCH_CONVOLUTIONS = ((16, (3, 9), (1, 4)), (32, (3, 3), (2, 2)), (48, (3, 3), (2, 2)))
 SEARCH_BLOCKS = 2  # after them
 DROPOUT = 0.2  # before the last layer of the search encoder, in training
 INITIAL_LOG_STD = -1.5  # of the posterior, in units of the data's own standard deviation
@@ -32,7 +32,7 @@ NETWORKS = ("encoder", "decoder", "search")  # the parameters that are of a netw
 
 
 class Decoded(NamedTuple):
-    """The decoder's estimate of some sounds."""
+    """The decoded spectrograms, lengths, levels and attacks of some sounds."""
 
     log_mel: Float[Array, "b t m"]  # dB in [floor_db, 0]; floor_db after n_frames
     n_frames: Int[Array, " b"]
@@ -143,7 +143,7 @@ class SearchEncoder(nn.Module):
         """Returns [b, search_dim], not normalised, for spans [b, s, m] and length and attack."""
         width = self.config.search_width
         x = cells[..., None]
-        for i, (channels, window, strides) in enumerate(CONVOLUTIONS):
+        for i, (channels, window, strides) in enumerate(SEARCH_CONVOLUTIONS):
             x = nn.gelu(_Convolution(channels, window, strides, name=f"Conv_{i}")(x))
         x = x.reshape(*x.shape[:2], -1)
         place = self.param("place", nn.initializers.normal(0.1), (x.shape[1], width))

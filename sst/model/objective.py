@@ -10,9 +10,9 @@ from sst.model.network import Params
 from sst.model.pca import Stats
 from sst.types import Array, Batch, Key
 
-AFTER_ATTACK = 0.1  # weight of the envelope after its peak, where the spectrogram says enough
+AFTER_ATTACK_WEIGHT = 0.1  # of the envelope after its peak, where the spectrogram says enough
 TAIL_FRAMES = 8  # trained on after the end of a sound: it has to stop
-SMOOTHING = 0.1  # of the labels
+LABEL_SMOOTHING = 0.1  # of the labels
 
 Loss = tuple[Float[Array, " b"], dict[str, Float[Array, " b"]]]  # and its terms by their names
 
@@ -36,26 +36,31 @@ def objective(
     if not train or key is None:
         loss, terms, _ = _single_view(params, stats, batch, key, None, config)
         return loss, terms
-    first_key, second_key, copy_key, dropout, other_dropout, key = jax.random.split(key, 6)
+    first_key, second_key, copy_key, dropout_key, other_dropout_key, key = jax.random.split(key, 6)
     second = augment.vary(batch, second_key, config.audio)
     second = augment.degrade(second, copy_key, config.audio)
     first = augment.vary(batch, first_key, config.audio)
-    loss, terms, vectors = _single_view(params, stats, first, key, dropout, config)
+    loss, terms, vectors = _single_view(params, stats, first, key, dropout_key, config)
     # Not a part of evaluations: its value depends on which rows are compared with which.
-    other = network.search_vectors(params, stats, second, config, other_dropout)
+    other = network.search_vectors(params, stats, second, config, other_dropout_key)
     terms["search_nats"] = losses.contrastive([vectors, other], batch.label, batch.mask)
     return loss + config.loss.search * terms["search_nats"], terms
 
 
 def _single_view(
-    params: Params, stats: Stats, batch: Batch, key: Key | None, dropout: Key | None, config: Config
+    params: Params,
+    stats: Stats,
+    batch: Batch,
+    key: Key | None,
+    dropout_key: Key | None,
+    config: Config,
 ) -> tuple[Array, dict[str, Array], Array]:
     """Returns the terms that need no second view of the clips, and the search vectors."""
     mean, logvar = network.encode(params, stats, batch, config)
     noise = 0.0 if key is None else jnp.exp(0.5 * logvar) * jax.random.normal(key, mean.shape)
     terms = _reconstruction_terms(params, stats, batch, mean + noise, config)
     terms["kl_nats"] = losses.kl_to_standard_normal(mean, logvar)
-    vectors = network.search_vectors(params, stats, batch, config, dropout)
+    vectors = network.search_vectors(params, stats, batch, config, dropout_key)
     terms["class_nats"] = _class_term(params, vectors, batch.label)
     weights = _term_weights(config.loss)
     loss = sum(weight * terms[name] for name, weight in weights.items())
@@ -103,14 +108,14 @@ def _class_term(params: Params, vectors: Array, label: Array) -> Array:
     if "prototypes" not in params:
         return jnp.zeros(len(vectors))
     prototypes = network.unit(params["prototypes"])
-    return losses.class_cross_entropy(vectors, prototypes, label, SMOOTHING)
+    return losses.class_cross_entropy(vectors, prototypes, label, LABEL_SMOOTHING)
 
 
 def attack_weights(attack: Float[Array, "b a"]) -> Float[Array, "b a"]:
-    """Returns 1 for the rise, up to the first point within 1 dB of the peak, AFTER_ATTACK after."""
+    """Returns 1 up to the first point within 1 dB of the peak, AFTER_ATTACK_WEIGHT after it."""
     loud = attack > jnp.max(attack, axis=-1, keepdims=True) - 1.0
     before = jnp.cumsum(loud, axis=-1) <= 1
-    return jnp.where(before, 1.0, AFTER_ATTACK)
+    return jnp.where(before, 1.0, AFTER_ATTACK_WEIGHT)
 
 
 @jax.custom_vjp

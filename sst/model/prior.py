@@ -20,10 +20,12 @@ from sst.types import Array, Key
 Prior = dict[str, Any]  # points [n, z], neighbours int32 [n, k], labels int32 [n], noise []
 
 NEIGHBOURS = 16  # too few repeat the training sounds, too many blur the kinds into each other
-NOISE = 0.05  # standard deviation in every direction; neighbours span only k - 1 of them
-OTHER_KIND = 4.0  # what squared distances to sounds of another label are multiplied by
-CANDIDATES = 4  # times as many sounds as neighbours are considered
-DISTINCT = 0.7  # of the typical distance to them: nearer to each other, two count as one sound
+NOISE_STD = 0.05  # standard deviation in every direction; neighbours span only k - 1 of them
+OTHER_LABEL_FACTOR = 4.0  # multiplies squared distances to sounds of another label
+CANDIDATE_FACTOR = 4  # times as many sounds as neighbours are considered
+DISTINCT_SHARE = (
+    0.7  # of the typical distance to them: two sounds nearer to each other count as one
+)
 
 
 def fit(
@@ -55,7 +57,7 @@ def fit(
         "points": points,
         "neighbours": np.array(near, np.int32).reshape(len(points), k),
         "labels": kinds,
-        "noise": np.float32(NOISE),
+        "noise": np.float32(NOISE_STD),
     }
 
 
@@ -78,10 +80,10 @@ def sample(
     """
     points, neighbours = jnp.asarray(prior["points"]), jnp.asarray(prior["neighbours"])
     allowed = jnp.ones(len(points)) if label is None else prior["labels"] == label
-    choose, along, around = jax.random.split(key, 3)
-    which = jax.random.choice(choose, len(points), (n,), p=allowed / jnp.sum(allowed))
+    row_key, step_key, noise_key = jax.random.split(key, 3)
+    which = jax.random.choice(row_key, len(points), (n,), p=allowed / jnp.sum(allowed))
     k, z = neighbours.shape[1], points.shape[1]
-    steps = jax.random.normal(along, (n, k)) / jnp.sqrt(max(k - 1, 1))
+    steps = jax.random.normal(step_key, (n, k)) / jnp.sqrt(max(k - 1, 1))
 
     def draw(one: tuple[Array, Array]) -> tuple[Array, Array]:
         around_it = points[neighbours[one[0]]]
@@ -89,7 +91,7 @@ def sample(
         return mean, one[1] @ (around_it - mean)
 
     means, away = jax.lax.map(draw, (which, steps))
-    noise = jnp.asarray(prior["noise"]) * jax.random.normal(around, (n, z))
+    noise = jnp.asarray(prior["noise"]) * jax.random.normal(noise_key, (n, z))
     return means + temperature * (away + noise)
 
 
@@ -99,13 +101,13 @@ def _nearest(
     """Returns `row` and the k - 1 distinct sounds nearest to it, those of its label preferred."""
     away = squares[row]
     own = (labels == labels[row]) & (labels[row] >= 0)
-    order = np.argsort(np.where(own, away, OTHER_KIND * away), kind="stable")
-    others = order[order != row][: CANDIDATES * k]
+    order = np.argsort(np.where(own, away, OTHER_LABEL_FACTOR * away), kind="stable")
+    others = order[order != row][: CANDIDATE_FACTOR * k]
     if own[others].sum() >= k - 1:  # enough of its kind: no distinct sound of another instead
         others = others[own[others]]
     if k == len(labels) or not len(others):
         return np.append(row, others)[:k]
-    least = DISTINCT**2 * np.median(away[others])
+    least = DISTINCT_SHARE**2 * np.median(away[others])
     between = squares[np.ix_(others, others)]
     kept: list[int] = []
     for place in range(len(others)):

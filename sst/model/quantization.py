@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int8
 
-LARGEST = 127
+MAX_LEVEL = 127
 
 
 class Quantized(NamedTuple):
-    """A matrix as a model file holds it."""
+    """A matrix [n, d] in eight bits, as a model file holds it."""
 
     values: Int8[np.ndarray, "n d"]
     steps: Float[np.ndarray, "n blocks"]  # a block is as wide as the others, but for the last one
@@ -21,7 +21,7 @@ class Quantized(NamedTuple):
 
 
 def quantize(matrix: Float[np.ndarray, "n d"], block: int) -> Quantized:
-    """Rounds to whole numbers of steps; the largest of each block is LARGEST steps, exactly.
+    """Rounds to whole numbers of steps; the largest of each block is MAX_LEVEL steps, exactly.
 
     Args:
         matrix: d >= 1 columns.
@@ -29,7 +29,7 @@ def quantize(matrix: Float[np.ndarray, "n d"], block: int) -> Quantized:
     """
     matrix = np.asarray(matrix, np.float32)
     starts = np.arange(0, matrix.shape[1], block)
-    steps = np.maximum.reduceat(np.abs(matrix), starts, axis=1) / LARGEST
+    steps = np.maximum.reduceat(np.abs(matrix), starts, axis=1) / MAX_LEVEL
     sizes = _columns(np.where(steps > 0.0, steps, 1.0), block, matrix.shape[1])
     return Quantized(np.round(matrix / sizes).astype(np.int8), steps, block)
 

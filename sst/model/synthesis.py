@@ -35,9 +35,9 @@ def waveform(sound: Decoded, config: AudioConfig) -> Wave:
     if peak < 1e-9 or level <= LOWEST_PEAK_DB:
         return np.zeros_like(wave)
     # Set by the power at the start: the inversion keeps power better than it keeps peaks.
-    wanted = float((10.0 ** (sound.attack / 10.0)).sum())
+    target = float((10.0 ** (sound.attack / 10.0)).sum())
     power = max(float(features.attack_power(wave, config).sum()), 1e-20)
-    crest = np.clip(peak * np.sqrt(wanted / power), *CREST_RANGE)  # a slow sound starts quietly
+    crest = np.clip(peak * np.sqrt(target / power), *CREST_RANGE)  # a slow sound starts quietly
     return wave * np.float32(10.0 ** (level / 20.0) * crest / peak)
 
 

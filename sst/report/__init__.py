@@ -1,1 +1,1 @@
-"""The report of an evaluation: report.json, and a page that needs nothing but itself."""
+"""The report of an evaluation: report.json, and a page that is one file."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sst.files import to_text
 from sst.report.style import STYLE
 
-PLAYERS = 1000  # files on a page; with more, a browser is slow, and there are links only
+MAX_PLAYERS = 1000  # files on a page; with more, a browser is slow, and there are links only
 
 
 class Entry(NamedTuple):
@@ -30,7 +30,7 @@ class Section(NamedTuple):
 
 def listing(title: str, intro: str, sections: Sequence[Section]) -> str:
     """Renders the page as HTML; its players read the files from where they are."""
-    players = sum(len(section.entries) for section in sections) <= PLAYERS
+    players = sum(len(section.entries) for section in sections) <= MAX_PLAYERS
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',

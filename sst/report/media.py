@@ -14,7 +14,7 @@ from sst.dsp import features
 from sst.types import Wave
 
 PEAK = 0.7  # of every sound in the page, so that all play at one level
-QUIET = 1e-6  # a peak below this is silence
+SILENCE_PEAK = 1e-6  # a peak below this is silence
 # Dark to light, lightness rising evenly, as in the maps of Smith and van der Walt (2015).
 COLOURS = np.array(
     [(0, 0, 4), (59, 15, 112), (140, 41, 129), (222, 73, 104), (254, 159, 109), (252, 253, 191)]
@@ -35,7 +35,8 @@ def audio_uri(wave: Wave, sample_rate: int) -> str:
     import soundfile
 
     peak = float(np.abs(wave).max(initial=0.0))
-    scaled = wave * (PEAK / peak) if peak > QUIET else np.zeros(max(1, len(wave)), np.float32)
+    silence = np.zeros(max(1, len(wave)), np.float32)
+    scaled = wave * (PEAK / peak) if peak > SILENCE_PEAK else silence
     buffer = io.BytesIO()
     soundfile.write(buffer, scaled, sample_rate, subtype="PCM_16", format="WAV")
     return _uri("audio/wav", buffer.getvalue())

@@ -13,7 +13,7 @@ MIN_FRAMES = 24  # width of the narrowest spectrogram
 CHART_LEFT, CHART_WIDTH, CHART_LINE = 330, 420, 22  # pixels: start and length of its scale, a row
 
 
-def page(report: dict[str, Any], exhibits: Sequence[Exhibit], audio: AudioConfig) -> str:
+def render_page(report: dict[str, Any], exhibits: Sequence[Exhibit], audio: AudioConfig) -> str:
     """Renders the page as HTML.
 
     Args:

@@ -1,4 +1,4 @@
-"""A report on the disk."""
+"""The files of a report: report.json and index.html."""
 
 import os
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from sst import atomic
 from sst.config import AudioConfig
 from sst.errors import ResourceError, UsageError
 from sst.report.media import Exhibit
-from sst.report.page import page
+from sst.report.page import render_page
 
 
 def check_place(directory: str | os.PathLike[str]) -> None:
@@ -49,7 +49,7 @@ def write(
     target = Path(directory)
     figures, index = target / "report.json", target / "index.html"
     check_finite(report)
-    text = page(report, exhibits, audio)
+    text = render_page(report, exhibits, audio)
     try:
         target.mkdir(parents=True, exist_ok=True)
         atomic.write_json(figures, report)

@@ -25,7 +25,7 @@ class Batches:
         self._shape = (len(devices), config.optim.batch_size // len(devices))
         self._seed, self._size = config.seed, dataset.train.size
         clips = [_clips(dataset, split) for split in (dataset.train, dataset.validation)]
-        self.resident = all(training_step.fits(each, devices) for each in clips)
+        self.resident = all(training_step.fit_on_devices(each, devices) for each in clips)
         if self.resident:
             clips = [training_step.replicate(each, devices) for each in clips]
         self._clips, self.valid_clips = clips

@@ -25,14 +25,14 @@ from sst.training.run_log import Row, RunLog
 
 MAX_PRIOR_CLIPS = 4096  # training clips that the prior is fitted to
 MAX_TRAIN_VECTORS = 20_000  # training clips whose search vectors a model holds: 5 MB
-EXAMPLES = 4  # validation clips plotted and written as audio
+N_EXAMPLES = 4  # validation clips plotted and written as audio
 MAX_TIME_SHARE = 0.05  # of the run that exports may take before it ends
 BATCH_SIZE = 256  # or that of training, where it is smaller
 Program = Callable[..., Any]
 
 
 class ExportInputs(NamedTuple):
-    """The inputs of an export that stay the same during a run."""
+    """The constants of a run that every export needs."""
 
     config: Config
     dataset: Dataset
@@ -202,19 +202,19 @@ def _programs(model: ModelFunctions, config: Config) -> _Programs:
 
 def draw_losses(inputs: ExportInputs, rows: list[Row]) -> None:
     """Draws plots/loss.png."""
-    if plots.available():
-        plots.loss_curves(rows, inputs.directory / "plots" / "loss.png")
+    if plots.is_available():
+        plots.draw_loss_curves(rows, inputs.directory / "plots" / "loss.png")
 
 
 def show_examples(inputs: ExportInputs, params: Any, stats: Any) -> None:
     """Plots and writes a few validation clips beside their reconstructions."""
     split, directory = inputs.dataset.validation, inputs.directory
-    rows = np.arange(split.size)[:: max(split.size // EXAMPLES, 1)][:EXAMPLES]
+    rows = np.arange(split.size)[:: max(split.size // N_EXAMPLES, 1)][:N_EXAMPLES]
     z = encode(inputs, params, stats, split, rows)
     decoded = _programs(inputs.model, inputs.config).decode(params, stats, z)
-    if plots.available():
+    if plots.is_available():
         frames = [int(split.n_frames[row]) for row in rows]
-        plots.reconstructions(
+        plots.draw_reconstructions(
             [split.log_mel[row][:n] for row, n in zip(rows, frames, strict=True)],
             [np.asarray(image)[:n] for image, n in zip(decoded.log_mel, frames, strict=True)],
             [split.ids[row] for row in rows],

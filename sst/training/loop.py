@@ -1,4 +1,4 @@
-"""The training loop: steps, evaluations, checkpoints, and every way in which it may end."""
+"""The training loop: steps, evaluations, checkpoints, and the end of a run or session."""
 
 import dataclasses
 import math
@@ -19,14 +19,14 @@ from sst.training import step as training_step
 from sst.training.batches import Batches
 from sst.training.clock import Clock
 from sst.training.export import Exporter, ExportInputs
-from sst.training.run_log import Row, RunLog, duration, evaluation_line
+from sst.training.run_log import Row, RunLog, format_duration, format_evaluation
 
 MAX_UNCHECKED_CALLS = 2  # under way on a device while the host prepares the next one
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """The part of a run that stays the same from the first step to the last."""
+    """The constants of a session: configuration, data, model, devices and log."""
 
     config: Config
     dataset: Dataset
@@ -92,7 +92,7 @@ class Session:
 
     def _end_reason(self) -> str | None:
         optim = self.run.config.optim
-        if plateau.finished(self.plateau, optim):
+        if plateau.is_finished(self.plateau, optim):
             rate = plateau.learning_rate(self.plateau, optim)
             return f"learning rate {rate:.1e} < {optim.min_lr:.1e}"
         if self.step >= optim.max_steps:
@@ -132,7 +132,7 @@ class Session:
             self.state, terms = program(*arguments)
             jax.block_until_ready(terms)
         took = time.perf_counter() - start
-        self.log.say(f"compiled in {duration(took)}")
+        self.log.say(f"compiled in {format_duration(took)}")
         self.clock.exclude(n_steps, took, (cost or {}).get("flops", 0.0))
         self.compiled.add(n_steps)
         return terms
@@ -185,8 +185,8 @@ class Session:
 
     def _write_log(self, row: Row) -> None:
         self.log.add(row)
-        outlook = plateau.outlook(self.plateau, self.run.config.optim)
-        self.log.say(evaluation_line(row, self.log.best() or row, outlook))
+        outlook = plateau.describe_outlook(self.plateau, self.run.config.optim)
+        self.log.say(format_evaluation(row, self.log.best() or row, outlook))
 
     def _save(self, row: Row) -> None:
         """Saves a checkpoint rated by the validation loss, and exports the model if it is best."""
@@ -214,7 +214,7 @@ class Session:
 
     def _finish(self, reason: str) -> Row | None:
         best = self.log.best()
-        took = duration(self.clock.total())
+        took = format_duration(self.clock.total())
         found = f"; best {best['valid/loss']:.2f} at step {int(best['step']):,}" if best else ""
         self.log.say(f"stop: {reason} after {took}{found}")
         self.log.say(f"next: python -m pipelines.infer generate --model {self.run.directory}")

@@ -1,4 +1,4 @@
-"""The peak speed of a device, of which the training uses a share."""
+"""The peak speed of a device, for the share of it that training uses."""
 
 import time
 

@@ -15,7 +15,7 @@ from sst.config import OptimConfig
 
 State: TypeAlias = contrib.ReduceLROnPlateauState
 
-SLACK = 1e-5  # 1e-3 * 0.1**3 is a little above 1e-6 in float32
+RELATIVE_TOLERANCE = 1e-5  # 1e-3 * 0.1**3 is a little above 1e-6 in float32
 
 
 def init(optim: OptimConfig) -> State:
@@ -45,16 +45,16 @@ def learning_rate(state: State, optim: OptimConfig) -> float:
     return optim.learning_rate * float(state.scale)
 
 
-def finished(state: State, optim: OptimConfig) -> bool:
-    """Tells if the rate has fallen below `min_lr`."""
-    return learning_rate(state, optim) < optim.min_lr * (1 - SLACK)
+def is_finished(state: State, optim: OptimConfig) -> bool:
+    """Tells whether the learning rate has fallen below `min_lr`."""
+    return learning_rate(state, optim) < optim.min_lr * (1 - RELATIVE_TOLERANCE)
 
 
-def outlook(state: State, optim: OptimConfig) -> str:
+def describe_outlook(state: State, optim: OptimConfig) -> str:
     """Describes in words the consequence of further evaluations without improvement."""
     left = optim.patience - int(np.asarray(state.plateau_count))
     lowered = learning_rate(state, optim) * optim.factor
-    ends = lowered < optim.min_lr * (1 - SLACK)
+    ends = lowered < optim.min_lr * (1 - RELATIVE_TOLERANCE)
     consequence = "end the run" if ends else f"lower the rate to {lowered:.1e}"
     if left == 1:
         verb = "ends the run" if ends else f"lowers the rate to {lowered:.1e}"

@@ -1,4 +1,4 @@
-"""Pictures of a run, where matplotlib is installed."""
+"""Plots of a run, where matplotlib is installed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +8,11 @@ import numpy as np
 
 from sst import atomic
 
-TERMS = 6  # curves in the second panel, at most
+MAX_TERMS = 6  # curves in the second panel, at most
 
 
-def available() -> bool:
-    """Tells if matplotlib can be imported."""
+def is_available() -> bool:
+    """Tells whether matplotlib can be imported."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -20,14 +20,14 @@ def available() -> bool:
     return True
 
 
-def loss_curves(rows: Sequence[dict[str, float]], path: Path) -> None:
+def draw_loss_curves(rows: Sequence[dict[str, float]], path: Path) -> None:
     """Draws training and validation loss, the validation terms and the learning rate over steps."""
     figure, axes = _figure(1, 3, (14, 4))
     steps = [row["step"] for row in rows]
     for name, label in (("train/loss", "training"), ("valid/loss", "validation")):
         axes[0, 0].plot(steps, [row[name] for row in rows], label=label, marker=".")
-    terms = [key for key in rows[-1] if key.startswith("valid/") and key != "valid/loss"][:TERMS]
-    for term in terms:
+    terms = [key for key in rows[-1] if key.startswith("valid/") and key != "valid/loss"]
+    for term in terms[:MAX_TERMS]:
         values = [row.get(term, np.nan) for row in rows]
         axes[0, 1].plot(steps, values, label=term.removeprefix("valid/"), marker=".")
     axes[0, 2].plot(steps, [row["lr"] for row in rows], marker=".")
@@ -44,7 +44,7 @@ def loss_curves(rows: Sequence[dict[str, float]], path: Path) -> None:
     _save(figure, path)
 
 
-def reconstructions(
+def draw_reconstructions(
     originals: Sequence[np.ndarray],
     decoded: Sequence[np.ndarray],
     names: Sequence[str],

@@ -31,8 +31,8 @@ def fit(
         config: of the run; must fit the checkpoints that are there.
         dataset: what to learn from.
         directory: of the run.
-        echo: is given each line for the screen.
-        max_steps: ends this session, not the run, after that many steps in all.
+        echo: takes each line for the screen.
+        max_steps: the step, counted over all sessions, at which this session ends.
         model: the functions of another model.
         devices: in place of all local devices.
 
@@ -45,7 +45,7 @@ def fit(
         ModelError: if no checkpoint is intact.
         ResourceError: if the disk is full.
     """
-    check(config)
+    check_config(config)
     chosen = list(devices or jax.local_devices())
     step.check_batch(config.optim.batch_size, len(chosen))
     store = checkpoints.Store(directory / "checkpoints")
@@ -68,8 +68,8 @@ def fit(
         store.close()
 
 
-def check(config: Config) -> None:
-    """Refuses settings out of range.
+def check_config(config: Config) -> None:
+    """Checks the ranges of the optimiser's settings.
 
     Raises:
         UsageError: naming the field.
@@ -99,7 +99,7 @@ def _variables(
 ) -> checkpoints.SavedModel:
     """Returns the initial parameters and the data set's constants, the same at every resume."""
     folder = directory / "initial"
-    if not workdir.started(directory):
+    if not workdir.has_checkpoint(directory):
         split = dataset.train
         stats = model.data_stats(split, config)
         n_classes = len(dataset.class_names)

@@ -18,12 +18,12 @@ Row = dict[str, float]  # of one evaluation: step, epoch, train/..., valid/..., 
 
 
 class RunLog:
-    """The records of one run. Rows after the step it resumes from are dropped.
+    """The log files of one run; rows after the step that it resumes from are dropped.
 
     Args:
         workdir: where the files are.
         step: rows after it belong to steps that are done anew.
-        echo: is given every line of the log, for the screen.
+        echo: takes every line of the log, for the screen.
     """
 
     def __init__(self, workdir: Path, step: int, echo: Callable[[str], None]) -> None:
@@ -44,7 +44,7 @@ class RunLog:
         self._echo(text)
 
     def note(self, text: str) -> None:
-        """Writes a line to log.txt alone."""
+        """Writes a line to log.txt only."""
         stamp = datetime.datetime.now().isoformat(" ", "seconds")
         self._text.write(f"{stamp}  {text}\n")
         self._text.flush()
@@ -107,7 +107,7 @@ def read_rows(workdir: Path) -> list[Row]:
     return rows
 
 
-def evaluation_line(row: Row, best: Row, outlook: str) -> str:
+def format_evaluation(row: Row, best: Row, outlook: str) -> str:
     """Describes an evaluation in one line for people."""
     peak = f"  {row['share_of_peak']:.0%} of peak" if row.get("share_of_peak") else ""
     found = " (best)"
@@ -121,7 +121,7 @@ def evaluation_line(row: Row, best: Row, outlook: str) -> str:
     )
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Formats seconds as `12 s`, `34 min` or `5.6 h`."""
     if seconds < 120:
         return f"{seconds:.0f} s"

@@ -50,7 +50,7 @@ class Programs(NamedTuple):
     evaluate: Callable[..., dict[str, jax.Array]]
 
 
-def optimiser(optim: OptimConfig) -> optax.GradientTransformation:
+def make_optimiser(optim: OptimConfig) -> optax.GradientTransformation:
     """Returns AdamW (only matrices decay) with a clipped gradient norm and a linear warm-up."""
     rate: Any = optim.learning_rate
     if optim.warmup_steps > 0:
@@ -72,7 +72,7 @@ def init_state(config: Config, params: Any) -> TrainState:
         step=jnp.zeros((), jnp.int32),
         params=params,
         ema=jax.tree.map(jnp.array, params),
-        opt_state=optimiser(config.optim).init(params),
+        opt_state=make_optimiser(config.optim).init(params),
         plateau=plateau.init(config.optim),
         key=jax.random.key_data(jax.random.key(config.seed)),
     )
@@ -103,8 +103,8 @@ def to_host(tree: Any) -> Any:
     return jax.tree.map(np.array, jax.device_get(tree))
 
 
-def fits(clips: Clips, devices: Sequence[Any]) -> bool:
-    """Tells if the clips may stay on each device: on a CPU always, else in half of its memory."""
+def fit_on_devices(clips: Clips, devices: Sequence[Any]) -> bool:
+    """Tells whether the clips fit on each device: always on a CPU, else in half of its memory."""
     if devices[0].platform == "cpu":
         return True
     limit = (devices[0].memory_stats() or {}).get("bytes_limit", 0)
@@ -141,7 +141,7 @@ def make_programs(
 
 
 def _step_function(config: Config, objective: Objective, resident: bool) -> Callable[..., Any]:
-    tx = optimiser(config.optim)
+    tx = make_optimiser(config.optim)
 
     def step(state: TrainState, stats: Any, clips: Clips, rows: jax.Array) -> Any:
         batch = _select(clips, rows, jnp.ones(rows.shape, bool), resident)

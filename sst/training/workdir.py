@@ -32,9 +32,9 @@ CHANGEABLE = frozenset(
 
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
-    """Holds the directory for this process; the lock of a killed one ends with it.
+    """Locks the directory for this process; the lock ends with the process, even a killed one.
 
-    A directory that was made here and in which nothing came to lie is removed again.
+    A directory that was made here and stayed empty is removed again.
 
     Raises:
         ResourceError: if another process holds it, or it cannot be written.
@@ -92,8 +92,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def started(workdir: Path) -> bool:
-    """Tells if there is a checkpoint: before the first one a run may begin anew in any way."""
+def has_checkpoint(workdir: Path) -> bool:
+    """Tells whether the run has a checkpoint; without one it may start with any configuration."""
     return any((workdir / "checkpoints").glob("step_*"))
 
 
@@ -131,7 +131,7 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 class StopRequest:
-    """Holds `requested`: True once the user has asked to stop."""
+    """A flag: `requested` is True once the user has asked to stop."""
 
     def __init__(self) -> None:
         self.requested = False

@@ -1,4 +1,4 @@
-"""The truth of the demo sounds is true, and their files are what they say."""
+"""The ground truth of the demo sounds against slow measures, and their files."""
 
 import collections
 import hashlib
@@ -102,7 +102,7 @@ def test_only_kinds_with_a_pitch_have_one(demo):
 
 
 def test_every_file_is_read_as_it_was_made(demo, folder):
-    files = [p for p in folder.rglob("*") if p.is_file() and p.name != library.TRUTH]
+    files = [p for p in folder.rglob("*") if p.is_file() and p.name != library.TRUTH_FILE]
     assert sorted(p.relative_to(folder).as_posix() for p in files) == sorted(s.path for s in demo)
     for sound in demo:
         info = sf.info(folder / sound.path)
@@ -153,7 +153,11 @@ def test_a_sound_does_not_depend_on_those_before(demo):
 
 
 def test_machines_from_seeds_are_endless_and_their_own(rng):
-    one, same, other = machines.machine(5), machines.machine(5), machines.machine(6)
+    one, same, other = (
+        machines.random_machine(5),
+        machines.random_machine(5),
+        machines.random_machine(6),
+    )
     assert one == same
     assert one.name != other.name
     assert set(one.kinds) == set(voices.KINDS)
@@ -180,7 +184,7 @@ def test_harder_strokes_are_louder(demo):
 
 @pytest.mark.parametrize("voice", ["kick_sine", "snare_modes", "closed_noise"])
 def test_sounds_of_a_machine_are_more_alike_than_those_of_others(voice):
-    styles = [machines.machine(seed).style for seed in range(12)]
+    styles = [machines.random_machine(seed).style for seed in range(12)]
     own = [
         machines.Machine(name=f"m{i}", seed=i, style=style, voices=(voice,))
         for i, style in enumerate(styles)

@@ -1,4 +1,4 @@
-"""What the demo's sounds are is known: the readers and the measures have to find it."""
+"""The ground truth of the demo sounds, as the readers and the measures find it."""
 
 import math
 

@@ -17,7 +17,7 @@ def stroke(
     voice = VOICES[name]
     middle = {key: float(np.sqrt(low * high)) for key, (low, high) in voice.ranges.items()}
     rng = np.random.default_rng(seed)
-    wave = machines.stroke(voice, rng, rate=RATE, velocity=velocity, **middle | changed)
+    wave = machines.make_stroke(voice, rng, rate=RATE, velocity=velocity, **middle | changed)
     return velocity**1.5 * signals.finish(wave, RATE)
 
 
@@ -89,7 +89,7 @@ def test_plucked_string_is_in_tune(rng, pitch_hz, bright):
 
 
 @pytest.mark.parametrize("pitch_hz", [110.0, 440.0])
-def test_plucked_string_decays_as_told(rng, pitch_hz):
+def test_plucked_string_decays_in_the_given_time(rng, pitch_hz):
     taps, delay = tonal.string_loop(RATE, pitch_hz, 0.5, 0.2)
     wave = tonal.ring(np.sin(2 * np.pi * pitch_hz / RATE * np.arange(RATE)) * 0.0, taps, delay)
     assert not wave.any()

@@ -65,8 +65,8 @@ def test_mfcc_are_the_cosine_transform_of_the_bands():
     log_mel = features.log_mel(noise, metrics.PROTOCOL)
     mean_band = mfcc.statistics(noise, 16_000)[: mfcc.COEFFICIENTS]
     # The mean of a transform is the transform of the mean: every frame of noise is active.
-    wanted = scipy.fft.dct(log_mel.mean(axis=0), norm="ortho")[: mfcc.COEFFICIENTS]
-    np.testing.assert_allclose(mean_band, wanted, rtol=1e-4, atol=1e-3)
+    expected = scipy.fft.dct(log_mel.mean(axis=0), norm="ortho")[: mfcc.COEFFICIENTS]
+    np.testing.assert_allclose(mean_band, expected, rtol=1e-4, atol=1e-3)
 
 
 def test_level_and_silence_around_do_not_change_mfcc(rng):
@@ -122,7 +122,7 @@ def test_training_lowers_the_loss(vae):
 def test_sounds_go_through_the_network(vae):
     waves, _ = kinds(3)
     embedded = samplevae.embed(vae, waves, RATE)
-    assert embedded.shape == (3, samplevae.LATENT)
+    assert embedded.shape == (3, samplevae.LATENT_DIM)
     # A row does not depend on the others, nor on the block that it is computed in.
     np.testing.assert_allclose(samplevae.embed(vae, waves[1:2], RATE)[0], embedded[1], atol=1e-5)
     for wave in samplevae.reconstruct(vae, waves[:1], RATE):
@@ -134,22 +134,22 @@ def test_draws_come_from_the_generator_that_is_given(vae):
     again, _ = samplevae.draw(vae, np.random.default_rng(5), 1)
     assert rate == 16_000 and len(first[0]) == 32_000
     np.testing.assert_array_equal(first[0], again[0])
-    assert samplevae.embed(vae, [], RATE).shape == (0, samplevae.LATENT)
+    assert samplevae.embed(vae, [], RATE).shape == (0, samplevae.LATENT_DIM)
 
 
 # ---------------------------------------------------------------------------------- classifier
 
 
 @pytest.fixture(scope="module")
-def judged():
+def fitted_classifier():
     waves, names = kinds(48)
     rows = np.stack([classifier.features(wave, RATE) for wave in waves])
     packs = [f"pack{i // 8}" for i in range(48)]
     return classifier.fit(rows, names, packs, steps=60), rows, names, packs
 
 
-def test_kinds_that_differ_are_told_apart(judged):
-    fitted, *_ = judged
+def test_different_kinds_are_classified_correctly(fitted_classifier):
+    fitted, *_ = fitted_classifier
     waves, names = kinds(30, seed=9)
     rows = np.stack([classifier.features(wave, RATE) for wave in waves])
     found = classifier.probabilities(fitted, rows)
@@ -158,19 +158,19 @@ def test_kinds_that_differ_are_told_apart(judged):
     guessed = np.array(fitted.class_names)[found.argmax(axis=1)]
     assert np.mean(guessed == np.array(names)) > 0.9
     assert fitted.held_out_f1 > 0.9
-    assert classifier.hidden(fitted, rows).shape == (30, classifier.HIDDEN)
+    assert classifier.hidden(fitted, rows).shape == (30, classifier.HIDDEN_UNITS)
 
 
-def test_names_that_mean_nothing_are_not_held_out_well_nor_believed(judged):
-    _, rows, names, packs = judged
+def test_random_labels_have_a_low_held_out_score_and_low_confidence(fitted_classifier):
+    _, rows, names, packs = fitted_classifier
     shuffled = list(np.random.default_rng(0).permutation(names))
     fitted = classifier.fit(rows, shuffled, packs, steps=60)
     assert fitted.held_out_f1 < 0.6
     assert classifier.probabilities(fitted, rows + 0.01).max(axis=1).mean() < 0.8
 
 
-def test_a_kind_that_one_pack_alone_has_is_still_known(judged):
-    _, rows, names, packs = judged
+def test_a_kind_of_a_single_pack_is_still_classified(fitted_classifier):
+    _, rows, names, packs = fitted_classifier
     lonely = ["clap" if pack == "pack0" else name for name, pack in zip(names, packs, strict=True)]
     moved = np.where(np.array(lonely)[:, None] == "clap", rows + 5.0, rows)
     fitted = classifier.fit(moved, lonely, packs, steps=60)  # a fold learns without it
@@ -180,20 +180,20 @@ def test_a_kind_that_one_pack_alone_has_is_still_known(judged):
     assert (guessed == np.array(lonely)).all()
 
 
-def test_one_kind_is_refused(judged):
+def test_one_kind_is_refused(fitted_classifier):
     with pytest.raises(ValueError, match="two or more"):
-        classifier.fit(judged[1], ["kick"] * 48)
+        classifier.fit(fitted_classifier[1], ["kick"] * 48)
 
 
 def test_a_pack_lies_in_one_fold():
     groups = np.array(list("aabbbccddddefg"))
     folds = classifier._folds(groups, 0)
-    assert len(set(folds)) == classifier.FOLDS
+    assert len(set(folds)) == classifier.N_FOLDS
     assert all(len(set(folds[groups == name])) == 1 for name in set(groups))
 
 
 @pytest.mark.parametrize("n", [1, 300, 44_100])
-def test_the_classifier_hears_any_length_at_any_level(n, rng):
+def test_the_classifier_takes_any_length_at_any_level(n, rng):
     wave = rng.standard_normal(n).astype(np.float32)
     rows = [classifier.features(g * wave, 44_100) for g in (np.float32(1.0), np.float32(0.01))]
     np.testing.assert_allclose(*rows, atol=0.1)
@@ -204,8 +204,8 @@ def test_macro_f1_is_scikit_learns(rng):
     from sklearn.metrics import f1_score
 
     targets, predicted = rng.integers(0, 5, 200), rng.integers(0, 5, 200)
-    wanted = f1_score(targets, predicted, average="macro")
-    assert classifier.macro_f1(targets, predicted) == pytest.approx(wanted)
+    expected = f1_score(targets, predicted, average="macro")
+    assert classifier.macro_f1(targets, predicted) == pytest.approx(expected)
 
 
 def test_classifier_bands_fit_its_slices():

@@ -13,7 +13,7 @@ from sst.evaluation.systems import System, of_model
 NAMES = ("hat", "kick", "snare")
 
 
-def knowing(answer, names=NAMES, title="SST"):
+def stub_system(answer, names=NAMES, title="SST"):
     """A system whose probabilities are those that `answer` gives for the true kind."""
     return System(
         title,
@@ -42,16 +42,16 @@ def scores(system, held_out, classes=None):
     return {name: figure["value"] for name, figure in figures.items()}, table, figures
 
 
-def test_who_knows_is_always_right_and_the_confusion_is_the_identity():
-    values, table, figures = scores(knowing(one_hot), made(30))
+def test_a_perfect_classifier_scores_one_with_an_identity_confusion_matrix():
+    values, table, figures = scores(stub_system(one_hot), made(30))
     assert values == {"macro_f1": 1.0, "accuracy": 1.0, "calibration": 0.0}
     assert figures["macro_f1"]["low"] == figures["macro_f1"]["high"] == 1.0
     assert table["classes"] == table["columns"] == list(NAMES)
     np.testing.assert_array_equal(table["counts"], 10 * np.eye(3))
 
 
-def test_who_always_says_the_same_is_right_as_often_as_that_is_there():
-    values, table, figures = scores(knowing(lambda kind: one_hot("kick")), made(30, packs=5))
+def test_a_constant_classifier_has_the_share_of_its_class_as_accuracy():
+    values, table, figures = scores(stub_system(lambda kind: one_hot("kick")), made(30, packs=5))
     assert values["accuracy"] == pytest.approx(1 / 3)
     assert values["macro_f1"] == pytest.approx(0.5 / 3)  # 2 * 10 / (10 + 30), and twice nothing
     assert values["calibration"] == pytest.approx(2 / 3)
@@ -90,7 +90,7 @@ def test_labels_are_joined_to_classes_and_the_others_do_not_count():
 
 
 def test_sounds_of_other_classes_are_left_out_and_counted():
-    system = knowing(lambda kind: one_hot(kind, ("hat", "kick")), ("hat", "kick"))
+    system = stub_system(lambda kind: one_hot(kind, ("hat", "kick")), ("hat", "kick"))
     values, table, figures = scores(system, made(30))
     assert (values["accuracy"], figures["accuracy"]["n"]) == (1.0, 20)
     assert "10 held-out sounds" in table["intro"]
@@ -100,7 +100,7 @@ def test_sounds_of_other_classes_are_left_out_and_counted():
     ("system", "classes", "why"),
     [
         (System("SST"), None, "without classes"),
-        (knowing(one_hot), {"bd": "bass drum"}, "no held-out sound"),
+        (stub_system(one_hot), {"bd": "bass drum"}, "no held-out sound"),
     ],
 )
 def test_it_says_why_it_cannot_be_measured(system, classes, why):
@@ -110,12 +110,12 @@ def test_it_says_why_it_cannot_be_measured(system, classes, why):
 
 def test_a_model_without_classes_has_none_here():
     assert of_model(small_model.untrained(), 0)["model"].classify is None
-    assert of_model(small_model.taught(), 0)["model"].class_names == ("kick", "snare", "hat")
+    assert of_model(small_model.with_classes(), 0)["model"].class_names == ("kick", "snare", "hat")
 
 
-def test_the_vote_of_known_sounds_knows_kicks_from_hats():
+def test_nearest_neighbours_tell_kicks_from_hats():
     train, held_out = made(36, packs=4), made(18, packs=3, seed=1)
-    systems = {"model": knowing(one_hot)} | classification.nearest_neighbours(train, 16_000)
+    systems = {"model": stub_system(one_hot)} | classification.nearest_neighbours(train, 16_000)
     rows, (_, table) = classification.measure(systems, material(held_out, train), 0)
     assert rows["mfcc_vote"]["figures"]["accuracy"]["value"] > 0.9
     assert np.trace(table["counts"]) > 16

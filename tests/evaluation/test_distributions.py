@@ -60,7 +60,7 @@ def test_ratio_is_near_one_for_the_same_distribution(rng):
     assert np.std(ratios) < 0.2
 
 
-def test_ratio_grows_with_the_shift_and_with_the_spread(rng, real):
+def test_ratio_grows_with_the_shift_and_with_the_variance(rng, real):
     draws, deviation = more(real, rng), real.std(axis=0)
 
     def ratio(sounds):

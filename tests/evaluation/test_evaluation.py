@@ -140,7 +140,7 @@ def test_a_perfect_system_has_no_error_and_silence_loses_everything():
         "same": held_out.waves,
         "silence": [np.zeros_like(w) for w in held_out.waves],
     }
-    found = reconstruction.table(held_out, reconstructions, AUDIO.sample_rate)
+    found = reconstruction.measure(held_out, reconstructions, AUDIO.sample_rate)
     same = reconstruction.summarise(found["same"], held_out.packs, 0)
     assert all(same[name]["value"] == pytest.approx(0.0, abs=1e-3) for name in same)
     lost = reconstruction.summarise(found["silence"], held_out.packs, 0)
@@ -154,7 +154,7 @@ def test_noise_has_no_pitch_to_lose(rng):
     held_out = made(3)
     noise = [rng.standard_normal(2000).astype(np.float32) for _ in held_out.waves]
     held_out = held_out._replace(waves=noise)
-    found = reconstruction.table(held_out, {"same": noise}, AUDIO.sample_rate)["same"]
+    found = reconstruction.measure(held_out, {"same": noise}, AUDIO.sample_rate)["same"]
     figure = reconstruction.summarise(found, held_out.packs, 0)["pitch_lost"]
     assert figure["value"] is None and "pitch" in figure["reason"]
 
@@ -193,27 +193,27 @@ def test_copies_of_the_training_set_are_memorised_and_held_out_sounds_are_not(rn
     train, held_out = rng.standard_normal((2, 200, 6))
     packs = [str(i % 20) for i in range(200)]
     real = generation.RealSounds(set_of(held_out), packs, set_of(train))
-    copies = generation.of_draws(set_of(train), real, 0)
+    copies = generation.measure_draws(set_of(train), real, 0)
     assert copies["memorised"]["value"] == 1.0
-    fresh = generation.of_draws(set_of(rng.standard_normal((200, 6))), real, 0)
+    fresh = generation.measure_draws(set_of(rng.standard_normal((200, 6))), real, 0)
     assert fresh["memorised"]["value"] < 0.12 and 0.7 < fresh["kernel_ratio_mfcc"]["value"] < 1.4
     assert fresh["kernel_ratio_mfcc"]["low"] < fresh["kernel_ratio_mfcc"]["value"]
     assert fresh["density"]["value"] == pytest.approx(1.0, abs=0.15)
     assert fresh["diversity"]["value"] == pytest.approx(1.0, abs=0.05)
     assert fresh["recognised"]["reason"] == "no classes"
-    off = generation.of_draws(set_of(rng.standard_normal((200, 6)) + 3), real, 0)
+    off = generation.measure_draws(set_of(rng.standard_normal((200, 6)) + 3), real, 0)
     assert off["kernel_ratio_mfcc"]["value"] > 5.0 and off["coverage"]["value"] < 0.2
-    assert set(fresh) == set(definitions.GENERATION) == set(generation.of_held_out(real, 0))
+    assert set(fresh) == set(definitions.GENERATION) == set(generation.measure_held_out(real, 0))
 
 
 def test_few_sounds_give_reasons_instead_of_figures(rng):
     few = generation.FeatureSet(rng.standard_normal((4, 6)), Absent("no classes"))
     real = generation.RealSounds(few, ["a"] * 4, Absent("no training sounds"))
-    found = generation.of_draws(few, real, 0)
+    found = generation.measure_draws(few, real, 0)
     assert all(figure["value"] is None and figure["reason"] for figure in found.values())
 
 
-def straight(audio: AudioConfig) -> System:
+def linear_system(audio: AudioConfig) -> System:
     """A system whose latent is the level in dB: its mixes have exactly the mean level."""
 
     def encode(some):
@@ -227,7 +227,7 @@ def straight(audio: AudioConfig) -> System:
 
 
 def test_levels_that_go_straight_leave_no_hole():
-    held_out, system = made(9), straight(AUDIO)
+    held_out, system = made(9), linear_system(AUDIO)
     paths = interpolation.interpolate(
         system, held_out, interpolation.choose_pairs(held_out.packs, 0)
     )
@@ -239,7 +239,7 @@ def test_levels_that_go_straight_leave_no_hole():
 
 def test_pairs_are_of_different_packs_where_there_are_several():
     pairs = interpolation.choose_pairs(["a", "a", "a", "b"], 0)
-    assert all((a == 3) != (b == 3) for a, b in pairs) and len(pairs) == interpolation.PAIRS
+    assert all((a == 3) != (b == 3) for a, b in pairs) and len(pairs) == interpolation.N_PAIRS
     assert all(a != b for a, b in interpolation.choose_pairs(["a", "a"], 0))
     assert len(interpolation.choose_pairs(["a"], 0)) == 0
 
@@ -272,14 +272,14 @@ def test_each_copy_is_degraded_in_the_way_that_it_says(rng):
     def level(x):
         return 10 * np.log10(np.mean(np.square(x)))
 
-    assert level(degraded_copies.quieter(wave, rate, rng)) - level(wave) == pytest.approx(
+    assert level(degraded_copies.lower_level(wave, rate, rng)) - level(wave) == pytest.approx(
         -20, abs=0.1
     )
-    assert highs(degraded_copies.resampled(wave, rate, rng)) < 1e-3 * highs(wave)
-    noise = np.square(degraded_copies.noisy(wave, rate, rng) - wave).mean()
+    assert highs(degraded_copies.resample(wave, rate, rng)) < 1e-3 * highs(wave)
+    noise = np.square(degraded_copies.add_noise(wave, rate, rng) - wave).mean()
     assert 20 * np.log10(np.abs(wave).max()) - 10 * np.log10(noise) == pytest.approx(40, abs=0.5)
     for hz in (rate, 11_025, 96_000):  # MP3 does not know the last two
-        again = degraded_copies.compressed(wave, hz, rng)
+        again = degraded_copies.compress(wave, hz, rng)
         error = metrics.log_mel_l1(wave, again[: len(wave)], hz)
         assert 0.01 < error < 6.0 and abs(len(again) - len(wave)) < 0.1 * hz
 
@@ -318,8 +318,8 @@ def test_active_units_and_capacity_of_a_model_whose_posterior_is_known():
     np.testing.assert_allclose(means, np.asarray(z), atol=1e-3)
     logvar = 2 * -1.5  # an untrained network starts at sigma = exp(-1.5)
     each = 0.5 * (np.exp(logvar) - 1 - logvar)
-    wanted = 0.5 * np.square(means).sum(axis=1) + each * means.shape[1]
-    np.testing.assert_allclose(nats, wanted, rtol=1e-3)
+    expected = 0.5 * np.square(means).sum(axis=1) + each * means.shape[1]
+    np.testing.assert_allclose(nats, expected, rtol=1e-3)
 
 
 def test_a_linear_model_is_white_and_its_draws_have_the_covariance_of_the_codes():
@@ -336,9 +336,9 @@ def test_a_linear_model_is_white_and_its_draws_have_the_covariance_of_the_codes(
 
 def test_examples_are_of_as_many_classes_as_there_are():
     classes = ["a"] * 50 + ["b"] * 2 + ["c"]
-    chosen = examples.spread_over_classes(classes, 5, 0)
+    chosen = examples.choose_over_classes(classes, 5, 0)
     assert sorted(classes[row] for row in chosen) == ["a", "a", "b", "b", "c"]
-    assert chosen == sorted(chosen) == examples.spread_over_classes(classes, 5, 0)
+    assert chosen == sorted(chosen) == examples.choose_over_classes(classes, 5, 0)
 
 
 # ------------------------------------------------------------------------------------ the whole
@@ -361,8 +361,8 @@ def root(tmp_path_factory):
 
 
 def small(monkeypatch) -> None:
-    monkeypatch.setattr(interpolation, "PAIRS", 2)
-    monkeypatch.setattr(interpolation, "MIXES", 2)
+    monkeypatch.setattr(interpolation, "N_PAIRS", 2)
+    monkeypatch.setattr(interpolation, "N_MIXES", 2)
     monkeypatch.setattr(waves, "MAX_DRAWS", 12)
 
 

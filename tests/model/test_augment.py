@@ -28,7 +28,7 @@ def test_copies_lose_highs_and_what_is_quiet_and_nothing_else():
     assert not bool((kept & (batch.log_mel <= audio.floor_db)).any())  # nothing comes from nowhere
     same = jnp.all(copies.log_mel == batch.log_mel, axis=(1, 2))
     assert 1 <= int(same.sum()) <= 20  # an eighth
-    top = int(augment.LOWEST_CUT * audio.n_mels)
+    top = int(augment.MIN_BANDWIDTH_SHARE * audio.n_mels)
     highs = [
         np.asarray(x > audio.floor_db)[:, :, top:].sum(axis=(1, 2))
         for x in (copies.log_mel, batch.log_mel)

@@ -1,4 +1,4 @@
-"""Probabilities of classes: how sure they are, and how sure they should be."""
+"""Calibration of class probabilities: the temperature and the calibration error."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_the_temperature_takes_back_a_factor_on_the_logits(rng, factor):
     assert calibration.temperature(factor * logits, labels) == pytest.approx(factor, rel=0.1)
 
 
-def test_clips_without_a_label_have_no_say_and_few_are_not_believed(rng):
+def test_clips_without_a_label_do_not_count_and_few_give_a_temperature_of_one(rng):
     logits, labels = drawn(rng, 200)
     chosen = calibration.temperature(logits, labels)
     more = np.concatenate([logits, 9.0 * rng.standard_normal((50, 5))])
@@ -41,7 +41,7 @@ def test_clips_without_a_label_have_no_say_and_few_are_not_believed(rng):
     assert calibration.temperature(9.0 * logits[:19], labels[:19]) == 1.0
 
 
-def test_the_error_of_honest_probabilities_is_small_and_of_boasts_what_they_boast(rng):
+def test_the_error_of_calibrated_probabilities_is_small_and_of_overconfident_ones_their_excess(rng):
     logits, labels = drawn(rng)
     shares = calibration.probabilities(logits)
     right = shares.argmax(axis=1) == labels
@@ -56,7 +56,7 @@ def _overconfident_logits(params, stats, features, config):
     return 3.0 * jnp.asarray(features.log_mel[:, 0, :5])
 
 
-def test_an_exported_model_is_as_sure_as_its_validation_clips_allow(rng):
+def test_an_exported_model_has_the_temperature_of_its_validation_clips(rng):
     logits, labels = drawn(rng, 600)
     names = [f"kind {label}" for label in range(5)]
     cells = np.zeros((600, 2, 8), np.float16)

@@ -259,7 +259,7 @@ def test_damaged_known_sounds_are_a_sentence_and_leave_the_model_usable(tmp_path
     assert export_format.load_model(tmp_path / "model").class_names == ["kick"]
 
 
-def test_a_name_in_older_files_is_read_as_the_one_of_now(tmp_path):
+def test_a_renamed_array_of_older_files_is_read_by_its_new_name(tmp_path):
     stats = {"mean": np.zeros(3, np.float32), "spread": np.arange(2, dtype=np.float32)}
     export_format.save_model(tmp_path / "model", Config(), {}, stats, {}, [], {})
     found = export_format.load_model(tmp_path / "model").stats

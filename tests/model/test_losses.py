@@ -88,6 +88,6 @@ def test_class_cross_entropy_is_the_cross_entropy(rng, smoothing):
     label = np.array([0, 3, -1, 2, -1], np.int32)
     target = optax.smooth_labels(jax.nn.one_hot(label, 4), smoothing)
     logits = direction @ prototypes.T / losses.TEMPERATURE
-    wanted = np.asarray(optax.softmax_cross_entropy(logits, target))
+    expected = np.asarray(optax.softmax_cross_entropy(logits, target))
     ours = losses.class_cross_entropy(direction, prototypes, label, smoothing)
-    np.testing.assert_allclose(ours, np.where(label >= 0, wanted, 0.0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ours, np.where(label >= 0, expected, 0.0), rtol=1e-4, atol=1e-5)

@@ -62,9 +62,9 @@ def test_search_vectors_are_the_start_of_the_whole_latent():
     z, logvar = MODEL.encode(params, stats, batch, config)
     assert z.shape == logvar.shape == (6, 8)
     start = z[:, :3] * np.sqrt(stats["component_std"][:3])
-    wanted = start / jnp.linalg.norm(start, axis=1, keepdims=True)
+    expected = start / jnp.linalg.norm(start, axis=1, keepdims=True)
     embed = jax.jit(network.embed, static_argnames="config")
-    np.testing.assert_allclose(embed(params, stats, batch, config)[:, 3:], wanted, atol=1e-5)
+    np.testing.assert_allclose(embed(params, stats, batch, config)[:, 3:], expected, atol=1e-5)
 
 
 def test_other_sizes_have_a_place():
@@ -78,7 +78,7 @@ def test_other_sizes_have_a_place():
     assert MODEL.decode(params, stats, z, config).log_mel.shape == shape
 
 
-def test_the_search_hears_the_onset_frame_by_frame_and_the_rest_in_longer_spans():
+def test_search_spans_are_single_frames_at_the_onset_and_longer_later():
     spans = frames.span_weights(173)
     np.testing.assert_allclose(spans.sum(axis=1), 1.0, rtol=1e-5)
     steps = np.diff(spans @ np.arange(173.0))  # between the middles of the spans
@@ -90,7 +90,7 @@ def test_the_search_hears_the_onset_frame_by_frame_and_the_rest_in_longer_spans(
     np.testing.assert_allclose(frames.span_weights(20), np.eye(20), atol=1e-5)
 
 
-def test_the_search_hears_clips_of_any_size():
+def test_search_embeds_clips_of_any_size():
     short = AudioConfig(sample_rate=8_000, clip_seconds=0.05, n_fft=64, hop=32, n_mels=8)
     config = dataclasses.replace(CONFIG, audio=short)
     shape = (20, short.n_frames, short.n_mels)

@@ -82,5 +82,5 @@ def test_the_slope_of_the_clip_leads_inside_and_never_outside():
 
 def test_the_attack_counts_up_to_its_peak():
     attack = jnp.array([[-60.0, -10.0, 0.0, -3.0, -0.5, -20.0]])
-    little = objective.AFTER_ATTACK
+    little = objective.AFTER_ATTACK_WEIGHT
     np.testing.assert_allclose(objective.attack_weights(attack), [[1, 1, 1, 1, little, little]])

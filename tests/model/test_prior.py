@@ -28,7 +28,7 @@ def test_draws_follow_a_curve_that_no_gaussian_has(rng):
     angle = rng.uniform(0, 2 * np.pi, 2000)
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     radius = np.linalg.norm(draws(prior.fit(circle)), axis=1)
-    assert np.quantile(np.abs(radius - 1.0), 0.9) < 4 * prior.NOISE
+    assert np.quantile(np.abs(radius - 1.0), 0.9) < 4 * prior.NOISE_STD
     # And all around it, not at the training sounds only.
     assert np.ptp(np.histogram(np.arctan2(*draws(prior.fit(circle)).T), 8)[0]) < 400
 
@@ -37,8 +37,8 @@ def test_neighbours_are_the_nearest_with_itself_first(rng):
     points = rng.standard_normal((300, 400))  # where all are about equally far apart
     found = prior.fit(points, neighbours=5)["neighbours"]
     distance = np.linalg.norm(points[:, None] - points[None], axis=-1)
-    wanted = np.argsort(distance, axis=1)[:, :5]
-    np.testing.assert_array_equal(found, wanted)
+    expected = np.argsort(distance, axis=1)[:, :5]
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_scale_decides_what_is_near(rng):
@@ -54,15 +54,17 @@ def test_versions_of_one_sound_are_one_neighbour(rng):
     points = np.repeat(drums, 3, axis=0) + 0.05 * rng.standard_normal((120, 60))
     found = prior.fit(points, neighbours=4)["neighbours"] // 3
     assert all(len(set(row)) == 4 for row in found.tolist())
-    alone = prior.fit(points[:6], neighbours=4)["neighbours"]  # there is nothing else: all serve
-    assert all(len(set(row)) == 4 for row in alone.tolist())
+    six_points = prior.fit(points[:6], neighbours=4)[
+        "neighbours"
+    ]  # there is nothing else: all serve
+    assert all(len(set(row)) == 4 for row in six_points.tolist())
 
 
 def test_kinds_that_overlap_are_told_apart_by_their_labels(rng):
-    # Two kinds in one place that differ in how they spread.
+    # Two kinds in one place that differ in how they deviation.
     labels = np.arange(400) % 2
-    spread = np.where(labels[:, None] == 0, [[1.0, 0.01]], [[0.01, 1.0]])
-    fitted = prior.fit(spread * rng.standard_normal((400, 2)), labels)
+    deviation = np.where(labels[:, None] == 0, [[1.0, 0.01]], [[0.01, 1.0]])
+    fitted = prior.fit(deviation * rng.standard_normal((400, 2)), labels)
     flat, upright = (draws(fitted, label=label).std(axis=0) for label in (0, 1))
     assert flat[0] > 4 * flat[1] and upright[1] > 4 * upright[0]
 

@@ -23,7 +23,7 @@ def test_every_number_comes_back_within_half_a_step_of_its_block(matrix, block):
         here = slice(start, start + block)
         largest = np.abs(matrix[:, here]).max(axis=1, keepdims=True)
         away = np.abs(found[:, here] - matrix[:, here])
-        assert (away <= largest * (0.5 / quantization.LARGEST) * 1.001).all()
+        assert (away <= largest * (0.5 / quantization.MAX_LEVEL) * 1.001).all()
 
 
 def test_the_largest_of_a_block_and_zeros_are_exact():
@@ -36,10 +36,10 @@ def test_the_largest_of_a_block_and_zeros_are_exact():
 def test_a_loud_block_leaves_a_quiet_one_as_fine_as_it_was():
     rng = np.random.default_rng(0)
     quiet = rng.normal(size=(3, 64)).astype(np.float32)
-    alone = quantization.restore(quantization.quantize(quiet, 64))
+    without_loud_block = quantization.restore(quantization.quantize(quiet, 64))
     loud = np.concatenate([quiet, 1000.0 * quiet], axis=1)
     np.testing.assert_array_equal(
-        quantization.restore(quantization.quantize(loud, 64))[:, :64], alone
+        quantization.restore(quantization.quantize(loud, 64))[:, :64], without_loud_block
     )
 
 

@@ -116,7 +116,7 @@ def test_search_finds_the_variation_of_a_sound_before_other_sounds(model, rng):
 
 
 def test_it_names_a_sound_that_it_was_trained_on_and_calls_it_a_copy(model, rng):
-    training = novelty_filter.of_training("model_test")
+    training = novelty_filter.load_training_sounds("model_test")
     assert len(training[0].known.ids) == 841
     known = training[0].known
     # The prior holds the latent of every training sound: decoded, it is that sound, blurred.
@@ -135,7 +135,10 @@ def test_it_names_a_sound_that_it_was_trained_on_and_calls_it_a_copy(model, rng)
 
 def test_training_sounds_are_still_known_when_they_are_decoded(model):
     """Some have near twins, such as a drum at another velocity, and are taken for these."""
-    training, rate = novelty_filter.of_training("model_test"), model.config.audio.sample_rate
+    training, rate = (
+        novelty_filter.load_training_sounds("model_test"),
+        model.config.audio.sample_rate,
+    )
     ids, points = training[0].known.ids, np.asarray(model.prior["points"])
     assert len(points) == len(ids)
     rows = range(0, len(ids), 35)

@@ -71,7 +71,7 @@ def test_a_table_names_few_and_only_what_is_worth_it():
     ]
 
 
-def test_an_offset_is_where_listening_begins(classify, rng):
+def test_an_offset_is_where_the_clip_starts(classify, rng):
     both = np.concatenate([synth.kick(16_000, rng, 0.3), synth.hat(16_000, rng)])
     sf.write("both.wav", both, 16_000)
     for offset, kind in ((0, "kick"), (0.3, "hat")):

@@ -33,8 +33,8 @@ def done(root):
     import io
 
     out, err = io.StringIO(), io.StringIO()
-    before = interpolation.PAIRS, interpolation.MIXES, waves.MAX_DRAWS
-    interpolation.PAIRS, interpolation.MIXES, waves.MAX_DRAWS = 2, 2, 12
+    before = interpolation.N_PAIRS, interpolation.N_MIXES, waves.MAX_DRAWS
+    interpolation.N_PAIRS, interpolation.N_MIXES, waves.MAX_DRAWS = 2, 2, 12
     options = ["--model", "model", "--held-out", "new", "--classes", "classes.json"]
     try:
         with (
@@ -44,7 +44,7 @@ def done(root):
         ):
             code = cli.main(["evaluate", *options, "--limit", "5", "--out", "report"])
     finally:
-        interpolation.PAIRS, interpolation.MIXES, waves.MAX_DRAWS = before
+        interpolation.N_PAIRS, interpolation.N_MIXES, waves.MAX_DRAWS = before
     return code, out.getvalue(), err.getvalue()
 
 

@@ -22,7 +22,7 @@ from pipelines.console import exit_codes, messages
 from pipelines.console.progress import Progress
 from sst.audio.recording import read_wave
 from sst.audio.wav import read_comment
-from sst.generation import recipe
+from sst.generation import recipe, rendering
 
 PEAK = 10 ** (-1 / 20)
 
@@ -74,12 +74,12 @@ def test_draws_are_named_after_their_seed_and_repeat_to_the_bit(sst):
     assert again == [Path(path).read_bytes() for path in out.split()]
 
 
-def test_draws_of_one_class_are_like_its_sounds_and_say_so(sst, tmp_path):
-    taught = tiny_model.export(tmp_path / "taught", class_names=["kick", "snare", "hat"])
+def test_draws_of_one_class_are_like_its_sounds_and_named_after_it(sst, tmp_path):
+    classifying = tiny_model.export(tmp_path / "classifying", class_names=["kick", "snare", "hat"])
     centres = {}
     for kind in ("kick", "HAT"):
         options = f"--class {kind} --num 6 --seed 3 --model".split()
-        code, out, _ = sst("generate", *options, taught, with_model=False)
+        code, out, _ = sst("generate", *options, classifying, with_model=False)
         assert code == 0 and Path(out.split()[0]).name == f"{kind}_seed3_001.wav"
         assert json.loads(Path(out.split()[0]).with_suffix(".json").read_text())["class_name"] in (
             "kick",
@@ -88,7 +88,7 @@ def test_draws_of_one_class_are_like_its_sounds_and_say_so(sst, tmp_path):
         spectra = [np.square(np.abs(np.fft.rfft(wave))) for wave in made(out)]
         centres[kind] = np.median([s @ np.linspace(0, 1, len(s)) / s.sum() for s in spectra])
     assert centres["kick"] < 0.5 * centres["HAT"]
-    code, _, err = sst("generate", "--class", "gong", "--model", taught, with_model=False)
+    code, _, err = sst("generate", "--class", "gong", "--model", classifying, with_model=False)
     assert code == 2 and "knows no class 'gong': it knows kick, snare, hat." in err
 
 
@@ -251,7 +251,7 @@ def test_an_output_folder_that_cannot_be_written_ends_with_6(sst, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(recipe, "write_wave", full)
+    monkeypatch.setattr(rendering, "write_wave", full)
     code, _, err = sst("generate", "--out", "a.wav")
     assert (code, err) == (6, "Cannot write a.wav: No space left on device.\n")
     assert not os.path.exists("a.wav")
@@ -343,7 +343,7 @@ def test_copies_carry_rank_and_similarity_and_several_targets_get_folders(sst, l
     assert [len(answer["hits"]) for answer in json.loads(out)] == [2, 2]
 
 
-def test_more_than_the_library_holds_is_all_of_it_with_a_word(sst, library):
+def test_more_than_the_library_holds_is_all_of_it_with_a_message(sst, library):
     code, out, err = sst(
         "similar", library / "pack0/hat/hat0.wav", "--library-dir", library, "-k", 99
     )
@@ -351,7 +351,7 @@ def test_more_than_the_library_holds_is_all_of_it_with_a_word(sst, library):
     assert "only 17 other sounds" in err
 
 
-def test_likes_and_ways_on_the_command_line(sst, library):
+def test_likes_and_interpolations_on_the_command_line(sst, library):
     kick, hat = library / "pack0/kick/kick0.wav", library / "pack0/hat/hat0.wav"
     shutil.copyfile(kick, "odd:2")  # a file whose name ends like a weight
     for likes in ([kick, "--unlike", f"{hat}:0.5"], ["--like", "odd:2", "--unlike", f"{hat}:0.5"]):
@@ -389,14 +389,14 @@ def test_hits_of_a_loop_are_searched_one_by_one(sst, library):
     assert (code, "loop.wav has 3 hits; --segment N" in err) == (0, True)
 
 
-def test_a_stranger_gets_the_nearest_with_a_warning(sst, library):
+def test_a_target_unlike_the_library_gets_the_nearest_with_a_warning(sst, library):
     sf.write("sweep.wav", synth.chirp(200, 9000, 22_050, 2.0), 22_050)
     code, out, err = sst("similar", "sweep.wav", "--library-dir", library, "-k", 2)
     assert (code, len(out.splitlines())) == (0, 2)
     assert err.startswith("Nothing close in this library")
 
 
-def test_a_target_outside_the_library_is_heard(sst, library, rng):
+def test_a_target_outside_the_library_is_embedded(sst, library, rng):
     sf.write("kick.wav", synth.kick(22_050, rng), 22_050)
     code, out, _ = sst("similar", "kick.wav", "--library-dir", library, "-k", 3)
     assert (code, out.count("/kick/")) == (0, 3)
@@ -553,7 +553,7 @@ def test_a_bug_is_one_line_and_a_traceback_only_with_debug(monkeypatch, capsys):
     [(KeyboardInterrupt(), 130), (BrokenPipeError(), 0), (PermissionError(13, "no", "x"), 6)],
 )
 def test_exits_that_are_no_bugs(error, code, capfd, monkeypatch):
-    # Not pytest's own stdout; test_a_reader_that_leaves_early_is_no_error has a real pipe.
+    # Not pytest's own stdout; test_a_closed_pipe_is_no_error has a real pipe.
     monkeypatch.setattr(exit_codes, "_discard_stdout", lambda: None)
 
     def command(_):
@@ -668,7 +668,7 @@ def test_generate_never_loads_tensorflow(model):
     assert os.path.exists("a.wav")
 
 
-def test_a_reader_that_leaves_early_is_no_error(library, model):
+def test_a_closed_pipe_is_no_error(library, model):
     command = f'{sys.executable} -m pipelines.infer similar "{library}/pack0/kick/kick0.wav"'
     command += f' --library-dir "{library}" --model "{model}" | true; echo ${{PIPESTATUS[0]}}'
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)

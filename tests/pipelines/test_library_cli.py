@@ -151,7 +151,7 @@ def test_odd_targets_get_an_answer_or_one_sentence(sst, lib, tmp_path):
         assert words in err.splitlines()[-1]
 
 
-def test_a_target_of_three_hours_is_heard_like_its_beginning(sst, lib):
+def test_a_target_of_three_hours_is_embedded_by_its_beginning(sst, lib):
     seconds, rate = 3 * 3600, 8000
     head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + seconds * rate, b"WAVE", b"fmt ", 16, 1, 1,
                        rate, rate, 1, 8)  # fmt: skip

@@ -1,4 +1,4 @@
-"""What `generate` says of the real sounds that are nearest to a new one."""
+"""The messages and recipes of `generate` on the real sounds nearest to a new one."""
 
 import json
 
@@ -72,7 +72,7 @@ def test_a_library_has_its_own_line(generate, tmp_path):
     assert f"  nearest in the library: {of_library['name']}, " in err
 
 
-def test_near_copies_are_drawn_again_the_same_way_each_time(generate, tmp_path):
+def test_near_copies_are_drawn_again_reproducibly(generate, tmp_path):
     generate("--seed", 3, "--num", 4, "--out", "plain")
     names = [f"random_seed3_{number:03d}" for number in range(1, 5)]
     before = [facts(tmp_path / "plain" / f"{name}.json")[0][0]["novelty"] for name in names]

@@ -105,7 +105,7 @@ def test_the_happy_path(trained):
     assert export_format.load_model(directory / "model").facts["dataset"] == DATASET
 
 
-def test_the_model_can_be_used_and_heard(trained):
+def test_the_model_encodes_and_has_audio_examples(trained):
     import soundfile
 
     from sst import inference
@@ -206,7 +206,7 @@ def test_overrides_are_taken_out_of_the_arguments():
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "message"),
     [
         ("x = 1", "no function get_config"),
         ("def get_config(): return 3", "should return an sst.config.Config"),
@@ -214,9 +214,9 @@ def test_overrides_are_taken_out_of_the_arguments():
         ("import nothing_there", "ModuleNotFoundError"),
     ],
 )
-def test_a_config_file_that_is_wrong_is_a_sentence(tmp_path, text, wanted):
+def test_a_config_file_that_is_wrong_is_a_sentence(tmp_path, text, message):
     (tmp_path / "c.py").write_text(text)
-    with pytest.raises(UsageError, match=wanted):
+    with pytest.raises(UsageError, match=message):
         train.read_config(str(tmp_path / "c.py"))
 
 

@@ -42,9 +42,9 @@ def test_a_loss_that_is_not_finite_is_never_an_observation(loss):
 def test_the_run_ends_below_min_lr_not_at_it():
     at_the_limit, seen = rates([1.0] * 7)  # 1e-3 * 0.1**3 in float32 is not exactly 1e-6
     assert seen[-1] == pytest.approx(OPTIM.min_lr, rel=1e-6)
-    assert not plateau.finished(at_the_limit, OPTIM)
+    assert not plateau.is_finished(at_the_limit, OPTIM)
     below, _ = rates([1.0] * 9)
-    assert plateau.finished(below, OPTIM)
+    assert plateau.is_finished(below, OPTIM)
 
 
 def test_the_state_keeps_its_types_so_that_the_step_is_not_traced_again():
@@ -57,15 +57,15 @@ def test_the_state_keeps_its_types_so_that_the_step_is_not_traced_again():
 @pytest.mark.parametrize("losses", [[1.0], [1.0, 1.0], [1.0] * 3, [1.0] * 4, [1.0] * 6, [1.0] * 7])
 def test_the_outlook_comes_true(losses):
     state, _ = rates(losses)
-    text = plateau.outlook(state, OPTIM)
+    text = plateau.describe_outlook(state, OPTIM)
     count = int(text.split()[0])
     for _ in range(count):
-        assert not plateau.finished(state, OPTIM)
+        assert not plateau.is_finished(state, OPTIM)
         rate = plateau.learning_rate(state, OPTIM)
         state = plateau.observe(state, 1.0, OPTIM)
     assert plateau.learning_rate(state, OPTIM) < rate
     if "end" in text:
-        assert plateau.finished(state, OPTIM)
+        assert plateau.is_finished(state, OPTIM)
     else:
         assert text.endswith(f"{plateau.learning_rate(state, OPTIM):.1e}")
 
@@ -73,8 +73,9 @@ def test_the_outlook_comes_true(losses):
 def test_outlook_texts():
     optim = dataclasses.replace(OPTIM, patience=3, factor=0.4, min_lr=2e-4)
     state, _ = rates([1.0, 1.0], optim)
-    assert plateau.outlook(state, optim) == (
+    assert plateau.describe_outlook(state, optim) == (
         "2 more evaluations without improvement lower the rate to 4.0e-04"
     )
     state, _ = rates([1.0] * 6, optim)
-    assert plateau.outlook(state, optim) == "1 more evaluation without improvement ends the run"
+    text = plateau.describe_outlook(state, optim)
+    assert text == "1 more evaluation without improvement ends the run"

@@ -52,7 +52,7 @@ def dataset(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch, request):
     if "pictures" not in request.node.name:
-        monkeypatch.setattr(plots, "available", lambda: False)
+        monkeypatch.setattr(plots, "is_available", lambda: False)
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,8 @@ def straight(dataset, tmp_path_factory):
     return directory
 
 
-class Told(list):
-    """What the run says; may act when it says something."""
+class Messages(list):
+    """The messages of a run; `act` is called with each."""
 
     def __init__(self, act=lambda text: None):
         super().__init__()
@@ -76,11 +76,17 @@ class Told(list):
 
 
 def run(
-    dataset, directory, max_steps=None, config=CONFIG, told=None, model=linear_model.MODEL, n=1
+    dataset, directory, max_steps=None, config=CONFIG, messages=None, model=linear_model.MODEL, n=1
 ):
     devices = jax.devices()[:n]
     return training_run.fit(
-        config, dataset, directory, Told() if told is None else told, max_steps, model, devices
+        config,
+        dataset,
+        directory,
+        Messages() if messages is None else messages,
+        max_steps,
+        model,
+        devices,
     )
 
 
@@ -130,13 +136,13 @@ def stop_at(step, number):
         if text.startswith(f"step {step} "):
             os.kill(os.getpid(), number)
 
-    return Told(act)
+    return Messages(act)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_the_same_command_goes_on(dataset, tmp_path, number, straight):
     with pytest.raises(Interrupted, match="saved at step 12; run the same command to continue"):
-        run(dataset, tmp_path / "a", 20, told=stop_at(12, number))
+        run(dataset, tmp_path / "a", 20, messages=stop_at(12, number))
     assert state_of(dataset, tmp_path / "a")[0] == 12
     assert checkpoints.load_model(tmp_path / "a" / "model").facts["step"] <= 12
     run(dataset, tmp_path / "a", 20)
@@ -173,24 +179,24 @@ def test_several_steps_in_one_call_make_the_same_run(dataset, tmp_path, straight
         run(dataset, tmp_path / "thrice", stop, config=CALLS)
     once, thrice = (state_of(dataset, tmp_path / name) for name in ("once", "thrice"))
     assert once == thrice == state_of(dataset, straight)
-    rows, wanted = read_rows(tmp_path / "once"), read_rows(straight)
-    assert [row["step"] for row in rows] == [row["step"] for row in wanted]
+    rows, expected = read_rows(tmp_path / "once"), read_rows(straight)
+    assert [row["step"] for row in rows] == [row["step"] for row in expected]
     for name in ("train/loss", "train/gradient_norm", "valid/loss", "epoch", "lr"):
-        assert [row[name] for row in rows] == [row[name] for row in wanted]
+        assert [row[name] for row in rows] == [row[name] for row in expected]
 
 
 def test_the_plateau_rule_ends_the_run_and_the_best_model_is_exported(dataset, tmp_path):
-    told = Told()
-    best = run(dataset, tmp_path, told=told)
+    messages = Messages()
+    best = run(dataset, tmp_path, messages=messages)
     rows = read_rows(tmp_path)
     assert best == min(rows, key=lambda row: row["valid/loss"])
     exported = checkpoints.load_model(tmp_path / "model")
     assert exported.facts["step"] == best["step"]
     assert exported.config == CONFIG and exported.class_names == dataset.class_names
     assert set(exported.prior) == {"points", "neighbours", "labels", "noise"}
-    stop = next(text for text in told if text.startswith("stop:"))
+    stop = next(text for text in messages if text.startswith("stop:"))
     assert "learning rate 7.7e-04 < 1.0e-03" in stop and f"best {best['valid/loss']:.2f} at" in stop
-    assert told[-1].endswith(f"generate --model {tmp_path}")
+    assert messages[-1].endswith(f"generate --model {tmp_path}")
     # The exported parameters are those that were evaluated: the moving average at that step.
     params, stats = exported.params, exported.stats
     clips = dataset.validation
@@ -198,8 +204,8 @@ def test_the_plateau_rule_ends_the_run_and_the_best_model_is_exported(dataset, t
     loss = linear_model.objective(params, stats, batch, None, CONFIG)[0].mean()
     assert float(loss) == pytest.approx(best["valid/loss"], rel=1e-5)
     # The same command again: nothing is left to do.
-    again = Told()
-    assert run(dataset, tmp_path, told=again) == best
+    again = Messages()
+    assert run(dataset, tmp_path, messages=again) == best
     assert not any(text.startswith("step ") for text in again)
 
 
@@ -300,7 +306,7 @@ def test_before_the_first_checkpoint_everything_may_change(dataset, tmp_path):
             raise ResourceError("a full disk")
 
     with pytest.raises(ResourceError):
-        run(dataset, tmp_path, 4, config=noisy, told=Told(stop))
+        run(dataset, tmp_path, 4, config=noisy, messages=Messages(stop))
     model = dataclasses.replace(CONFIG.model, latent_dim=3)
     run(dataset, tmp_path, 4, config=dataclasses.replace(CONFIG, model=model))
     params = checkpoints.load_model(tmp_path / "model").params
@@ -319,7 +325,7 @@ def test_a_dataset_that_has_changed_is_refused(dataset, tmp_path):
 def test_settings_without_a_good_end_are_refused(field):
     optim = dataclasses.replace(CONFIG.optim, **{field: 0})
     with pytest.raises(UsageError, match=f"config.optim.{field}=0"):
-        training_run.check(dataclasses.replace(CONFIG, optim=optim))
+        training_run.check_config(dataclasses.replace(CONFIG, optim=optim))
 
 
 def test_the_files_and_pictures_of_a_run(dataset, tmp_path):

@@ -26,12 +26,12 @@ def row(step, loss=1.0):
 
 
 def logged(directory, step, rows=()):
-    told = []
-    log = RunLog(directory, step, told.append)
+    lines = []
+    log = RunLog(directory, step, lines.append)
     for each in rows:
         log.add(each)
     log.close()
-    return log, told
+    return log, lines
 
 
 def test_rows_are_in_both_files(tmp_path):
@@ -61,32 +61,32 @@ def test_the_best_row_is_the_first_of_the_lowest(tmp_path):
 
 
 def test_what_is_said_is_also_in_the_log(tmp_path):
-    told = []
-    log = RunLog(tmp_path, 0, told.append)
+    lines = []
+    log = RunLog(tmp_path, 0, lines.append)
     log.say("aloud")
     log.note("quietly")
     log.close()
     text = (tmp_path / "log.txt").read_text()
-    assert told == ["aloud"]
+    assert lines == ["aloud"]
     assert "aloud\n" in text and "quietly\n" in text
 
 
 def test_the_line_of_an_evaluation():
     best = row(1100, 3.60)
-    assert run_log.evaluation_line(ROW, best, "3 more") == (
+    assert run_log.format_evaluation(ROW, best, "3 more") == (
         "step 1,200  epoch 45  train 3.41  valid 3.62 (best 3.60 at 1,100)  recon 2.50 dB  "
         "lr 1.0e-03  310 clips/s  18% of peak; 3 more"
     )
-    assert "valid 3.62 (best)" in run_log.evaluation_line(ROW, ROW, "")
+    assert "valid 3.62 (best)" in run_log.format_evaluation(ROW, ROW, "")
     unknown = {name: value for name, value in ROW.items() if "peak" not in name}
-    assert "peak" not in run_log.evaluation_line(unknown, ROW, "")
+    assert "peak" not in run_log.format_evaluation(unknown, ROW, "")
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.4, "0 s"), (119, "119 s"), (720, "12 min"), (8000, "2.2 h")]
 )
 def test_durations(seconds, text):
-    assert run_log.duration(seconds) == text
+    assert run_log.format_duration(seconds) == text
 
 
 def test_tensorboard_events_hold_the_rows(tmp_path):

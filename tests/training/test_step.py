@@ -160,7 +160,7 @@ def test_one_step_is_adam_on_the_clipped_gradient_of_the_whole_batch():
     clipped = jax.tree.map(lambda g: g * jnp.minimum(1.0, config.optim.clip_norm / norm), gradients)
     updates, _ = optax.adam(1e-3).update(clipped, optax.adam(1e-3).init(state.params))
     kept = jax.tree.map(lambda p: p * (1.0 - 1e-3 * 20.0 * (p.ndim > 1)), state.params)
-    wanted = optax.apply_updates(kept, updates)  # matrices decay, vectors do not
+    expected = optax.apply_updates(kept, updates)  # matrices decay, vectors do not
     before = training_step.to_host(state.params)
 
     devices = jax.devices()[:2]
@@ -170,9 +170,9 @@ def test_one_step_is_adam_on_the_clipped_gradient_of_the_whole_batch():
         *(training_step.replicate(x, devices) for x in (state, stats, clips)), rows
     )
     np.testing.assert_allclose(terms["gradient_norm"], norm, rtol=1e-5)
-    assert_same(new.params, wanted, rtol=1e-4, atol=1e-7)
+    assert_same(new.params, expected, rtol=1e-4, atol=1e-7)
     # The average begins with decay 1/10.
-    mixed = jax.tree.map(lambda old, fresh: 0.1 * old + 0.9 * fresh, before, wanted)
+    mixed = jax.tree.map(lambda old, fresh: 0.1 * old + 0.9 * fresh, before, expected)
     assert_same(new.ema, mixed, rtol=1e-4, atol=1e-7)
 
 
@@ -240,8 +240,8 @@ def test_clips_too_large_for_a_gpu_stay_in_host_memory():
     def gpu(limit):
         return types.SimpleNamespace(platform="gpu", memory_stats=lambda: {"bytes_limit": limit})
 
-    assert training_step.fits(clips, [gpu(2 * size)])
-    assert not training_step.fits(clips, [gpu(2 * size - 2)])
+    assert training_step.fit_on_devices(clips, [gpu(2 * size)])
+    assert not training_step.fit_on_devices(clips, [gpu(2 * size - 2)])
 
 
 @pytest.mark.slow

@@ -1,8 +1,9 @@
-"""A classifier of kinds of sound: trained on real sounds only, without the model's features.
+"""A classifier of sounds, trained on real sounds only and without the model's features.
 
-Log-mel energies pooled over time and frequency, cepstral statistics and the length; a few small
-networks and extremely randomised trees (Geurts et al., 2006) whose probabilities are averaged, with
-a temperature (Guo et al., 2017) chosen on packs held out from training (cross-validation).
+Input: log-mel energies pooled over time and frequency, cepstral statistics and the length. The
+probabilities of a few small networks and of extremely randomised trees (Geurts et al., 2006) are
+averaged, with a temperature (Guo et al., 2017) chosen on packs held out from training
+(cross-validation).
 """
 
 import functools
@@ -20,26 +21,26 @@ from sst.types import Wave
 AUDIO = AudioConfig(sample_rate=22_050, clip_seconds=2.0, n_fft=1024, hop=256, n_mels=40)
 # Edges of the time slices, in frames of 11.6 ms from the start: fine where a sound is recognised.
 SLICES = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 36, 56, 90, 173)
-FOLDS = 4  # of the packs: for the temperature and the score
-MEMBERS = 4  # networks
-HIDDEN = 64
+N_FOLDS = 4  # of the packs: for the temperature and the score
+N_NETWORKS = 4
+HIDDEN_UNITS = 64
 STEPS = 300
-BATCH = 128
+BATCH_SIZE = 128
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 3e-2
-KEEP = 0.7  # of the inputs and hidden units that dropout leaves
-TREES = 400
-MIN_LEAF = 2  # sounds in a leaf
+KEEP_RATE = 0.7  # of the inputs and hidden units that dropout leaves
+N_TREES = 400
+MIN_SAMPLES_LEAF = 2  # sounds in a leaf
 MAX_FEATURES = 0.2  # share of the features that a branch chooses from
 TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 61))
 
 
 class Classifier(NamedTuple):
-    """Trained networks and trees, and what is known about them."""
+    """Trained networks and trees, with their scale, temperature and held-out score."""
 
     class_names: tuple[str, ...]  # sorted; the columns of `probabilities`
     mean: Float[np.ndarray, " f"]
-    spread: Float[np.ndarray, " f"]
+    deviation: Float[np.ndarray, " f"]
     params: Any  # of all networks, stacked
     trees: Any
     temperature: float
@@ -48,7 +49,7 @@ class Classifier(NamedTuple):
 
 
 def features(wave: Wave, sample_rate: int) -> Float[np.ndarray, " f"]:
-    """Computes the classifier's input for a sound: float32, finite, independent of its level.
+    """Computes the classifier's input features of a sound: finite, independent of its level.
 
     Args:
         wave: [n] mono samples, n >= 1.
@@ -90,8 +91,8 @@ def fit(
     if len(names) < 2:
         raise ValueError(f"{len(names)} kinds of sound: a classifier needs two or more")
     targets = np.array([names.index(label) for label in labels])
-    mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-3
-    white = (rows - mean) / spread
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0) + 1e-3
+    white = (rows - mean) / deviation
     folds = _folds(np.asarray(groups if groups is not None else np.arange(len(rows))), seed)
     raw = np.zeros((len(rows), len(names)), np.float32)
     for fold in np.unique(folds):
@@ -105,19 +106,19 @@ def fit(
     trees = _fit_trees(white, targets, seed)
     predicted = raw.argmax(axis=1)
     score = macro_f1(targets, predicted)
-    return Classifier(names, mean, spread, params, trees, float(temperature), score, predicted)
+    return Classifier(names, mean, deviation, params, trees, float(temperature), score, predicted)
 
 
 def probabilities(classifier: Classifier, rows: Float[np.ndarray, "n f"]) -> np.ndarray:
     """Returns calibrated probabilities [n, c] of the kinds, in the order of `class_names`."""
-    white = (rows - classifier.mean) / classifier.spread
+    white = (rows - classifier.mean) / classifier.deviation
     raw = _ensemble(classifier.params, classifier.trees, white)
     return _with_temperature(raw, classifier.temperature)
 
 
 def hidden(classifier: Classifier, rows: Float[np.ndarray, "n f"]) -> np.ndarray:
     """Returns the last hidden layer of the first network [n, h], a space that separates kinds."""
-    return _forward(classifier.params, (rows - classifier.mean) / classifier.spread)[1][:, 0]
+    return _forward(classifier.params, (rows - classifier.mean) / classifier.deviation)[1][:, 0]
 
 
 def macro_f1(targets: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"]) -> float:
@@ -133,7 +134,7 @@ def _folds(groups: np.ndarray, seed: int) -> Int[np.ndarray, " n"]:
     """Assigns whole groups to folds: the largest first, each into the smallest fold."""
     names, belongs, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     shuffled = np.random.default_rng(seed).permutation(len(names))
-    fold_of, filled = np.zeros(len(names), int), np.zeros(min(FOLDS, len(names)))
+    fold_of, filled = np.zeros(len(names), int), np.zeros(min(N_FOLDS, len(names)))
     for group in sorted(shuffled, key=lambda group: -sizes[group]):
         fold_of[group] = int(np.argmin(filled))
         filled[fold_of[group]] += sizes[group]
@@ -164,8 +165,8 @@ def _fit_trees(white: np.ndarray, targets: np.ndarray, seed: int) -> Any:
     from sklearn.ensemble import ExtraTreesClassifier
 
     trees = ExtraTreesClassifier(
-        TREES,
-        min_samples_leaf=MIN_LEAF,
+        N_TREES,
+        min_samples_leaf=MIN_SAMPLES_LEAF,
         max_features=MAX_FEATURES,
         class_weight="balanced",
         random_state=seed,
@@ -190,7 +191,7 @@ def _train(
     # Between balanced and as they come: rare kinds count, but not as if they were frequent.
     weights = used / np.sqrt(counts[targets])
     rng = np.random.default_rng(seed)
-    shape = (steps, MEMBERS, BATCH)
+    shape = (steps, N_NETWORKS, BATCH_SIZE)
     rows = rng.choice(len(white), shape, p=weights / weights.sum()).astype(np.int32)
     params = _initial(rng, white.shape[1], n_classes)
     trained = _program(steps)(params, white.astype(np.float32), targets, rows, jax.random.key(seed))
@@ -202,10 +203,10 @@ def _initial(rng: np.random.Generator, inputs: int, outputs: int) -> dict[str, n
         return (rng.standard_normal(shape) * np.sqrt(2.0 / shape[-2])).astype(np.float32)
 
     return {
-        "w1": normal(MEMBERS, inputs, HIDDEN),
-        "b1": np.zeros((MEMBERS, HIDDEN), np.float32),
-        "w2": 0.1 * normal(MEMBERS, HIDDEN, outputs),
-        "b2": np.zeros((MEMBERS, outputs), np.float32),
+        "w1": normal(N_NETWORKS, inputs, HIDDEN_UNITS),
+        "b1": np.zeros((N_NETWORKS, HIDDEN_UNITS), np.float32),
+        "w2": 0.1 * normal(N_NETWORKS, HIDDEN_UNITS, outputs),
+        "b2": np.zeros((N_NETWORKS, outputs), np.float32),
     }
 
 
@@ -219,10 +220,10 @@ def _program(steps: int) -> Any:
     optimiser = optax.adamw(schedule, weight_decay=WEIGHT_DECAY)
 
     def loss(params: Any, x: Any, y: Any, key: Any) -> Any:
-        first, second = jax.random.split(key)
-        x = x * jax.random.bernoulli(first, KEEP, x.shape) / KEEP
+        input_key, hidden_key = jax.random.split(key)
+        x = x * jax.random.bernoulli(input_key, KEEP_RATE, x.shape) / KEEP_RATE
         h = jax.nn.relu(jnp.einsum("kbf,kfh->kbh", x, params["w1"]) + params["b1"][:, None])
-        h = h * jax.random.bernoulli(second, KEEP, h.shape) / KEEP
+        h = h * jax.random.bernoulli(hidden_key, KEEP_RATE, h.shape) / KEEP_RATE
         logits = jnp.einsum("kbh,khc->kbc", h, params["w2"]) + params["b2"][:, None]
         each = optax.softmax_cross_entropy_with_integer_labels(logits, y)
         return each.mean(axis=1).sum()  # a sum over the members: they do not touch each other
@@ -230,8 +231,8 @@ def _program(steps: int) -> Any:
     def run(params: Any, white: Any, targets: Any, rows: Any, key: Any) -> Any:
         def step(carry: Any, chosen: Any) -> Any:
             params, state, key = carry
-            key, now = jax.random.split(key)
-            gradient = jax.grad(loss)(params, white[chosen], targets[chosen], now)
+            key, step_key = jax.random.split(key)
+            gradient = jax.grad(loss)(params, white[chosen], targets[chosen], step_key)
             updates, state = optimiser.update(gradient, state, params)
             return (optax.apply_updates(params, updates), state, key), None
 

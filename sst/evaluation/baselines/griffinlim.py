@@ -1,4 +1,4 @@
-"""A waveform from a mel spectrogram by the classical method, as far as phase goes.
+"""Griffin-Lim: a waveform from a mel spectrogram, with phases found by iteration.
 
 The published protocol: 16 kHz, 1024/256, 128 bands. The bands are spread over the frequency bins by
 the pseudo-inverse of the mel basis that made them, negative power is cut, and the phase is found by
@@ -19,7 +19,7 @@ from sst.evaluation.metrics import PROTOCOL
 from sst.types import LogMel, Wave
 
 ITERATIONS = 60
-SMALLEST = 1e-10  # power that a frequency bin keeps, relative to the loudest band
+MIN_POWER = 1e-10  # power that a frequency bin keeps, relative to the loudest band
 SEED = 0  # of the first phases: the same sound comes back the same
 
 
@@ -60,7 +60,7 @@ def invert(log_mel: LogMel, audio: AudioConfig, iterations: int, n_samples: int)
     mel = np.where(log_mel <= audio.floor_db, 0.0, 10.0 ** (log_mel / 10.0)).astype(np.float32)
     if not mel.any():
         return np.zeros(n_samples, np.float32)
-    magnitude = np.sqrt(np.maximum(mel @ _inverse_basis(audio).T, SMALLEST))
+    magnitude = np.sqrt(np.maximum(mel @ _inverse_basis(audio).T, MIN_POWER))
     rng = np.random.default_rng(SEED)
     turns = rng.uniform(0.0, 2 * np.pi, magnitude.shape).astype(np.float32)
     spectrum = magnitude * np.exp(1j * turns)

@@ -1,4 +1,4 @@
-"""Mel-frequency cepstral coefficients of a sound, pooled: the plain vector of similarity search."""
+"""Pooled mel-frequency cepstral coefficients (MFCC): the usual baseline of similarity search."""
 
 import numpy as np
 import scipy.fft
@@ -19,7 +19,7 @@ def statistics(wave: Wave, sample_rate: int) -> Float[np.ndarray, " 40"]:
     A description of a sound (Davis and Mermelstein, 1980) for comparing sets of sounds.
 
     16 kHz, 1024/256, 128 bands, decibels relative to the loudest cell with a floor of -80 dB,
-    orthonormal cosine transform. To compare such vectors, divide each column by its spread.
+    orthonormal cosine transform. To compare such vectors, divide each column by its deviation.
 
     Args:
         wave: [n] mono samples at any level, n >= 1.
@@ -41,7 +41,7 @@ def embed(wave: Wave, sample_rate: int) -> Float[np.ndarray, " 60"]:
     amplitude, and the mean size of their steps. Of 135 ways to compute, pool and scale them this
     has the highest mean average precision on twelve drum machines (0.47; so it flatters MFCC a
     little) and is within 0.006 of the highest on 47 others. Counting frames alike costs 0.03
-    there, leaving out the steps 0.03, dividing the columns by their spread 0.08.
+    there, leaving out the steps 0.03, dividing the columns by their deviation 0.08.
 
     Args:
         wave: [n] mono samples at any level, n >= 1.
@@ -51,9 +51,9 @@ def embed(wave: Wave, sample_rate: int) -> Float[np.ndarray, " 60"]:
     weights = 10.0 ** (loudness / 20.0)
     weights = weights / weights.sum()
     mean = weights @ cepstrum
-    spread = np.sqrt(weights @ np.square(cepstrum - mean))
+    deviation = np.sqrt(weights @ np.square(cepstrum - mean))
     steps = np.abs(np.diff(cepstrum, axis=0, prepend=cepstrum[:1])).sum(axis=0)
-    pooled = np.concatenate([mean, spread, steps / max(len(cepstrum) - 1, 1)])
+    pooled = np.concatenate([mean, deviation, steps / max(len(cepstrum) - 1, 1)])
     return (pooled / np.linalg.norm(pooled)).astype(np.float32)
 
 

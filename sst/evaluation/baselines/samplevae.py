@@ -32,20 +32,20 @@ from sst.evaluation.baselines import griffinlim
 from sst.types import Array, Wave
 
 AUDIO = AudioConfig(sample_rate=16_000, clip_seconds=2.0, n_fft=1024, hop=256, n_mels=128)
-LATENT = 64
-BATCH = 64
+LATENT_DIM = 64
+BATCH_SIZE = 64
 STEPS = 400
 LEARNING_RATE = 4e-3  # falling to 0 along a cosine
-EPSILON = 1e-4  # of Adam
-KEEP = 0.9  # of the units that dropout leaves
-UNITS = 384  # of the dense layers
-QUIET = -2.0  # where the logits start: most of an image is empty
+ADAM_EPSILON = 1e-4
+KEEP_RATE = 0.9  # of the units that dropout leaves
+HIDDEN_UNITS = 384  # of the dense layers
+INITIAL_LOGIT = -2.0  # where the logits start: most of an image is empty
 GRIFFIN_LIM_STEPS = 10
-SIDE = 128  # of the image inside the network: its frames are filled up to it
+IMAGE_SIZE = 128  # of the image inside the network: its frames are filled up to it
 
 
 class SampleVae(NamedTuple):
-    """A trained network."""
+    """A trained VAE."""
 
     params: Any
     losses: Float[np.ndarray, " steps"]  # cross-entropy plus KL of each step, nats
@@ -56,15 +56,15 @@ class _Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> tuple[Array, Array]:
-        x = jnp.pad(x, ((0, 0), (0, -x.shape[1] % SIDE), (0, 0)))[..., None]
+        x = jnp.pad(x, ((0, 0), (0, -x.shape[1] % IMAGE_SIZE), (0, 0)))[..., None]
         x = _fold(x)  # a first stride of 2, which makes the widest layer four times cheaper
         for channels in (16, 32, 64):
             x = nn.elu(nn.Conv(channels, (3, 3))(x))
             b, t, m, c = x.shape
             x = x.reshape(b, t // 2, 2, m // 2, 2, c).max(axis=(2, 4))
-        x = nn.Dropout(1.0 - KEEP, deterministic=not train)(x.reshape(len(x), -1))
-        x = nn.elu(nn.Dense(UNITS)(x))
-        mean, logvar = jnp.split(nn.Dense(2 * LATENT)(x), 2, axis=-1)
+        x = nn.Dropout(1.0 - KEEP_RATE, deterministic=not train)(x.reshape(len(x), -1))
+        x = nn.elu(nn.Dense(HIDDEN_UNITS)(x))
+        mean, logvar = jnp.split(nn.Dense(2 * LATENT_DIM)(x), 2, axis=-1)
         return mean, jnp.clip(logvar, -10.0, 4.0)
 
 
@@ -77,12 +77,12 @@ class _Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, z: Array) -> Array:
-        x = nn.elu(nn.Dense(UNITS)(z))
+        x = nn.elu(nn.Dense(HIDDEN_UNITS)(z))
         x = nn.elu(nn.Dense(8 * 8 * 64)(x)).reshape(-1, 8, 8, 64)
         for channels in (32, 16):
             x = nn.elu(_unfold(nn.Conv(4 * channels, (3, 3))(x)))
         x = _unfold(_unfold(nn.Conv(16, (3, 3))(x)))
-        return x[:, : AUDIO.n_frames, :, 0] + QUIET
+        return x[:, : AUDIO.n_frames, :, 0] + INITIAL_LOGIT
 
 
 def _fold(x: Array) -> Array:
@@ -109,14 +109,14 @@ def fit(waves: Sequence[Wave], sample_rate: int, seed: int = 0, steps: int = STE
         steps: batches of 64.
     """
     images = jnp.asarray(_images(waves, sample_rate))
-    start, noise = jax.random.split(jax.random.key(seed))
-    params = _init(start)
+    init_key, noise_key = jax.random.split(jax.random.key(seed))
+    params = _init(init_key)
     optimiser = _optimiser(steps).init(params)
     rng = np.random.default_rng(seed)
     losses = []
     for step in range(steps):
-        rows = rng.integers(0, len(images), BATCH)
-        key = jax.random.fold_in(noise, step)
+        rows = rng.integers(0, len(images), BATCH_SIZE)
+        key = jax.random.fold_in(noise_key, step)
         params, optimiser, loss = _step(params, optimiser, images[rows], key, steps)
         losses.append(float(loss))  # waits: each step under way holds its own working memory
     return SampleVae(params, np.asarray(losses, np.float32))
@@ -130,20 +130,20 @@ def reconstruct(vae: SampleVae, waves: Sequence[Wave], sample_rate: int) -> list
 
 def draw(vae: SampleVae, rng: np.random.Generator, n: int) -> tuple[list[Wave], int]:
     """Draws `n` sounds from N(0, I), 2 s each, peak 1; returns them and their rate in Hz."""
-    return _render(vae, rng.standard_normal((n, LATENT)).astype(np.float32)), AUDIO.sample_rate
+    return _render(vae, rng.standard_normal((n, LATENT_DIM)).astype(np.float32)), AUDIO.sample_rate
 
 
 def embed(vae: SampleVae, waves: Sequence[Wave], sample_rate: int) -> Float[np.ndarray, "n z"]:
     """Returns the means of the posteriors, which search compares by Euclidean distance."""
     images = _images(waves, sample_rate)
-    batches = padded_batches(len(images), BATCH)
+    batches = padded_batches(len(images), BATCH_SIZE)
     parts = [_encode(vae.params, images[rows])[mask] for rows, mask in batches]
-    return np.concatenate([np.zeros((0, LATENT), np.float32), *map(np.asarray, parts)])
+    return np.concatenate([np.zeros((0, LATENT_DIM), np.float32), *map(np.asarray, parts)])
 
 
 def decode(vae: SampleVae, z: Float[np.ndarray, "n z"]) -> Float[np.ndarray, "n t m"]:
     """Decodes latents to log-mel spectrograms, dB in [-80, 0]."""
-    batches = padded_batches(len(z), BATCH)
+    batches = padded_batches(len(z), BATCH_SIZE)
     parts = [_decode(vae.params, z[rows])[mask] for rows, mask in batches]
     images = [np.zeros((0, AUDIO.n_frames, AUDIO.n_mels), np.float32), *map(np.asarray, parts)]
     return (np.concatenate(images) - 1.0) * -AUDIO.floor_db
@@ -184,13 +184,13 @@ def _apply(module: nn.Module, *arguments: Any, **more: Any) -> Any:
 
 
 def _optimiser(steps: int) -> optax.GradientTransformation:
-    return optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps), eps=EPSILON)
+    return optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps), eps=ADAM_EPSILON)
 
 
 @jax.jit
 def _init(key: Any) -> Any:
     encoder_key, decoder_key = jax.random.split(key)
-    image, z = jnp.zeros((1, AUDIO.n_frames, AUDIO.n_mels)), jnp.zeros((1, LATENT))
+    image, z = jnp.zeros((1, AUDIO.n_frames, AUDIO.n_mels)), jnp.zeros((1, LATENT_DIM))
     return {
         "encoder": _Encoder().init(encoder_key, image, False)["params"],
         "decoder": _Decoder().init(decoder_key, z)["params"],
