@@ -11,7 +11,7 @@ from sst import inference
 from sst.audio.clip import canonical
 from sst.config import AudioConfig, Config, ModelConfig, OptimConfig
 from sst.dsp import features
-from sst.model import network, pca, prior
+from sst.model import pca, prior
 from sst.model.functions import VAE
 from sst.types import Batch, Features
 
@@ -25,7 +25,6 @@ CONFIG = Config(
 VIEWS = pca.PCA_VIEWS  # there is room for all of them
 
 MODEL = VAE._replace(
-    init=jax.jit(VAE.init, static_argnames=("config", "n_classes")),
     encode=jax.jit(VAE.encode, static_argnames="config"),
     decode=jax.jit(VAE.decode, static_argnames="config"),
     embed=jax.jit(VAE.embed, static_argnames="config"),
@@ -56,7 +55,7 @@ def untrained() -> inference.Model:
     """The linear part alone: the networks start at zero."""
     stats = MODEL.data_stats(clips(60), CONFIG)
     params = MODEL.init(jax.random.key(0), CONFIG, stats)
-    means, _ = network.encode(params, stats, batch(60), CONFIG)
+    means, _ = MODEL.encode(params, stats, batch(60), CONFIG)
     return inference.Model(
         CONFIG,
         params,

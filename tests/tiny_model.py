@@ -22,6 +22,10 @@ CONFIG = Config(
     model=ModelConfig(latent_dim=6, width=16, encoder_blocks=1, decoder_blocks=1),
 )
 
+_encode = jax.jit(network.encode, static_argnames="config")
+_embed = jax.jit(network.embed, static_argnames="config")
+_search_vectors = jax.jit(network.search_vectors, static_argnames="config")
+
 
 def waves(seed: int = 0) -> dict[str, np.ndarray]:
     """The sounds at 16 kHz that the model's linear part fits, by their names."""
@@ -51,14 +55,14 @@ def export(
     inputs = features.of_clips(clips, config.audio)
     stats = pca.data_stats(inputs, config)
     params = network.init(jax.random.key(seed), config, stats)
-    means, _ = network.encode(params, stats, inputs, config)
+    means, _ = _encode(params, stats, inputs, config)
     labels = np.repeat(np.arange(3), 8) if class_names else None
     if labels is not None:
         params["prototypes"] = prototypes(params, stats, inputs, labels, config)
     fitted = prior.fit(np.asarray(means), labels, neighbours=8)
     known = None
     if with_known:
-        vectors = np.asarray(network.embed(params, stats, inputs, config))
+        vectors = np.asarray(_embed(params, stats, inputs, config))
         packs = novelty.groups(list(sounds), by_pack=True)
         known = novelty.Known(
             list(sounds), vectors, novelty.spacing(vectors, packs, lambda a, b: True)
@@ -71,6 +75,6 @@ def prototypes(
     params: network.Params, stats: pca.Stats, inputs: Features, labels: np.ndarray, config: Config
 ) -> np.ndarray:
     """Mean search vectors of each class by the untrained encoder, minus the mean of all."""
-    vectors = np.asarray(network.search_vectors(params, stats, inputs, config))
+    vectors = np.asarray(_search_vectors(params, stats, inputs, config))
     of_classes = [vectors[labels == label].mean(axis=0) for label in np.unique(labels)]
     return np.stack(of_classes) - vectors.mean(axis=0)

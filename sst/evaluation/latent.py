@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+import jax
 import numpy as np
 
 from sst import inference
@@ -36,7 +37,7 @@ def posterior(model: Model, sounds: Sounds) -> tuple[np.ndarray, np.ndarray]:
     means, nats = [], []
     for rows, mask in padded_batches(sounds.size, BATCH_SIZE):
         features = sounds.take(rows).features
-        mean, logvar = network.encode(model.params, model.stats, features, model.config)
+        mean, logvar = _encode(model.params, model.stats, features, model.config)
         means.append(np.asarray(mean)[mask])
         nats.append(np.asarray(losses.kl_to_standard_normal(mean, logvar))[mask])
     return np.concatenate(means), np.concatenate(nats)
@@ -51,3 +52,6 @@ def _cpu_ms(work: Callable[[], object]) -> float:
         np.asarray(work())
         taken.append(1000.0 * (time.process_time() - start))
     return float(np.median(taken))
+
+
+_encode = jax.jit(network.encode, static_argnames="config")
