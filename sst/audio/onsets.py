@@ -9,18 +9,16 @@ louder sounds around it counts. The start is then looked for in the samples them
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.fft
 from jaxtyping import Float
 from scipy import ndimage
 
+from sst.audio.level_track import HOP_S, LevelTrack, measure_levels
 from sst.config import SegmentConfig
 
-HOP_S, WINDOW_S = 0.005, 0.023
-LOWEST, HIGHEST, PER_OCTAVE = 40.0, 16_000.0, 3  # Hz, Hz, bands
 BEFORE = 8  # frames that a rise is measured against; the one just before is left out
 LEAD = 16  # frames in which silence is looked for: four in a row
 STEEPEST = 30.0  # dB; more in one band counts as much
@@ -36,7 +34,6 @@ SWELL_S = 0.5  # a rise of up to so long is the attack of the hit that it leads 
 HELD_S = 0.05  # under the floor for so long is the end
 STEADY = (2, 20)  # percentiles of the peaks that are close together in steady noise
 LEAST_DECAY = 0.1  # a hit that has not fallen below this part of its peak goes on
-FRAMES = 256  # transformed at once
 
 
 class Segment(NamedTuple):
@@ -44,17 +41,6 @@ class Segment(NamedTuple):
 
     start: int
     end: int
-
-
-class Track(NamedTuple):
-    """What is remembered of a recording of any length, for every 5 ms."""
-
-    levels: Float[np.ndarray, "t bands"]  # dB
-    peaks: Float[np.ndarray, " t"]  # max |x| of all channels
-    hop: int  # samples
-    window: int  # samples
-    sample_rate: int  # Hz
-    samples: int  # of the recording
 
 
 Read = Callable[[int, int], Float[np.ndarray, "n channels"]]  # samples from one up to another
@@ -83,38 +69,12 @@ def split(
     wave = wave if wave.ndim == 2 else wave[:, None]
     if not np.isfinite(wave).all():
         raise ValueError("a wave holds samples that are not finite numbers")
-    track = listen([wave], sample_rate)
+    track = measure_levels([wave], sample_rate)
     found = find(track, lambda start, stop: wave[start:stop], settings)
     return list(itertools.islice(found, settings.max_segments))
 
 
-def listen(blocks: Iterable[Float[np.ndarray, "n channels"]], sample_rate: int) -> Track:
-    """What `find` needs to know of a recording that comes in blocks of any length.
-
-    How it is cut into blocks does not change the result. Samples are finite, full scale is 1.
-    """
-    hop, size = round(HOP_S * sample_rate), 2 ** round(np.log2(WINDOW_S * sample_rate))
-    edges = _band_edges(sample_rate, size)
-    window = np.hanning(size + 1)[:-1].astype(np.float32)
-    levels, peaks = [np.zeros((0, len(edges) - 1), np.float32)], [np.zeros(0, np.float32)]
-    lengths: list[int] = []
-
-    def counted() -> Iterator[np.ndarray]:
-        for block in blocks:
-            lengths.append(len(block))
-            yield block
-
-    for frames in _frames(counted(), size, hop):
-        power = np.sum(np.abs(scipy.fft.rfft(frames * window)) ** 2, axis=1)
-        bands = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)
-        levels.append(10 * np.log10(bands + np.float32(1e-20)))
-        peaks.append(np.abs(frames[..., size // 2 : size // 2 + hop]).max(axis=(1, 2)))
-    return Track(
-        np.concatenate(levels), np.concatenate(peaks), hop, size, sample_rate, sum(lengths)
-    )
-
-
-def find(track: Track, read: Read, settings: SegmentConfig) -> Iterator[Segment]:
+def find(track: LevelTrack, read: Read, settings: SegmentConfig) -> Iterator[Segment]:
     """The hits of a recording, one after the other, and one more than allowed if there is one.
 
     `read` is asked for short stretches: in order around all the onsets, and then in order at the
@@ -133,41 +93,6 @@ def find(track: Track, read: Read, settings: SegmentConfig) -> Iterator[Segment]
             break
     for start, limit in itertools.pairwise([*starts, track.samples]):
         yield Segment(start, _end(track, read, noise, start, limit))
-
-
-def _band_edges(sample_rate: int, size: int) -> np.ndarray:
-    """First bins of the bands, and one past the last."""
-    highest = min(HIGHEST, 0.45 * sample_rate)
-    count = max(4, int(np.log2(highest / LOWEST) * PER_OCTAVE))
-    hertz = LOWEST * (highest / LOWEST) ** (np.arange(count + 1) / count)
-    return np.unique(np.maximum(1, np.round(hertz * size / sample_rate).astype(int)))
-
-
-def _frames(
-    blocks: Iterable[Float[np.ndarray, "n channels"]], size: int, hop: int
-) -> Iterator[Float[np.ndarray, "t channels size"]]:
-    """Windows around every `hop`-th sample, with zeros before the first sample and after the last.
-
-    Every recording of n samples gives n / hop of them, rounded up.
-    """
-    rest = np.zeros((0, 1), np.float32)
-    samples = done = 0
-    for block in blocks:
-        rest = rest if done or samples else np.zeros((size // 2, block.shape[1]), np.float32)
-        rest = np.concatenate([rest, block])
-        ready = max(0, (len(rest) - size) // hop + 1)
-        yield from _windows(rest, size, hop, ready)
-        rest, samples, done = rest[ready * hop :], samples + len(block), done + ready
-    rest = np.concatenate([rest, np.zeros((size, rest.shape[1]), np.float32)])
-    yield from _windows(rest, size, hop, -(-samples // hop) - done)
-
-
-def _windows(
-    wave: Float[np.ndarray, "n channels"], size: int, hop: int, count: int
-) -> Iterator[Float[np.ndarray, "t channels size"]]:
-    for first in range(0, count, FRAMES):
-        views = np.lib.stride_tricks.sliding_window_view(wave[first * hop :], size, axis=0)
-        yield views[::hop][: min(FRAMES, count - first)]
 
 
 def _novelty(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, " t"]:
@@ -198,7 +123,7 @@ def _sections(count: int) -> Iterator[tuple[slice, slice]]:
         yield slice(first, first + length), around
 
 
-def _onsets(track: Track, settings: SegmentConfig) -> np.ndarray:
+def _onsets(track: LevelTrack, settings: SegmentConfig) -> np.ndarray:
     """Frames with a rise that nothing near them surpasses."""
     novelty = _novelty(track.levels)
     whole = (track.samples - track.window // 2) // track.hop
@@ -210,7 +135,7 @@ def _onsets(track: Track, settings: SegmentConfig) -> np.ndarray:
 
 
 def _with_beginning(
-    onsets: np.ndarray, track: Track, noise: Float[np.ndarray, " t"]
+    onsets: np.ndarray, track: LevelTrack, noise: Float[np.ndarray, " t"]
 ) -> Sequence[int] | np.ndarray:
     """The onsets, and before them where a recording begins that swells instead of starting.
 
@@ -228,7 +153,7 @@ def _with_beginning(
     return [begins, *onsets[joined:]]
 
 
-def _attack(track: Track, read: Read, noise: Float[np.ndarray, " t"], frame: int) -> int:
+def _attack(track: LevelTrack, read: Read, noise: Float[np.ndarray, " t"], frame: int) -> int:
     """The sample where the sound begins that rises at a frame: at a zero crossing, if one is near.
 
     After silence or noise, that is where the wave leaves these. Else it is where the wave, or its
@@ -269,7 +194,7 @@ def _zero_crossing(wave: Float[np.ndarray, "n channels"], at: int, furthest: int
     return at - (len(channel) - 2 - int(crossings[-1]) if len(crossings) else 0)
 
 
-def _noise(track: Track) -> Float[np.ndarray, " t"]:
+def _noise(track: LevelTrack) -> Float[np.ndarray, " t"]:
     """What a hit sinks into: near twice the quietest peaks around it where those are steady.
 
     Where they are not, they are the ends of other hits, and nothing is known of the noise but that
@@ -289,7 +214,7 @@ def _held(peaks: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
     return np.lib.stride_tricks.sliding_window_view(after, round(HELD_S / HOP_S)).max(axis=1)
 
 
-def _end(track: Track, read: Read, noise: np.ndarray, start: int, limit: int) -> int:
+def _end(track: LevelTrack, read: Read, noise: np.ndarray, start: int, limit: int) -> int:
     """Just after the last sample before a hit has decayed, at the latest where the next starts."""
     first = start // track.hop
     held = _held(track.peaks[first : max(first + 1, limit // track.hop)])

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile as sf
 from jaxtyping import Float
 
-from sst.audio import faults, onsets
+from sst.audio import faults, level_track, onsets
 from sst.audio.clip import canonical
 from sst.audio.reader import (
     BODY_S,
@@ -86,7 +86,7 @@ def hits(
     with opened(path) as (file, raw):
         blocks = _Blocks(file, round(60 * settings.max_minutes * file.samplerate), alive)
         extents: list[Extent] = []
-        track = onsets.listen(_measured(blocks, extents), file.samplerate)
+        track = level_track.measure_levels(_measured(blocks, extents), file.samplerate)
         total = _joined(extents)
         check(total, file, raw)
         blocks.limit = total.samples
