@@ -14,7 +14,7 @@ from sst.config import SegmentConfig
 from sst.errors import UsageError
 from sst.files import to_text
 from sst.library import session as library_session
-from sst.library.session import Hit
+from sst.library.hits import Choice, Hit
 from sst.search import searcher
 
 Path_ = str | os.PathLike[str]
@@ -157,9 +157,7 @@ class SoundSampleTool:
             UsageError: no library was given, there is no such file, or no such aspect.
             NothingToDo: the file or the library cannot be read.
         """
-        choice = library_session.Choice(
-            num_similar, include_self, keep_duplicates, per_folder, aspects or {}
-        )
+        choice = Choice(num_similar, include_self, keep_duplicates, per_folder, aspects or {})
         return library_session.find(self.session, target_file, choice)
 
     @functools.cached_property

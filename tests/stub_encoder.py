@@ -7,6 +7,7 @@ from sst.library import scan as library_scan
 from sst.library.embed_files import Encoder
 
 AUDIO = AudioConfig(n_mels=32)
+ONE_WORKER = library_scan.ScanOptions(workers=1)
 
 
 class Listener:
@@ -24,7 +25,9 @@ class Listener:
 
 def scan(folder, listener=None, **options):
     listener = listener or Listener()
-    report, rows = library_scan.scan_and_read(listener.encoder, [folder], workers=1, **options)
+    report, rows = library_scan.scan_and_read(
+        listener.encoder, [folder], ONE_WORKER._replace(**options)
+    )
     silent = sum(report.skipped.values())
     assert report.found == report.embedded + report.reused + silent
     assert len(rows.paths) == report.found - silent

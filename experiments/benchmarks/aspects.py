@@ -15,6 +15,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
+from sst.library import hits as library_hits
 from sst.library import session as library_session
 
 SEMITONES = (-7, -5, 3, 7)
@@ -43,7 +44,7 @@ def main() -> int:
         for semitones in SEMITONES:
             found = {}
             for name, weights in (("default", {}), ("pitch=0", {"pitch": 0.0})):
-                choice = library_session.Choice(1, aspects=weights, keep_duplicates=True)
+                choice = library_hits.Choice(1, aspects=weights, keep_duplicates=True)
                 hits = []
                 for row in rows:
                     copy = transposed(session.rows.paths[row], semitones, Path(folder) / "copy.wav")

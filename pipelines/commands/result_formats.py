@@ -15,7 +15,7 @@ from sst import atomic
 from sst.errors import ResourceError, UsageError
 from sst.files import to_text
 from sst.library import slices
-from sst.library.session import Hit
+from sst.library.hits import Hit
 
 
 class Answer(NamedTuple):

@@ -52,14 +52,23 @@ class ScanReport(NamedTuple):
     seconds: float
 
 
+class ScanOptions(NamedTuple):
+    """How a scan goes about its work."""
+
+    progress: Progress | None = None
+    workers: int | None = None  # decoding processes; as many as cores by default
+    wait_s: float = 600.0  # for another process that scans the same library
+    prune: bool = False  # whether files that are gone leave the index, however many they are
+
+
 class _Job(NamedTuple):
     encoder: Encoder
     survey: files.Survey
     folder: Path
-    progress: Progress | None = None
-    workers: int | None = None
-    wait_s: float = 0.0
-    prune: bool = False
+    options: ScanOptions
+
+
+_DEFAULT = ScanOptions()
 
 
 def index_folder(dirs: Sequence[Path_], encoder: Encoder) -> Path:
@@ -72,41 +81,30 @@ def index_folder(dirs: Sequence[Path_], encoder: Encoder) -> Path:
     return cache_root() / "libraries" / library / model
 
 
-def scan(
-    encoder: Encoder,
-    dirs: Sequence[Path_],
-    progress: Progress | None = None,
-    workers: int | None = None,
-    wait_s: float = 600.0,
-    prune: bool = False,
-) -> ScanReport:
+def scan(encoder: Encoder, dirs: Sequence[Path_], options: ScanOptions = _DEFAULT) -> ScanReport:
     """Brings the index up to date. A file of the same size and time as before is not opened.
 
     A kill loses at most the batch in flight. While another process scans the same library, this
-    one waits up to `wait_s` seconds. What is gone leaves the index, but where more than
-    `missing.KEEP_SHARE` of the known files are gone they stay in it, unseen, unless `prune`.
+    one waits up to `options.wait_s` seconds. What is gone leaves the index, but where more than
+    `missing.KEEP_SHARE` of the known files are gone they stay in it, unseen, unless
+    `options.prune`.
 
     Raises:
         UsageError: one of `dirs` is not a folder.
         NothingToDo: no audio file in them, or more than `missing.STOP_SHARE` of the known files
-            are gone and `prune` is not given; the index stays as it was.
+            are gone and `options.prune` is not given; the index stays as it was.
         ModelError: the index was written by a newer version.
-        ResourceError: the cache cannot be written, or is in use for longer than `wait_s`.
+        ResourceError: the cache cannot be written, or is in use for longer than `options.wait_s`.
     """
-    job = _Job(*_survey(encoder, dirs), progress, workers, wait_s, prune)
+    job = _Job(*_survey(encoder, dirs), options)
     return _rebuilt_if_damaged(job.folder, lambda: _scan(job))
 
 
 def scan_and_read(
-    encoder: Encoder,
-    dirs: Sequence[Path_],
-    progress: Progress | None = None,
-    workers: int | None = None,
-    wait_s: float = 600.0,
-    prune: bool = False,
+    encoder: Encoder, dirs: Sequence[Path_], options: ScanOptions = _DEFAULT
 ) -> tuple[ScanReport, rows.Rows]:
     """Does `scan`, then `rows`; what turns out to be damaged while it is read is built again."""
-    job = _Job(*_survey(encoder, dirs), progress, workers, wait_s, prune)
+    job = _Job(*_survey(encoder, dirs), options)
     return _rebuilt_if_damaged(job.folder, lambda: (_scan(job), rows.rows(job.folder)))
 
 
@@ -146,11 +144,13 @@ def _rebuilt_if_damaged(folder: Path, work: Callable[[], T]) -> T:
 def _scan(job: _Job) -> ScanReport:
     start = time.monotonic()
     with open_database(job.folder) as db:
-        found = changes.find_changes(db, job.survey, job.prune)
+        found = changes.find_changes(db, job.survey, job.options.prune)
         moved = embedded = 0
         if not changes.settled(found):
-            with scan_lock(job.folder, job.wait_s):
-                found = changes.find_changes(db, job.survey, job.prune)  # another may have done it
+            with scan_lock(job.folder, job.options.wait_s):
+                found = changes.find_changes(
+                    db, job.survey, job.options.prune
+                )  # another may have done it
                 moved, embedded = _update(db, job, found)
         (sounds,) = db.execute(
             "SELECT COUNT(*) FROM sounds WHERE path NOT IN (SELECT path FROM missing)"
@@ -204,7 +204,7 @@ def _embed_new(db: sqlite3.Connection, job: _Job, todo: list[Sample]) -> int:
     digests = {row[0] for row in db.execute("SELECT digest FROM vectors")}
     embedded = done = skipped = 0
     paths = [sample.path for sample in todo]
-    stream = embed_files(job.encoder, paths, digests.__contains__, job.workers)
+    stream = embed_files(job.encoder, paths, digests.__contains__, job.options.workers)
     with contextlib.closing(stream):
         for batch in stream:
             with transaction(db):
@@ -214,8 +214,8 @@ def _embed_new(db: sqlite3.Connection, job: _Job, todo: list[Sample]) -> int:
                     digests |= fresh
             done += len(batch)
             skipped += sum(isinstance(file, Skipped) for file in batch)
-            if job.progress:
-                job.progress(done, len(todo), skipped)
+            if job.options.progress:
+                job.options.progress(done, len(todo), skipped)
     return embedded
 
 

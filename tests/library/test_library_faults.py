@@ -16,7 +16,7 @@ import pytest
 import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
-from stub_encoder import Listener, assert_same_as_clean, scan
+from stub_encoder import ONE_WORKER, Listener, assert_same_as_clean, scan
 
 from sst import files
 from sst.audio import decode_pool
@@ -110,7 +110,7 @@ def test_an_empty_mount_point_is_asked_about(folder, tmp_path):
     folder.rename(tmp_path / "away")
     folder.mkdir()
     with pytest.raises(NothingToDo, match="held 100 files: is the drive mounted"):
-        library_scan.scan(Listener().encoder, [folder], prune=True)
+        library_scan.scan(Listener().encoder, [folder], library_scan.ScanOptions(prune=True))
 
 
 @pytest.mark.parametrize("how", ["renamed", "copied with its times", "copied"])
@@ -202,7 +202,7 @@ def embed(heard):
     return listener.embed(heard)
 log = os.open({log!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 print("ready", flush=True)
-scan.scan(listener.encoder._replace(embed=embed), [{folder!r}], workers=1)
+scan.scan(listener.encoder._replace(embed=embed), [{folder!r}], scan.ScanOptions(workers=1))
 """
 BATCH = 4
 
@@ -241,7 +241,7 @@ def test_a_kill_before_the_distances_are_measured_is_made_good(folder, tmp_path,
         with monkeypatch.context() as patch:
             patch.setattr(library_scan, "_store_distances", lambda db: sys.exit("killed"))
             with pytest.raises(SystemExit):
-                library_scan.scan(Listener().encoder, [folder], workers=1)
+                library_scan.scan(Listener().encoder, [folder], ONE_WORKER)
         assert_same_as_clean(folder, scan(folder)[1], tmp_path, monkeypatch)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import synth
-from stub_encoder import AUDIO, Listener, assert_same_as_clean, scan
+from stub_encoder import AUDIO, ONE_WORKER, Listener, assert_same_as_clean, scan
 
 from sst import locks
 from sst.audio import decode_pool
@@ -128,7 +128,7 @@ def test_bad_files_are_counted_by_reason_and_not_opened_again(folder, monkeypatc
 
 def test_a_vector_that_is_not_finite_is_left_out(folder):
     broken = Encoder("b" * 12, AUDIO, lambda x: np.where(x.log_mel[:, :1, 0] > -79, np.nan, 1.0))
-    report, rows = library_scan.scan_and_read(broken, [folder], workers=1)
+    report, rows = library_scan.scan_and_read(broken, [folder], ONE_WORKER)
     assert report.skipped["non_finite"] == report.found - len(rows.paths) > 0
 
 
@@ -241,8 +241,8 @@ listener = stub_encoder.Listener()
 def slowly(*batch):
     time.sleep({pause})
     return listener.embed(*batch)
-scan.scan(listener.encoder._replace(embed=slowly), [{folder!r}], workers=1,
-             progress=lambda *state: print(*state, flush=True))
+options = scan.ScanOptions(lambda *state: print(*state, flush=True), workers=1)
+scan.scan(listener.encoder._replace(embed=slowly), [{folder!r}], options)
 """
 
 
@@ -279,7 +279,7 @@ def test_a_library_that_is_in_use_for_too_long_is_said_to_be(folder, monkeypatch
     place.mkdir(parents=True)
     words = f"in use by process {os.getpid()}"
     with locks.locked(place / "scan.lock"), pytest.raises(ResourceError, match=words):
-        library_scan.scan(encoder, [folder], wait_s=0.2)
+        library_scan.scan(encoder, [folder], library_scan.ScanOptions(wait_s=0.2))
     assert scan(folder)[2] == 12
 
 
