@@ -59,7 +59,7 @@ class SoundSampleTool:
         self._name, self._engine = model, engine
         one = isinstance(library_dir, str | os.PathLike)
         self._dirs: tuple[Path_, ...] = (library_dir,) if one else tuple(library_dir or ())  # type: ignore[assignment,arg-type]
-        self._encoder = library_session.encoder(
+        self._encoder = library_session.load_encoder(
             model, SegmentConfig() if library_segmentation else None
         )
 

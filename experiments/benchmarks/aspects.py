@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--sounds", type=int, default=60)
     arguments = parser.parse_args()
     session = library_session.open_session(
-        library_session.encoder(arguments.model), [arguments.library_dir]
+        library_session.load_encoder(arguments.model), [arguments.library_dir]
     )
     rows = np.random.default_rng(0).permutation(len(session.rows.paths))[: arguments.sounds]
     print(f"{len(session.rows.paths)} sounds, {len(rows)} of them copied; originals found first:")

@@ -107,9 +107,9 @@ def _near(session: Any, arguments: argparse.Namespace, choice: Any) -> list[Any]
     from sst.library import session as library_session
 
     asked = _queries(session, arguments, choice)
-    spread = library_session.distances_of(session, choice)
+    spread = library_session.distance_quantiles(session, choice)
     return [
-        result_formats.Answer(name, library_session.nearest(session, query, choice, spread))
+        result_formats.Answer(name, library_session.find_nearest(session, query, choice, spread))
         for name, query in asked
     ]
 

@@ -44,7 +44,7 @@ def decode_many(
     Raises:
         RuntimeError: a worker cannot be started; the text has its last words.
     """
-    task = Task(audio, timeout_s, offset_s, measure=_checked(measure))
+    task = Task(audio, timeout_s, offset_s, measure=_check_measures(measure))
     yield from _decode(paths, task, workers)  # type: ignore[misc]  # no list without segmentation
 
 
@@ -74,11 +74,11 @@ def decode_hits(
     Raises:
         RuntimeError: a worker cannot be started; the text has its last words.
     """
-    task = Task(audio, timeout_s, segmentation=segmentation, measure=_checked(measure))
+    task = Task(audio, timeout_s, segmentation=segmentation, measure=_check_measures(measure))
     yield from _decode(paths, task, workers)  # type: ignore[misc]  # no Sound with segmentation
 
 
-def _checked(measure: Sequence[str]) -> tuple[str, ...]:
+def _check_measures(measure: Sequence[str]) -> tuple[str, ...]:
     unknown = set(measure) - set(MEASURES)
     if unknown:
         raise ValueError(f"measure {sorted(unknown)} should be among {MEASURES}")

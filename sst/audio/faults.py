@@ -34,7 +34,7 @@ SUFFIXES = {
 }
 
 
-def faults(recording: Recording, path: str | os.PathLike[str]) -> list[Fault]:
+def find_faults(recording: Recording, path: str | os.PathLike[str]) -> list[Fault]:
     """Finds clipping, an offset, an end that is cut off, and a suffix of another format.
 
     Args:

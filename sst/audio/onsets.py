@@ -82,31 +82,31 @@ def find(track: LevelTrack, read: Read, settings: SegmentConfig) -> Iterator[Seg
     """
     if float(np.max(track.peaks, initial=0.0)) < SILENCE:
         return
-    noise = _noise(track)
+    noise = _noise_level(track)
     gap = round(settings.min_gap_s * track.sample_rate)
     starts: list[int] = []
-    for frame in _with_beginning(_onsets(track, settings), track, noise):
-        start = _attack(track, read, noise, int(frame))
+    for frame in _with_beginning(_pick_onsets(track, settings), track, noise):
+        start = _find_start(track, read, noise, int(frame))
         if not starts or start - starts[-1] >= gap:
             starts.append(start)
         if len(starts) > settings.max_segments:
             break
     for start, limit in itertools.pairwise([*starts, track.samples]):
-        yield Segment(start, _end(track, read, noise, start, limit))
+        yield Segment(start, _find_end(track, read, noise, start, limit))
 
 
-def _novelty(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, " t"]:
+def _onset_strength(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, " t"]:
     """How far each frame rises over those before it, dB, root mean square over the bands."""
     beside = ndimage.maximum_filter1d(levels, 3, axis=1)
     silence = np.full((BEFORE + 1, levels.shape[1]), -np.inf, np.float32)
     padded = np.concatenate([silence, beside])[: len(levels) + BEFORE - 1]
     recent = np.lib.stride_tricks.sliding_window_view(padded, BEFORE, axis=0).max(axis=-1)
-    floor = _audible(levels)
+    floor = _audible_level(levels)
     rises = np.maximum(levels, floor) - np.maximum(recent, floor)
     return np.sqrt(np.mean(np.clip(rises, 0.0, STEEPEST) ** 2, axis=1))
 
 
-def _audible(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, "t bands"]:
+def _audible_level(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, "t bands"]:
     """The level from which a rise counts: over the noise, and not far below the loudest."""
     floor = np.empty_like(levels)
     for here, around in _sections(len(levels)):
@@ -123,9 +123,9 @@ def _sections(count: int) -> Iterator[tuple[slice, slice]]:
         yield slice(first, first + length), around
 
 
-def _onsets(track: LevelTrack, settings: SegmentConfig) -> np.ndarray:
+def _pick_onsets(track: LevelTrack, settings: SegmentConfig) -> np.ndarray:
     """Frames with a rise that nothing near them surpasses."""
-    novelty = _novelty(track.levels)
+    novelty = _onset_strength(track.levels)
     whole = (track.samples - track.window // 2) // track.hop
     novelty[max(1, whole) :] = 0  # the others hear how the recording breaks off
     busy = ndimage.uniform_filter1d(novelty, 2 * round(AROUND_S / HOP_S) + 1, mode="constant")
@@ -153,7 +153,7 @@ def _with_beginning(
     return [begins, *onsets[joined:]]
 
 
-def _attack(track: LevelTrack, read: Read, noise: Float[np.ndarray, " t"], frame: int) -> int:
+def _find_start(track: LevelTrack, read: Read, noise: Float[np.ndarray, " t"], frame: int) -> int:
     """The sample where the sound begins that rises at a frame: at a zero crossing, if one is near.
 
     After silence or noise, that is where the wave leaves these. Else it is where the wave, or its
@@ -171,14 +171,14 @@ def _attack(track: LevelTrack, read: Read, noise: Float[np.ndarray, " t"], frame
         attack = int(np.argmax(np.max(np.abs(wave), axis=1) > quiet))
     else:
         shapes = (wave, np.diff(wave, axis=0, prepend=wave[:1]))
-        _, attack = max(_leaves(shape, 3 * hop) for shape in shapes)
+        _, attack = max(_find_rise(shape, 3 * hop) for shape in shapes)
     before = max(0, attack - round(PREROLL_S * track.sample_rate))
     sounds = np.any(wave[before : attack + 1] != 0, axis=1)
     before += max(0, int(np.argmax(sounds)) - 1)  # not where nothing is yet
     return max(0, first + _zero_crossing(wave, before, 2 * hop))
 
 
-def _leaves(wave: Float[np.ndarray, "n channels"], calm: int) -> tuple[float, int]:
+def _find_rise(wave: Float[np.ndarray, "n channels"], calm: int) -> tuple[float, int]:
     """(how far a wave rises over its first `calm` samples, the first sample that does)."""
     level = np.max(np.abs(wave), axis=1)
     top, before = float(np.max(level)), float(np.max(level[:calm]))
@@ -194,13 +194,13 @@ def _zero_crossing(wave: Float[np.ndarray, "n channels"], at: int, furthest: int
     return at - (len(channel) - 2 - int(crossings[-1]) if len(crossings) else 0)
 
 
-def _noise(track: LevelTrack) -> Float[np.ndarray, " t"]:
+def _noise_level(track: LevelTrack) -> Float[np.ndarray, " t"]:
     """What a hit sinks into: near twice the quietest peaks around it where those are steady.
 
     Where they are not, they are the ends of other hits, and nothing is known of the noise but that
     it is not louder.
     """
-    held = _held(track.peaks)
+    held = _held_peaks(track.peaks)
     noise = np.empty_like(held)
     for here, around in _sections(len(held)):
         quietest, quiet = np.percentile(held[around], STEADY)
@@ -208,16 +208,16 @@ def _noise(track: LevelTrack) -> Float[np.ndarray, " t"]:
     return noise
 
 
-def _held(peaks: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
+def _held_peaks(peaks: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
     """The highest peak of each frame and those of the 50 ms after it."""
     after = np.concatenate([peaks, np.zeros(round(HELD_S / HOP_S) - 1, np.float32)])
     return np.lib.stride_tricks.sliding_window_view(after, round(HELD_S / HOP_S)).max(axis=1)
 
 
-def _end(track: LevelTrack, read: Read, noise: np.ndarray, start: int, limit: int) -> int:
+def _find_end(track: LevelTrack, read: Read, noise: np.ndarray, start: int, limit: int) -> int:
     """Just after the last sample before a hit has decayed, at the latest where the next starts."""
     first = start // track.hop
-    held = _held(track.peaks[first : max(first + 1, limit // track.hop)])
+    held = _held_peaks(track.peaks[first : max(first + 1, limit // track.hop)])
     top = int(np.argmax(held))
     floor = max(TAIL * held[top], min(noise[first], LEAST_DECAY * held[top]))
     under = held[top:] < floor

@@ -47,14 +47,14 @@ class Extent(NamedTuple):
             return cls(0, nothing, nothing)
         return cls(len(wave), np.min(wave, axis=0), np.max(wave, axis=0))
 
-    def joined(self, other: "Extent") -> "Extent":
+    def union(self, other: "Extent") -> "Extent":
         """The extent of two blocks."""
         low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
         return Extent(self.samples + other.samples, low, high)
 
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[tuple[sf.SoundFile, BinaryIO]]:
+def open_audio(path: str | os.PathLike[str]) -> Iterator[tuple[sf.SoundFile, BinaryIO]]:
     """An audio file ready to be decoded from its first sample, and its bytes.
 
     Raises:
@@ -108,7 +108,7 @@ def read_block(
         raise BadAudio("truncated", "the file is damaged or cut off inside") from None
 
 
-def check(extent: Extent, file: sf.SoundFile, raw: BinaryIO, start: int = 0) -> None:
+def check_decoded(extent: Extent, file: sf.SoundFile, raw: BinaryIO, start: int = 0) -> None:
     """Refuses what decodes without an error and is no sound all the same.
 
     Args:
@@ -180,14 +180,14 @@ def _readable(file: sf.SoundFile, raw: BinaryIO) -> Iterator[sf.SoundFile]:
         there = f"{chunk.present:,} of {chunk.declared:,} bytes of sound"
         raise BadAudio("truncated", f"the file is cut off: only {there} are there")
     if chunk and file.frames == 0 and chunk.little_endian:
-        with _mended(raw, chunk) as whole:
+        with _repaired(raw, chunk) as whole:
             yield whole
     else:
         yield file
 
 
 @contextlib.contextmanager
-def _mended(raw: BinaryIO, chunk: containers.DataChunk) -> Iterator[sf.SoundFile]:
+def _repaired(raw: BinaryIO, chunk: containers.DataChunk) -> Iterator[sf.SoundFile]:
     """The file with the size written in that its writer did not come to fill in."""
     present = min(containers.forgotten_bytes(raw, chunk), 4 * MAX_VALUES)
     if not present:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from sst import atomic
 from sst.audio import containers
-from sst.audio.reader import opened, with_path
+from sst.audio.reader import open_audio, with_path
 from sst.errors import UsageError
 
 SUBTYPES = ("PCM_16", "PCM_24", "FLOAT")
@@ -42,7 +42,7 @@ def read_comment(path: str | os.PathLike[str]) -> str:
     Raises:
         BadAudio: the file cannot be opened.
     """
-    with with_path(path), opened(path) as (_, raw):
+    with with_path(path), open_audio(path) as (_, raw):
         return containers.comment_of(raw)
 
 

@@ -45,7 +45,7 @@ class Options:
         return AudioConfig.at_rate(self.sample_rate, self.clip_seconds)
 
 
-def options(values: Mapping[str, Any]) -> Options:
+def parse_options(values: Mapping[str, Any]) -> Options:
     """`Options` from a mapping. Raises UsageError for an unknown key or a value out of range."""
     known = ["name", "sample_dirs", *(field.name for field in dataclasses.fields(Options))]
     for key in values:
@@ -56,7 +56,7 @@ def options(values: Mapping[str, Any]) -> Options:
     return from_dict(Options, dict(values), "--config")
 
 
-def request(sample_dirs: Sequence[str], options: Options, found: Survey, demo: bool) -> dict:
+def make_request(sample_dirs: Sequence[str], options: Options, found: Survey, demo: bool) -> dict:
     """What was asked for, and the state of the folders: two equal ones make equal data sets.
 
     The demo's sounds are made by the program, so neither their place nor their file times matter.
@@ -77,14 +77,16 @@ def fingerprint(request: Mapping[str, Any], version: Any) -> str:
     """What two data sets share if they have the same sounds on the same sides, wherever they are.
 
     Args:
-        request: of `request`.
+        request: of `make_request`.
         version: of the builder, which may divide sounds otherwise than another one.
     """
     sides = {k: v for k, v in request.items() if k not in ("sample_dirs", "fingerprint")}
     return f"{request['fingerprint']}-{digest(sides)}-{version}"
 
 
-def difference(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path, found: Survey) -> str:
+def describe_difference(
+    old: Mapping[str, Any], new: Mapping[str, Any], folder: Path, found: Survey
+) -> str:
     """What has changed since the data set in `folder` was built, as a phrase; "" for nothing."""
     for key in [*new, *old]:
         if key != "fingerprint" and old.get(key) != new.get(key):
@@ -104,7 +106,7 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path, fou
     )
 
 
-def needed_bytes(samples: Iterable[Sample], audio: AudioConfig) -> int:
+def estimate_bytes(samples: Iterable[Sample], audio: AudioConfig) -> int:
     """About how much disk a build needs at its height: the waiting records and the written ones."""
     longest = 2 * (audio.clip_samples + audio.n_frames * audio.n_mels)
     return 2 * sum(min(sample.size, longest) for sample in samples)
@@ -118,12 +120,12 @@ def write_lists(folder: Path, samples: Iterable[Sample], rejects: Iterable[Skipp
     _write_csv(folder / "skipped.csv", ("path", "reason", "detail"), skipped)
 
 
-def reasons(rejects: Iterable[Skipped]) -> dict[str, int]:
+def count_reasons(rejects: Iterable[Skipped]) -> dict[str, int]:
     """How many files were skipped for each reason, the most frequent first."""
     return dict(collections.Counter(r.reason for r in rejects).most_common())
 
 
-def summary(metadata: Mapping[str, Any]) -> str:
+def summarise(metadata: Mapping[str, Any]) -> str:
     """One line: `train 1,744 / validation 194 sounds, split by folder; 2 skipped: 2 silent`."""
     counts, skipped = metadata["n_records"], metadata["skipped"]
     line = f"train {counts['train']:,} / validation {counts['validation']:,} sounds, "

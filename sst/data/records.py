@@ -123,7 +123,7 @@ def divide(
     split = splits.assign(
         [row.id for _, row in rows],
         [row.label for _, row in rows],
-        clusters(rows, folder, audio),
+        copy_clusters(rows, folder, audio),
         train_ratio,
         validation_packs,
     )
@@ -135,10 +135,10 @@ def divide(
     return Division(offsets, split.split_by)
 
 
-def clusters(rows: Sequence[tuple[int, Row]], folder: str, audio: AudioConfig) -> list[int]:
+def copy_clusters(rows: Sequence[tuple[int, Row]], folder: str, audio: AudioConfig) -> list[int]:
     """Returns what only copies of one sound share, of rows with their chunks.
 
-    See `waveform_match.clusters`.
+    See `waveform_match.find_clusters`.
     """
 
     def waves(wanted: Sequence[int]) -> Iterator[Wave]:
@@ -149,7 +149,7 @@ def clusters(rows: Sequence[tuple[int, Row]], folder: str, audio: AudioConfig) -
 
     digests = [row.clip_digest for _, row in rows]
     thumbnails = np.array([row.thumbnail for _, row in rows], np.float32)
-    return waveform_match.clusters(digests, thumbnails, waves, audio.sample_rate)
+    return waveform_match.find_clusters(digests, thumbnails, waves, audio.sample_rate)
 
 
 def write_chunk(

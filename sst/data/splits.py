@@ -52,7 +52,7 @@ def assign(
     """
     check_ratio(train_ratio)
     if validation_packs:
-        return Split(_by_name(ids, duplicates, validation_packs), "folder")
+        return Split(_assign_named_packs(ids, duplicates, validation_packs), "folder")
     groups, split_by = _groups([files.pack_of(i) for i in ids], ids, duplicates), "folder"
     if not _worth_dividing(groups, labels):
         groups, split_by = _groups(ids, ids, duplicates), "file"
@@ -69,13 +69,13 @@ def check_ratio(train_ratio: float) -> None:
         raise UsageError(f"train_ratio={train_ratio!r} should be between 0 and 1, such as 0.9.")
 
 
-def _by_name(
+def _assign_named_packs(
     ids: Sequence[str], duplicates: Sequence[Hashable], validation_packs: Sequence[str]
 ) -> list[str]:
     """The side of each sample where the packs that validate are named."""
     packs = [files.pack_of(i) for i in ids]
     every = set(packs)
-    wanted = {pack for name in validation_packs for pack in _named(name, every)}
+    wanted = {pack for name in validation_packs for pack in _match_packs(name, every)}
     if wanted == every:
         raise UsageError("validation_packs names every pack; some have to train.")
     for rows in _groups(packs, ids, duplicates):
@@ -88,7 +88,7 @@ def _by_name(
     return [VALIDATION if pack in wanted else TRAIN for pack in packs]
 
 
-def _named(name: str, packs: set[str]) -> list[str]:
+def _match_packs(name: str, packs: set[str]) -> list[str]:
     """The packs whose path ends with `name`."""
     found = [pack for pack in packs if f"/{pack}".endswith(f"/{name.strip('/')}")]
     if not found:
@@ -128,17 +128,17 @@ def _rank(name: str) -> bytes:
 def _worth_dividing(groups: Sequence[Sequence[int]], labels: Sequence[str]) -> bool:
     if len(groups) < FEWEST_PACKS or 2 * max(map(len, groups)) > len(labels):
         return False
-    spread = _label_groups(groups, labels)
-    alone = sum(1 for label in labels if label and len(spread[label]) == 1)
-    return 2 * alone <= len(labels)
+    groups_of = _label_groups(groups, labels)
+    single = sum(1 for label in labels if label and len(groups_of[label]) == 1)
+    return 2 * single <= len(labels)
 
 
 def _label_groups(groups: Iterable[Sequence[int]], labels: Sequence[str]) -> dict[str, set[int]]:
-    spread: dict[str, set[int]] = collections.defaultdict(set)
+    groups_of: dict[str, set[int]] = collections.defaultdict(set)
     for group, rows in enumerate(groups):
         for row in rows:
-            spread[labels[row]].add(group)
-    return spread
+            groups_of[labels[row]].add(group)
+    return groups_of
 
 
 def _validation_groups(
@@ -148,8 +148,8 @@ def _validation_groups(
     if len(groups) < 2:
         return []
     target = max(1.0, len(ids) * (1.0 - train_ratio))
-    spread = _label_groups(groups, labels)
-    left = {label: len(found) for label, found in spread.items() if label}
+    groups_of = _label_groups(groups, labels)
+    left = {label: len(found) for label, found in groups_of.items() if label}
     kinds = [{labels[row] for row in rows} - {""} for rows in groups]
     chosen: dict[int, None] = {}
     covered: set[str] = set()
@@ -163,12 +163,12 @@ def _validation_groups(
         for label in kinds[group]:
             left[label] -= 1
 
-    def spared(group: int) -> bool:
+    def can_take(group: int) -> bool:
         last = len(chosen) + 1 == len(groups)  # something has to train
         return group not in chosen and not last and all(left[label] > 1 for label in kinds[group])
 
     for label in sorted(left, key=lambda name: (left[name], name)):
-        options = [g for g in sorted(spread[label]) if spared(g)]
+        options = [g for g in sorted(groups_of[label]) if can_take(g)]
         if label not in covered and options:
             small = [g for g in options if size + len(groups[g]) <= target]
             if small:
@@ -176,7 +176,7 @@ def _validation_groups(
             else:
                 take(min(options, key=lambda g: (len(groups[g]), g)))
     for group in range(len(groups)):
-        if size + len(groups[group]) / 2 <= target and spared(group):
+        if size + len(groups[group]) / 2 <= target and can_take(group):
             take(group)
     if not chosen:
         take(min(range(len(groups)), key=lambda g: (len(groups[g]), g)))

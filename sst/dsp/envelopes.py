@@ -42,7 +42,9 @@ def attack_ms(wave: Wave, sample_rate: int) -> float:
 
 def attack_error_ms(original: Wave, other: Float[np.ndarray, " m"], sample_rate: int) -> float:
     """|difference of the attack times| in ms; nan: the original is silent; inf: the other is."""
-    return _difference(attack_ms(original, sample_rate), _of_sound(attack_ms, other, sample_rate))
+    return _difference(
+        attack_ms(original, sample_rate), _measure_other(attack_ms, other, sample_rate)
+    )
 
 
 def decay_ms(wave: Wave, sample_rate: int) -> float:
@@ -68,7 +70,7 @@ def decay_ms(wave: Wave, sample_rate: int) -> float:
 
 def decay_error_octaves(original: Wave, other: Float[np.ndarray, " m"], sample_rate: int) -> float:
     """|log2 of the ratio of the decay times|; nan: the original is silent; inf: the other is."""
-    theirs = _of_sound(decay_ms, other, sample_rate)
+    theirs = _measure_other(decay_ms, other, sample_rate)
     return _difference(math.log2(decay_ms(original, sample_rate)), math.log2(theirs))
 
 
@@ -94,7 +96,7 @@ def level_db(wave: Wave) -> float:
 
 def level_error_db(original: Wave, other: Float[np.ndarray, " m"]) -> float:
     """|difference of the levels| in dB; nan: the original is silent; inf: the other is."""
-    ours, theirs = level_db(original), _of_sound(level_db, other)
+    ours, theirs = level_db(original), _measure_other(level_db, other)
     return _difference(ours if math.isfinite(ours) else math.nan, theirs)
 
 
@@ -118,7 +120,7 @@ def _first_crossing(envelope: Float[np.ndarray, " n"], level: float) -> float:
     return i - (envelope[i] - level) / (envelope[i] - envelope[i - 1])
 
 
-def _of_sound(measure, wave: np.ndarray, *arguments: int) -> float:  # type: ignore[no-untyped-def]
+def _measure_other(measure, wave: np.ndarray, *arguments: int) -> float:  # type: ignore[no-untyped-def]
     """A measure of the other sound, inf where that is silent or not a sound at all."""
     if not np.isfinite(wave).all() or not np.any(wave):
         return math.inf

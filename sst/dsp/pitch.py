@@ -24,7 +24,7 @@ PRESENT = 0.6  # of one that has still some; noise stays below 0.3
 NEAR = 0.85  # of the highest peak: the earliest that is so high is the period
 QUIET = 10 ** (-30 / 20)  # of the loudest frame: below, a frame does not count
 STEADY = 3 / 12  # octaves in 5 ms: a glide from 250 to 50 Hz in a tenth of a second stays below
-GLANCE_S, GLANCE_HOP, GLANCE_CLEAR = 0.5, 882, 0.75  # of a quick look
+QUICK_S, QUICK_HOP, QUICK_CLEAR = 0.5, 882, 0.75  # of a quick look
 SHARE = 0.35  # of all loudness: what the frames with a pitch carry in a sound with a clear one
 
 
@@ -46,7 +46,7 @@ def contour(wave: Wave, sample_rate: int, least: float = CLEAR) -> Contour:
     Returns:
         ceil(n * 44,100 / sample_rate / 220) frames.
     """
-    frames = _frames(_at_rate(wave, sample_rate), HOP)
+    frames = _frames(_resample(wave, sample_rate), HOP)
     weight = _weights(frames)
     hz = np.full(len(frames), np.nan)
     loud = weight > 0.0
@@ -74,7 +74,7 @@ def pitch_hz(wave: Wave, sample_rate: int) -> float:
     return weighted_median(hz[clear], weight[clear])
 
 
-def glance(wave: Wave, sample_rate: int) -> tuple[float, float]:
+def quick_pitch(wave: Wave, sample_rate: int) -> tuple[float, float]:
     """A quick look at the pitch: a frame every 20 ms of the first half second.
 
     Args:
@@ -85,13 +85,13 @@ def glance(wave: Wave, sample_rate: int) -> tuple[float, float]:
         The weighted median in Hz, and the share of the loudness with a pitch, in [0, 1]; nan and 0
         where there is none.
     """
-    start = wave[: math.ceil(GLANCE_S * sample_rate)]
-    frames = _frames(_at_rate(start, sample_rate), GLANCE_HOP)
+    start = wave[: math.ceil(QUICK_S * sample_rate)]
+    frames = _frames(_resample(start, sample_rate), QUICK_HOP)
     weight = _weights(frames)
     if not weight.any():
         return math.nan, 0.0
     hz = np.full(len(frames), np.nan)
-    hz[weight > 0.0] = _periods_to_hz(_correlation(frames[weight > 0.0]), GLANCE_CLEAR)
+    hz[weight > 0.0] = _periods_to_hz(_correlation(frames[weight > 0.0]), QUICK_CLEAR)
     clear = np.isfinite(hz)
     if not clear.any():
         return math.nan, 0.0
@@ -140,7 +140,7 @@ def _is_clear(hz: np.ndarray, weight: np.ndarray) -> bool:
     return bool(weight[np.isfinite(hz)].sum() > SHARE * weight.sum())
 
 
-def _at_rate(wave: Wave, sample_rate: int) -> np.ndarray:
+def _resample(wave: Wave, sample_rate: int) -> np.ndarray:
     import soxr
 
     x = np.asarray(wave, np.float64)
@@ -189,12 +189,14 @@ def _periods_to_hz(correlation: np.ndarray, least: float) -> np.ndarray:
     # Noise makes many peaks on one hill: the top of the hill is meant.
     same = hills == hills[np.arange(len(hills)), first][:, None]
     tops = 1 + np.argmax(np.where(same, peaks, -1.0), axis=1)
-    lags = np.array([_top(row, lag) for row, lag in zip(correlation, tops.tolist(), strict=True)])
+    lags = np.array(
+        [_peak_lag(row, lag) for row, lag in zip(correlation, tops.tolist(), strict=True)]
+    )
     hz = RATE / np.maximum(lags, 1.0)
     return np.where((highest >= least) & (hz >= LOWEST_HZ) & (hz <= HIGHEST_HZ), hz, np.nan)
 
 
-def _top(row: np.ndarray, lag: int) -> float:
+def _peak_lag(row: np.ndarray, lag: int) -> float:
     """Where the hill around `lag` has its top, in fractions of a sample.
 
     Three samples give it exactly for a pure tone; a parabola through an eighth of a period averages

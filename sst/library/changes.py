@@ -51,19 +51,19 @@ def find_changes(db: sqlite3.Connection, survey: Survey, prune: bool) -> Changes
             todo.append(sample)
     shut = tuple(os.fsencode(os.path.join(files.from_text(d), "")) for d in survey.closed)
     gone = {path: row[:3] for path, row in before.items() if not path.startswith(shut or (b"\0",))}
-    absent = set() if prune else missing.unexplained(gone, fresh)
+    absent = set() if prune else missing.find_unexplained(gone, fresh)
     kept = absent if missing.decide(len(absent), known) == "keep" else set()
     marked = {path for (path,) in db.execute("SELECT path FROM missing")}
-    return Changes(todo, len(fresh), gone, kept, marked, calibrated(db))
+    return Changes(todo, len(fresh), gone, kept, marked, is_calibrated(db))
 
 
-def settled(changes: Changes) -> bool:
+def is_settled(changes: Changes) -> bool:
     """Whether the index says already what is there and what is missing."""
     absent = changes.gone.keys() == changes.kept == changes.marked
     return absent and not changes.todo and changes.calibrated
 
 
-def calibrated(db: sqlite3.Connection) -> bool:
+def is_calibrated(db: sqlite3.Connection) -> bool:
     """Whether the distances of the library were measured since it last changed."""
     return bool(db.execute("SELECT COUNT(*) FROM facts").fetchone()[0])
 

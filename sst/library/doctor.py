@@ -66,12 +66,15 @@ def examine(
         progress: told how far the decoding is.
         workers: decoding processes.
     """
-    found = [*_of_waveforms(samples, progress, workers), *_of_sounds(samples, rows)]
+    found = [
+        *_find_waveform_faults(samples, progress, workers),
+        *_find_odd_neighbours(samples, rows),
+    ]
     order = list(ADVICE)
     return sorted(found, key=lambda finding: (finding.path, order.index(finding.fault)))
 
 
-def mislabelled(
+def find_mislabelled(
     vectors: Float[np.ndarray, "n d"],
     labels: Sequence[str],
     packs: Sequence[str],
@@ -107,7 +110,7 @@ def mislabelled(
     return found
 
 
-def outliers(vectors: Float[np.ndarray, "n d"]) -> list[tuple[int, float]]:
+def find_outliers(vectors: Float[np.ndarray, "n d"]) -> list[tuple[int, float]]:
     """(row, how many times as far from its neighbours as the middle sound) of far ones.
 
     Far is the fifth neighbour of a sound at `FAR` times the median distance or more; where that is
@@ -121,7 +124,7 @@ def outliers(vectors: Float[np.ndarray, "n d"]) -> list[tuple[int, float]]:
     return [(int(row), float(times[row])) for row in rows]
 
 
-def _of_waveforms(
+def _find_waveform_faults(
     samples: Sequence[files.Sample], progress: Progress | None, workers: int | None
 ) -> Iterator[Finding]:
     """What decoding a file tells of it."""
@@ -141,16 +144,16 @@ def _of_waveforms(
             progress(done, len(samples), broken)
 
 
-def _of_sounds(samples: Sequence[files.Sample], rows: Rows) -> Iterator[Finding]:
+def _find_odd_neighbours(samples: Sequence[files.Sample], rows: Rows) -> Iterator[Finding]:
     """What its neighbours tell of a sound."""
     by_path = {os.fspath(sample.path): sample for sample in samples}
     known = [by_path.get(path) for path in rows.paths]
     labels = [sample.label if sample else "" for sample in known]
     packs = [files.pack_of(sample.id) if sample else "" for sample in known]
-    for row, label, votes, voters in mislabelled(rows.vectors, labels, packs, rows.digests):
+    for row, label, votes, voters in find_mislabelled(rows.vectors, labels, packs, rows.digests):
         detail = f"{votes} of the {voters} nearest sounds are {label}, it lies in {labels[row]}"
         yield _finding(rows.paths[row], "mislabelled", detail)
-    for row, times in outliers(rows.vectors):
+    for row, times in find_outliers(rows.vectors):
         detail = f"{times:.1f} times as far from other sounds as is usual here"
         yield _finding(rows.paths[row], "outlier", detail)
 

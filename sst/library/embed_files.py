@@ -49,9 +49,9 @@ def embed_files(
     # The decoding is what goes to another thread: XLA's programs for the CPU have been seen to
     # crash in a thread that did not compile them.
     with contextlib.closing(stream), concurrent.futures.ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(_batch, stream)
+        coming = thread.submit(_take_batch, stream)
         while batch := coming.result():
-            coming = thread.submit(_batch, stream)
+            coming = thread.submit(_take_batch, stream)
             yield _embed_batch(encoder, batch, has, done)
 
 
@@ -72,7 +72,7 @@ def features_of(sounds: Sequence[Sound], audio: AudioConfig) -> Features:
     )
 
 
-def existing(path: str | os.PathLike[str]) -> Path:
+def existing_file(path: str | os.PathLike[str]) -> Path:
     """Returns the path of a file that a person named.
 
     Raises:
@@ -103,7 +103,7 @@ def decode(
     found = decode_pool.decode_many(
         files, audio, workers, offset_s=offset_s, measure=("descriptors",)
     )
-    return map(_audible, found)
+    return map(_skip_silence, found)
 
 
 def decode_or_raise(
@@ -115,7 +115,7 @@ def decode_or_raise(
         UsageError: there is no such file, or the offset is no time after the start.
         NothingToDo: it cannot be read, is silent, or ends before the offset.
     """
-    full = [existing(path) for path in paths]
+    full = [existing_file(path) for path in paths]
     sounds: list[Sound] = []
     for sound in decode(full, audio, 1, offset_s):
         if isinstance(sound, Skipped):
@@ -124,14 +124,14 @@ def decode_or_raise(
     return sounds
 
 
-def hits_or_raise(encoder: Encoder, path: str | os.PathLike[str]) -> list[Sound]:
+def decode_hits_or_raise(encoder: Encoder, path: str | os.PathLike[str]) -> list[Sound]:
     """Decodes the hits of a file that a person named, cut as `encoder.cut` says.
 
     Raises:
         UsageError: there is no such file.
         NothingToDo: it cannot be read, or is silent.
     """
-    (file,) = _decode_files(encoder, [existing(path)], workers=1)
+    (file,) = _decode_files(encoder, [existing_file(path)], workers=1)
     if isinstance(file, Skipped):
         raise NothingToDo(f"Cannot use {to_text(path)}: {file.detail}.")
     return file
@@ -150,11 +150,11 @@ def _decode_files(
         return
     stream = decode_pool.decode_many(paths, encoder.audio, workers, measure=("descriptors",))
     with contextlib.closing(stream):  # type: ignore[type-var]
-        for sound in map(_audible, stream):
+        for sound in map(_skip_silence, stream):
             yield sound if isinstance(sound, Skipped) else [sound]
 
 
-def _batch(stream: Iterator[DecodedFile]) -> list[DecodedFile]:
+def _take_batch(stream: Iterator[DecodedFile]) -> list[DecodedFile]:
     batch: list[DecodedFile] = []
     size = 0
     for file in stream:
@@ -189,7 +189,7 @@ def _with_vectors(file: DecodedFile, done: dict[str, np.ndarray]) -> EmbeddedFil
     return Skipped(file[0].path, "non_finite", "the model's answer to it is not finite")
 
 
-def _audible(sound: Sound | Skipped) -> Sound | Skipped:
+def _skip_silence(sound: Sound | Skipped) -> Sound | Skipped:
     """Skips silence, which has no neighbours: whatever is near it would be noise."""
     if isinstance(sound, Sound) and not np.isfinite(sound.clip.peak_db):
         return Skipped(sound.path, "silent", "it is silent")

@@ -14,7 +14,7 @@ KEEP_SHARE, STOP_SHARE = 0.05, 0.5  # shares of the known files
 Identity = tuple[int, int, int]  # size, mtime_ns, inode
 
 
-def unexplained(gone: Mapping[bytes, Identity], new: Iterable[Sample]) -> set[bytes]:
+def find_unexplained(gone: Mapping[bytes, Identity], new: Iterable[Sample]) -> set[bytes]:
     """The paths in `gone` that have not turned up elsewhere: no new file has their size together
     with their time of change, or with their name."""
     if not gone:

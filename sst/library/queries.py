@@ -59,7 +59,7 @@ def of_hits(encoder: Encoder, folder: Path, target: Path_, any_pitch: bool = Fal
     indexed = [] if any_pitch else rows.indexed_sounds(folder, target)
     if indexed:
         return [Query(sound.vector[None], frozenset([sound.digest])) for sound in indexed]
-    hits = embed_files.hits_or_raise(encoder, target)
+    hits = embed_files.decode_hits_or_raise(encoder, target)
     if any_pitch:
         return [_transposed(encoder, hit, target) for hit in hits]
     vectors = _vectors(encoder, hits, target)
@@ -79,7 +79,7 @@ def count_hits(encoder: Encoder, folder: Path, target: Path_) -> int:
         NothingToDo: the file cannot be read, or is silent.
     """
     indexed = rows.indexed_sounds(folder, target)
-    return len(indexed) or len(embed_files.hits_or_raise(encoder, target))
+    return len(indexed) or len(embed_files.decode_hits_or_raise(encoder, target))
 
 
 def blend(parts: Sequence[tuple[Query, float]]) -> Query:
@@ -128,7 +128,7 @@ def _position(target: Path_, segment: int, there: int) -> int:
 def _decode(encoder: Encoder, target: Path_, segment: int | None) -> Sound:
     if segment is None:
         return embed_files.decode_or_raise([target], encoder.audio)[0]
-    hits = embed_files.hits_or_raise(encoder, target)
+    hits = embed_files.decode_hits_or_raise(encoder, target)
     return hits[_position(target, segment, len(hits))]
 
 

@@ -105,7 +105,7 @@ def scan_and_read(
 ) -> tuple[ScanReport, rows.Rows]:
     """Does `scan`, then `rows`; what turns out to be damaged while it is read is built again."""
     job = _Job(*_survey(encoder, dirs), options)
-    return _rebuilt_if_damaged(job.folder, lambda: (_scan(job), rows.rows(job.folder)))
+    return _rebuilt_if_damaged(job.folder, lambda: (_scan(job), rows.read_rows(job.folder)))
 
 
 def pending(encoder: Encoder, dirs: Sequence[Path_]) -> tuple[int, int, int]:
@@ -121,7 +121,7 @@ def _survey(encoder: Encoder, dirs: Sequence[Path_]) -> tuple[Encoder, files.Sur
     try:
         return encoder, files.samples_or_raise(dirs), folder
     except NothingToDo as error:
-        before = rows.contents(folder).files
+        before = rows.count_contents(folder).files
         if not before:
             raise
         raise NothingToDo(f"{error} It held {before:,} files: is the drive mounted?") from None
@@ -146,7 +146,7 @@ def _scan(job: _Job) -> ScanReport:
     with open_database(job.folder) as db:
         found = changes.find_changes(db, job.survey, job.options.prune)
         moved = embedded = 0
-        if not changes.settled(found):
+        if not changes.is_settled(found):
             with scan_lock(job.folder, job.options.wait_s):
                 found = changes.find_changes(
                     db, job.survey, job.options.prune
@@ -155,7 +155,7 @@ def _scan(job: _Job) -> ScanReport:
         (sounds,) = db.execute(
             "SELECT COUNT(*) FROM sounds WHERE path NOT IN (SELECT path FROM missing)"
         ).fetchone()
-    held = rows.contents(job.folder)
+    held = rows.count_contents(job.folder)
     return ScanReport(
         folder=job.folder,
         found=held.files,
@@ -177,7 +177,7 @@ def _update(db: sqlite3.Connection, job: _Job, found: Changes) -> tuple[int, int
     """Carries the changes out; returns the files moved and the sounds embedded."""
     todo, moved = _forget(db, found)
     embedded = _embed_new(db, job, todo) if todo else 0
-    if not changes.calibrated(db):
+    if not changes.is_calibrated(db):
         _store_distances(db)
     return moved, embedded
 

@@ -34,7 +34,7 @@ class Session(NamedTuple):
     searcher: searchers.Searcher
 
 
-def encoder(name: Path_, cut: SegmentConfig | None = None) -> Encoder:
+def load_encoder(name: Path_, cut: SegmentConfig | None = None) -> Encoder:
     """Returns a model as a library sees it. JAX is imported when the first sound is embedded."""
     saved = export_format.load_model(export_format.find_model(name))
 
@@ -70,7 +70,7 @@ def open_session(
     options = scan.ScanOptions(progress, workers, prune=prune)
     report, rows = scan.scan_and_read(encoder, dirs, options)
     if not rows.paths:
-        _, _, detail = index_rows.skipped(report.folder)[0]
+        _, _, detail = index_rows.list_skipped(report.folder)[0]
         raise NothingToDo(
             f"0 of {report.found} files could be used; the first: {detail}."
             " Is this a network drive that is offline?"
@@ -87,7 +87,7 @@ def find(session: Session, target: Path_, choice: Choice = DEFAULT) -> list[Hit]
         NothingToDo: the file cannot be read, or is silent.
     """
     check(choice)
-    return nearest(session, make_query(session, target, choice), choice)
+    return find_nearest(session, make_query(session, target, choice), choice)
 
 
 def make_query(
@@ -125,7 +125,7 @@ def _from_outside(session: Session, query: Query, target: Path_) -> Query:
     return query._replace(own=frozenset())
 
 
-def nearest(
+def find_nearest(
     session: Session,
     query: Query,
     choice: Choice = DEFAULT,
@@ -148,7 +148,7 @@ def nearest(
         rows, distances = _candidates(session, query, choice, reach)
         chosen = choose(session.rows, session.encoder.audio, rows, distances, query.own, choice)
         if len(chosen) >= choice.num_similar or reach >= there:
-            quantiles = quantiles or distances_of(session, choice)
+            quantiles = quantiles or distance_quantiles(session, choice)
             return make_hits(session.rows, chosen, quantiles, choice)
         reach *= 8
 
@@ -164,12 +164,12 @@ def interpolate(
     """
     start, end = (queries.of_file(session.encoder, session.report.folder, x) for x in (a, b))
     points = queries.interpolation(start, end, steps)
-    quantiles = distances_of(session, choice)
+    quantiles = distance_quantiles(session, choice)
     found: dict[int, Hit] = {}
     taken: set[tuple[str, float]] = set()
     for step in (0, steps - 1, *range(1, steps - 1)):  # the ends choose first
         enough = choice._replace(num_similar=len(found) + 1)
-        near = nearest(session, points[step], enough, quantiles)
+        near = find_nearest(session, points[step], enough, quantiles)
         for hit in near:
             if (hit.path, hit.onset_s) not in taken:
                 found[step] = hit
@@ -192,7 +192,7 @@ def _candidates(
     return rows[kept], distances[kept]
 
 
-def distances_of(session: Session, choice: Choice) -> similarities.DistanceQuantiles:
+def distance_quantiles(session: Session, choice: Choice) -> similarities.DistanceQuantiles:
     """Returns the library's own distances by the weights of the choice."""
     rows = session.rows
     if not choice.aspects:

@@ -18,7 +18,7 @@ from jaxtyping import Num
 
 from sst import atomic
 from sst.audio import containers
-from sst.audio.reader import BadAudio, opened, read_block, skip
+from sst.audio.reader import BadAudio, open_audio, read_block, skip
 from sst.errors import UsageError
 from sst.files import to_text
 
@@ -53,7 +53,7 @@ class Report(NamedTuple):
     skipped: list[tuple[Path, str]]  # sources, and why
 
 
-def plans(
+def make_plans(
     rows: Iterable[tuple[str | os.PathLike[str], float, float]], folder: Path, markers: bool = True
 ) -> list[Plan]:
     """Which files the slices of these rows become: NAME_001.wav and so on, NAME_markers.wav.
@@ -87,7 +87,7 @@ def write(
     """Writes what is planned; each file is whole or not there. A bad source is skipped.
 
     Args:
-        plan: of `plans`.
+        plan: of `make_plans`.
         overwrite: whether files that are there may be replaced.
         progress: called with the sources done and to do.
 
@@ -106,21 +106,21 @@ def write(
     for done, one in enumerate(plan):
         progress(done, len(plan))
         try:
-            report.files.extend(_write_one(one))
+            report.files.extend(_write_source(one))
         except BadAudio as bad:
             report.skipped.append((one.source, bad.detail))
     progress(len(plan), len(plan))
     return report
 
 
-def write_one(source: str | os.PathLike[str], part: Slice, target: Path) -> None:
+def write_slice(source: str | os.PathLike[str], part: Slice, target: Path) -> None:
     """One slice of one file, whole or not there; what is at `target` is replaced.
 
     Raises:
         BadAudio: the source is of no use.
         OSError: the folder is missing, full or closed.
     """
-    for _ in _write_one(Plan(Path(source), [part], [target], None)):
+    for _ in _write_source(Plan(Path(source), [part], [target], None)):
         pass
 
 
@@ -134,9 +134,9 @@ def _free_name(stem: str, taken: set[str]) -> str:
     return name
 
 
-def _write_one(plan: Plan) -> Iterator[Path]:
+def _write_source(plan: Plan) -> Iterator[Path]:
     """All files of one source, in one walk through it, and its marked copy in another."""
-    with opened(plan.source) as (source, _):
+    with open_audio(plan.source) as (source, _):
         at = 0
         for part, target in zip(plan.slices, plan.targets, strict=True):
             start, end = (round(time * source.samplerate) for time in part)
@@ -147,7 +147,7 @@ def _write_one(plan: Plan) -> Iterator[Path]:
             at = start + _copy(source, target, end - start)
             yield target
     if plan.marked is not None:
-        with opened(plan.source) as (source, _):
+        with open_audio(plan.source) as (source, _):
             starts = [round(part.start_s * source.samplerate) for part in plan.slices]
             labels = [os.fsencode(target.stem) for target in plan.targets]
             chunks = containers.marker_chunks(starts, labels)

@@ -20,12 +20,12 @@ NO_SPACING = np.zeros(0, np.float32)
 IsCopy = Callable[[int, int], bool]  # of two rows
 
 
-class Known(NamedTuple):
+class KnownSounds(NamedTuple):
     """The sounds that a model was trained on, or some of them, or of a library."""
 
     ids: list[str]  # names with their folders
     vectors: Float[np.ndarray, "n e"]  # search vectors
-    spacing: Float[np.ndarray, " q"]  # of `spacing`
+    spacing: Float[np.ndarray, " q"]  # of `measure_spacing`
 
 
 class Nearest(NamedTuple):
@@ -37,15 +37,15 @@ class Nearest(NamedTuple):
     novelty: float | None  # per cent, None where there are too few real sounds to say
 
 
-def nearest(of: str, known: Known, vector: Float[np.ndarray, " e"]) -> Nearest:
+def find_nearest(of: str, known: KnownSounds, vector: Float[np.ndarray, " e"]) -> Nearest:
     """Finds the sound of `known` that is nearest to a search vector of the same model."""
     distances = np.linalg.norm(known.vectors - vector, axis=1)
     row = int(distances.argmin())
     away = float(distances[row])
-    return Nearest(of, known.ids[row], away, percentage(away, known.spacing))
+    return Nearest(of, known.ids[row], away, percentile(away, known.spacing))
 
 
-def percentage(distance: float, spacing: Float[np.ndarray, " q"]) -> float | None:
+def percentile(distance: float, spacing: Float[np.ndarray, " q"]) -> float | None:
     """Returns the per cent of real sounds that are nearer to another one than `distance`."""
     if len(spacing) < 2:
         return None
@@ -53,7 +53,7 @@ def percentage(distance: float, spacing: Float[np.ndarray, " q"]) -> float | Non
     return float(np.interp(distance, spacing, shares, left=0.0, right=100.0))
 
 
-def spacing(
+def measure_spacing(
     vectors: Float[np.ndarray, "n e"],
     groups: Int[np.ndarray, " n"],
     is_copy: IsCopy,
@@ -94,7 +94,7 @@ def _nearest_other(row: int, away: Float[np.ndarray, " n"], is_copy: IsCopy) -> 
     return float(np.min(away, initial=np.inf, where=away > SAME_DISTANCE))
 
 
-def groups(ids: Sequence[str], by_pack: bool | None = None) -> Int[np.ndarray, " n"]:
+def number_groups(ids: Sequence[str], by_pack: bool | None = None) -> Int[np.ndarray, " n"]:
     """Numbers the pack of each sound, or each sound where packs are no measure.
 
     Args:

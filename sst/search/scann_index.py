@@ -67,12 +67,12 @@ class ScannIndex(NamedTuple):
     recall: float = 0.0  # share of the ten nearest that are found, as last measured
 
 
-def installed() -> bool:
+def is_installed() -> bool:
     """Whether ScaNN can be imported here (it has wheels for Linux only)."""
     return importlib.util.find_spec("scann") is not None
 
 
-def plans(n: int) -> list[Plan]:
+def make_plans(n: int) -> list[Plan]:
     """What to try for n rows, cheapest first; all look differently into the same index. A fixed
     share of the leaves is never right: it is measured."""
     if n < TREE_FROM:
@@ -82,7 +82,7 @@ def plans(n: int) -> list[Plan]:
     return [Plan("tree", 200, leaves, max(1, math.ceil(share * leaves))) for share in shares]
 
 
-def made(vectors: Float[np.ndarray, "n d"], plan: Plan) -> ScannIndex:
+def build_index(vectors: Float[np.ndarray, "n d"], plan: Plan) -> ScannIndex:
     """An index of these vectors."""
     builder = _scann().builder(vectors, 10, "squared_l2")
     if plan.kind == "tree":
@@ -91,10 +91,10 @@ def made(vectors: Float[np.ndarray, "n d"], plan: Plan) -> ScannIndex:
     builder = builder.score_ah(2, anisotropic_quantization_threshold=0.2)
     with _quiet():
         native = builder.build()
-    return ScannIndex(native, plan, ids_of(vectors), len(vectors))
+    return ScannIndex(native, plan, hash_vectors(vectors), len(vectors))
 
 
-def candidates(
+def find_candidates(
     index: ScannIndex, queries: Float[np.ndarray, "q d"], count: int
 ) -> list[Int[np.ndarray, " c"]]:
     """For each query the positions of about `count` rows that may be near it."""
@@ -106,7 +106,7 @@ def candidates(
     return [row[np.isfinite(d)] for row, d in zip(positions, distances, strict=True)]
 
 
-def ids_of(vectors: Float[np.ndarray, "n d"]) -> UInt64[np.ndarray, " n"]:
+def hash_vectors(vectors: Float[np.ndarray, "n d"]) -> UInt64[np.ndarray, " n"]:
     """A number for each vector by multilinear hashing (Carter & Wegman 1979) of its bits. Two
     vectors of one number would cost a little recall after a change, nothing else."""
     factors = np.random.default_rng(0).integers(2**63, size=vectors.shape[1], dtype=np.uint64)
@@ -114,7 +114,7 @@ def ids_of(vectors: Float[np.ndarray, "n d"]) -> UInt64[np.ndarray, " n"]:
     return np.einsum("nd,d->n", bits, 2 * factors + 1, dtype=np.uint64, casting="unsafe")
 
 
-def difference(ids: UInt64[np.ndarray, " n"], wanted: UInt64[np.ndarray, " m"]) -> Difference:
+def find_difference(ids: UInt64[np.ndarray, " n"], wanted: UInt64[np.ndarray, " m"]) -> Difference:
     """What has to change in an index of `ids` to make it one of `wanted`; copies count singly."""
     _, positions, rows = np.intersect1d(
         _numbered(ids), _numbered(wanted), assume_unique=True, return_indices=True
@@ -134,7 +134,7 @@ def _numbered(ids: np.ndarray) -> np.ndarray:
     return numbered
 
 
-def changed(
+def update_index(
     index: ScannIndex, vectors: Float[np.ndarray, "m d"], change: Difference
 ) -> tuple[ScannIndex, Int[np.ndarray, " m"]]:
     """The index of these vectors, and the row at each of its positions. ScaNN's object is changed
@@ -150,7 +150,7 @@ def changed(
     if len(change.added):
         new = np.ascontiguousarray(vectors[change.added])
         index.native.searcher.upsert([None] * len(new), new, 256)
-    ids = np.concatenate([ids[:n], ids_of(vectors[change.added])])
+    ids = np.concatenate([ids[:n], hash_vectors(vectors[change.added])])
     total = index.changed + len(gone) + len(change.added)
     return index._replace(ids=ids, changed=total), np.concatenate([order[:n], change.added])
 

@@ -68,7 +68,7 @@ class Searcher:
         Raises:
             ValueError: k < 1, queries of another width, or not finite.
         """
-        queries = _checked(queries, "queries")
+        queries = _check_matrix(queries, "queries")
         n, width = self.vectors.shape
         if k < 1:
             raise ValueError(f"k={k} should be at least 1")
@@ -111,7 +111,7 @@ class Searcher:
         assert self.index is not None and self.order is not None
         count = min(max(self.index.plan.candidates, 4 * (k + 16)), len(self.vectors))
         out = _empty(len(queries), k)
-        for i, positions in enumerate(scann_index.candidates(self.index, queries, count)):
+        for i, positions in enumerate(scann_index.find_candidates(self.index, queries, count)):
             if len(positions) < k:
                 one = self._exact(queries[i : i + 1], k)
                 out[0][i], out[1][i] = one[0][0], one[1][0]
@@ -130,11 +130,11 @@ def build(
         ValueError: vectors that are not a finite matrix.
         UsageError: an unknown engine, or "scann" where it is not installed.
     """
-    vectors = _checked(vectors, "vectors")
+    vectors = _check_matrix(vectors, "vectors")
     if _engine(engine, len(vectors)) == "exact":
         return Searcher(vectors, "exact", 1.0)
-    index = scann_index.made(vectors, plan or scann_index.plans(len(vectors))[0])
-    return _good_enough(_measured(vectors, index, np.arange(len(vectors)), plan), engine)
+    index = scann_index.build_index(vectors, plan or scann_index.make_plans(len(vectors))[0])
+    return _exact_if_poor(_tune(vectors, index, np.arange(len(vectors)), plan), engine)
 
 
 def open_or_build(
@@ -142,24 +142,24 @@ def open_or_build(
 ) -> Searcher:
     """As `build`, but an index that is stored under `folder` is used again. Where few vectors have
     changed since it was trained, it is only told so."""
-    vectors = _checked(vectors, "vectors")
+    vectors = _check_matrix(vectors, "vectors")
     if _engine(engine, len(vectors)) == "exact":
         return Searcher(vectors, "exact", 1.0)
-    ids = scann_index.ids_of(vectors)
+    ids = scann_index.hash_vectors(vectors)
     place = folder / f"scann-{ids.sum():016x}-{len(ids)}"
-    stored = _stored(folder, place)
-    searcher = _followed(stored, vectors, ids) if stored else None
+    stored = _load_stored(folder, place)
+    searcher = _update_stored(stored, vectors, ids) if stored else None
     if searcher and searcher.index is stored:
-        return _good_enough(searcher, engine)
+        return _exact_if_poor(searcher, engine)
     if not searcher:
-        index = scann_index.made(vectors, scann_index.plans(len(vectors))[0])
-        searcher = _measured(vectors, index, np.arange(len(vectors)))
+        index = scann_index.build_index(vectors, scann_index.make_plans(len(vectors))[0])
+        searcher = _tune(vectors, index, np.arange(len(vectors)))
     assert searcher.index is not None
-    _publish(searcher.index, place)
-    return _good_enough(searcher, engine)
+    _store(searcher.index, place)
+    return _exact_if_poor(searcher, engine)
 
 
-def _publish(index: ScannIndex, place: Path) -> None:
+def _store(index: ScannIndex, place: Path) -> None:
     """Stores an index in place of all others of the library."""
     try:
         scann_index.save(index, place)
@@ -176,7 +176,7 @@ def _publish(index: ScannIndex, place: Path) -> None:
                 shutil.rmtree(draft, ignore_errors=True)
 
 
-def _stored(folder: Path, wanted: Path) -> ScannIndex | None:
+def _load_stored(folder: Path, wanted: Path) -> ScannIndex | None:
     """The index `wanted`, else the newest one."""
     with contextlib.suppress(OSError):
         places = sorted(folder.glob("scann-*"), key=lambda p: (p == wanted, p.stat().st_mtime_ns))
@@ -199,43 +199,43 @@ def _remove(place: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _followed(
+def _update_stored(
     stored: ScannIndex, vectors: Float[np.ndarray, "n d"], ids: np.ndarray
 ) -> Searcher | None:
     """A stored index brought up to these vectors, or None where too much has changed."""
-    change = scann_index.difference(stored.ids, ids)
+    change = scann_index.find_difference(stored.ids, ids)
     changes = int((change.order < 0).sum()) + len(change.added)
     if not changes:
         return Searcher(vectors, "scann", stored.recall, stored, change.order)
     if stored.changed + changes > REBUILT_AT * stored.trained:
         return None
-    index, order = scann_index.changed(stored, vectors, change)
-    searcher = _measured(vectors, index, order)
+    index, order = scann_index.update_index(stored, vectors, change)
+    searcher = _tune(vectors, index, order)
     return searcher if searcher.recall >= TARGET_RECALL else None
 
 
-def _good_enough(searcher: Searcher, engine: Engine) -> Searcher:
+def _exact_if_poor(searcher: Searcher, engine: Engine) -> Searcher:
     """The searcher, or an exact one if it misses more than it may and was not asked for."""
     if engine == "auto" and searcher.recall < TARGET_RECALL:
         return Searcher(searcher.vectors, "exact", 1.0)
     return searcher
 
 
-def scann_installed() -> bool:
+def scann_is_installed() -> bool:
     """Whether ScaNN can be imported here."""
-    return scann_index.installed()
+    return scann_index.is_installed()
 
 
 def _engine(engine: str, n: int) -> str:
     if engine not in ENGINES:
         raise UsageError(f"engine {engine!r} should be one of {', '.join(ENGINES)}")
-    if engine == "scann" and not scann_installed():
+    if engine == "scann" and not scann_is_installed():
         raise UsageError("ScaNN is not installed here (it needs Linux); use --engine exact")
-    small = n < SCANN_FROM or not scann_installed()
+    small = n < SCANN_FROM or not scann_is_installed()
     return "exact" if n == 0 or engine == "exact" or (engine == "auto" and small) else "scann"
 
 
-def _checked(matrix: np.ndarray, name: str) -> np.ndarray:
+def _check_matrix(matrix: np.ndarray, name: str) -> np.ndarray:
     matrix = np.ascontiguousarray(matrix, np.float32)
     if matrix.ndim != 2:
         raise ValueError(f"{name} should be a matrix, not of shape {matrix.shape}")
@@ -265,12 +265,12 @@ def _empty(q: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros((q, k), np.int64), np.zeros((q, k), np.float32)
 
 
-def _measured(
+def _tune(
     vectors: np.ndarray, index: ScannIndex, order: np.ndarray, plan: Plan | None = None
 ) -> Searcher:
     """Follows the plan, or the cheapest one whose measured recall is what we aim at."""
-    truth = _truth(vectors)
-    for each in [plan] if plan else scann_index.plans(index.trained):
+    truth = _ground_truth(vectors)
+    for each in [plan] if plan else scann_index.make_plans(index.trained):
         index = index._replace(plan=each)
         searcher = Searcher(vectors, "scann", 0.0, index, order)
         recall = _recall(searcher, *truth)
@@ -279,7 +279,7 @@ def _measured(
     return dataclasses.replace(searcher, recall=recall, index=index._replace(recall=recall))
 
 
-def _truth(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _ground_truth(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Up to 200 rows and the distances to the eleven nearest (the first is the row itself)."""
     n = len(vectors)
     rows = np.random.default_rng(0).choice(n, min(n, 200), replace=False)

@@ -40,7 +40,7 @@ Pair = tuple[int, int]  # two rows, the smaller one first
 Waves = Callable[[Sequence[int]], Iterable[Wave]]  # rows -> their waves, in that order
 
 
-def clusters(
+def find_clusters(
     digests: Sequence[Hashable],
     thumbnails: Float[np.ndarray, "n c"],
     waves: Waves,
@@ -66,7 +66,7 @@ def clusters(
         held = dict(zip(members, coming, strict=False))
         same = (likeness(held[i], held[j], sample_rate) >= SAME_LIKENESS for i, j in pairs)
         copies += [pair for pair, is_copy in zip(pairs, same, strict=True) if is_copy]
-    joined = dict(joins(copies))
+    joined = dict(join_pairs(copies))
     return [joined.get(row, row) for row in rows]
 
 
@@ -80,7 +80,7 @@ def near_pairs(thumbnails: Float[np.ndarray, "n c"]) -> list[Pair]:
     return sorted((int(i), int(j)) for i, j in pairs)
 
 
-def joins(pairs: Iterable[Pair]) -> Iterator[Pair]:
+def join_pairs(pairs: Iterable[Pair]) -> Iterator[Pair]:
     """Yields (row, first row of its group) of every row in a group that these pairs make."""
     for members, _ in _components(pairs):
         yield from ((row, members[0]) for row in members)
@@ -125,7 +125,7 @@ def likeness(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> float:
         b: [m] samples.
         sample_rate: Hz, of both.
     """
-    laid = _laid_over(a, b) if _correlated(a, b, sample_rate) else None
+    laid = _align(a, b) if _starts_correlate(a, b, sample_rate) else None
     if laid is None:
         return 0.0
     audio = AudioConfig.at_rate(sample_rate)
@@ -137,12 +137,12 @@ def likeness(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> float:
     starts = _band_starts(audio)
     starts = starts[starts < top]
     shared, total = (np.add.reduceat(each[:, :top], starts, axis=1) for each in cells)
-    heard = total > FLOOR * total.max()
-    weight = total[heard] ** LOUDNESS
-    return max(0.0, float(weight @ (2.0 * shared[heard] / total[heard]) / weight.sum()))
+    audible = total > FLOOR * total.max()
+    weight = total[audible] ** LOUDNESS
+    return max(0.0, float(weight @ (2.0 * shared[audible] / total[audible]) / weight.sum()))
 
 
-def _correlated(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> bool:
+def _starts_correlate(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> bool:
     """Whether the starts of two sounds are alike enough to look closer: so for most pairs it ends
     here."""
     longest = round(FIRST_S * sample_rate)
@@ -158,7 +158,7 @@ def _correlated(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> bool:
     return bool(np.max(np.abs(low[lags]) / norm) >= CORRELATED * math.sqrt(shares[0] * shares[1]))
 
 
-def _laid_over(
+def _align(
     a: Wave, b: Float[np.ndarray, " m"]
 ) -> tuple[Float[np.ndarray, " c"], Float[np.ndarray, " c"]] | None:
     """The part that two sounds have in common, the second at the place of the first.
@@ -170,7 +170,7 @@ def _laid_over(
         return None
     n = scipy.fft.next_fast_len(len(a) + len(b), real=True)
     spectrum = scipy.fft.rfft(b, n)
-    delay, sign = _delay(scipy.fft.rfft(a, n) * np.conj(spectrum), n, lags, norm)
+    delay, sign = _estimate_delay(scipy.fft.rfft(a, n) * np.conj(spectrum), n, lags, norm)
     turn = np.exp(-2j * np.pi / n * delay * np.arange(len(spectrum))).astype(np.complex64)
     moved = sign * scipy.fft.irfft(spectrum * turn, n)
     start, end = max(0, math.ceil(delay)), min(len(a), math.floor(delay + len(b)))
@@ -190,7 +190,7 @@ def _overlaps(
     return lags[kept], np.sqrt(common[0][kept] * common[1][kept])
 
 
-def _delay(
+def _estimate_delay(
     cross: Complex[np.ndarray, " f"],
     n: int,
     lags: Int[np.ndarray, " l"],

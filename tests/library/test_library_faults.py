@@ -88,7 +88,7 @@ def test_prune_takes_missing_files_out(folder, tmp_path, monkeypatch):
     scan(folder)
     report, rows, _ = scan(folder, prune=True)
     assert (report.removed, report.missing, report.found) == (30, 0, 70)
-    assert index_rows.contents(report.folder).missing == 0
+    assert index_rows.count_contents(report.folder).missing == 0
     assert scan(folder)[0].removed == 0
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
@@ -100,7 +100,7 @@ def test_most_files_missing_stops_before_anything_is_changed(folder, tmp_path):
     write_noises(folder, 3, first=500)
     with pytest.raises(NothingToDo, match=r"60 of the 100 .* \(60%\) are missing.*mounted"):
         library_scan.scan(Listener().encoder, [folder])
-    assert index_rows.rows(report.folder).paths == rows.paths
+    assert index_rows.read_rows(report.folder).paths == rows.paths
     assert library_scan.pending(Listener().encoder, [folder]) == (3, 0, 60)
     assert scan(folder, prune=True)[0].found == 43
 
@@ -145,11 +145,11 @@ def test_the_verdict_depends_on_count_and_share(lost, others):
 def test_one_new_file_explains_one_that_is_gone():
     gone = {f"/a/{i}.wav".encode(): (10, 5, i) for i in range(3)}
     new = files.Sample("a", "/b/x.wav", "x.wav", "a/x.wav", "", 10, 5)
-    assert len(missing.unexplained(gone, [new])) == 2
+    assert len(missing.find_unexplained(gone, [new])) == 2
     renamed = new._replace(path="/b/1.wav", mtime_ns=7)
-    assert missing.unexplained(gone, [renamed]) == {b"/a/0.wav", b"/a/2.wav"}
-    assert missing.unexplained(gone, [renamed._replace(size=11)]) == gone.keys()
-    assert missing.unexplained({}, [new]) == set()
+    assert missing.find_unexplained(gone, [renamed]) == {b"/a/0.wav", b"/a/2.wav"}
+    assert missing.find_unexplained(gone, [renamed._replace(size=11)]) == gone.keys()
+    assert missing.find_unexplained({}, [new]) == set()
 
 
 # ------------------------------------------------------------------------------- other versions
@@ -165,7 +165,7 @@ def test_an_index_of_a_newer_version_is_left_alone(folder):
     for use in (
         lambda: library_scan.scan(Listener().encoder, [folder]),
         lambda: library_scan.pending(Listener().encoder, [folder]),
-        lambda: index_rows.rows(report.folder),
+        lambda: index_rows.read_rows(report.folder),
         lambda: index_rows.indexed_sounds(report.folder, rows.paths[0]),
     ):
         with pytest.raises(ModelError, match="newer version"):

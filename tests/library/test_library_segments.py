@@ -32,7 +32,7 @@ def test_every_hit_of_a_file_is_a_sound_of_the_library(tmp_path, monkeypatch):
     times = [*TIMES[:3], *(t + 1.6 for t in TIMES[:3])]
     assert np.allclose(rows.onsets[hits], times, atol=0.012)
     assert (rows.ends[hits] > rows.onsets[hits] + 0.05).all()
-    assert index_rows.partly_used(report.folder) == []
+    assert index_rows.list_partly_used(report.folder) == []
     again = scan.scan(heard.encoder, [folder], ONE_WORKER)
     assert again.reused == 9 and heard.heard == 6
     whole = scan.scan(Listener().encoder, [folder], ONE_WORKER)
@@ -45,7 +45,7 @@ def test_what_is_left_out_of_a_file_is_known(tmp_path, monkeypatch):
     cut = SegmentConfig(max_segments=2)
     report = scan.scan(listener(cut).encoder, [tmp_path], ONE_WORKER)
     assert report.sounds == 2 and not report.skipped
-    ((path, detail),) = index_rows.partly_used(report.folder)
+    ((path, detail),) = index_rows.list_partly_used(report.folder)
     assert path.endswith("loop.wav") and "first 2 hits" in detail
 
 
@@ -76,6 +76,6 @@ def test_a_loop_as_a_whole_does_not_find_its_own_hits(tmp_path, monkeypatch):
     assert sum(path == str(loop) for path in session.rows.paths) == 4
     assert not [hit for hit in library_session.find(session, loop) if hit.path == str(loop)]
     hit = library_session.make_query(session, loop, library_hits.DEFAULT, segment=2)
-    near = library_session.nearest(session, hit, library_hits.Choice(99))
+    near = library_session.find_nearest(session, hit, library_hits.Choice(99))
     own = {round(found.onset_s, 1) for found in near if found.path == str(loop)}
     assert own == {0.1, 1.1, 1.6}

@@ -117,7 +117,9 @@ def test_bad_files_are_counted_by_reason_and_not_opened_again(folder, monkeypatc
     sf.write(folder / "silent.wav", np.zeros(4000), 22_050)
     report, rows, heard = scan(folder)
     assert report.skipped == {"unreadable": 1, "empty": 1, "silent": 1}
-    assert {os.path.basename(path) for path, _, detail in index_rows.skipped(report.folder)} == {
+    assert {
+        os.path.basename(path) for path, _, detail in index_rows.list_skipped(report.folder)
+    } == {
         "text.wav",
         "nothing.wav",
         "silent.wav",
@@ -344,7 +346,7 @@ def test_readers_beside_a_scan_always_see_whole_batches(folder):
 
     def read():
         while not stop.is_set():
-            rows = index_rows.rows(place)
+            rows = index_rows.read_rows(place)
             time.sleep(0.02)
             if len(rows.paths) != len(rows.vectors):
                 failures.append(rows)

@@ -157,7 +157,8 @@ def test_likes_and_dislikes(session, folder):
 
     assert distance(more) < distance(kick) < distance(less)
     kinds = [
-        name[:3] for name in names(library_session.nearest(session, less, library_hits.Choice(5)))
+        name[:3]
+        for name in names(library_session.find_nearest(session, less, library_hits.Choice(5)))
     ]
     assert "hat" not in kinds
     for parts in ([(kick, -1.0)], [(kick, 0.0)], [(kick, np.nan)], [(kick, 1.0), (kick, -1.0)]):
@@ -194,7 +195,7 @@ def test_choices_that_cannot_be_made(session, folder, wrong):
     with pytest.raises(UsageError):
         find(session, folder / "pack0/hat/hat0.wav", **wrong)
     with pytest.raises(UsageError):
-        library_session.nearest(session, None, library_hits.Choice(**wrong))
+        library_session.find_nearest(session, None, library_hits.Choice(**wrong))
 
 
 def test_silent_and_unreadable_targets(session, tmp_path):

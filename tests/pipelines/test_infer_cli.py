@@ -490,7 +490,7 @@ def test_embed_writes_what_the_library_holds(sst, library, model):
         (19, 6 + 64 + aspects.SIZE),
     )
     assert str(paths[0]).endswith("lib/pack0/hat/hat0.wav")
-    _, rows = scan.scan_and_read(session.encoder(model), [library])
+    _, rows = scan.scan_and_read(session.load_encoder(model), [library])
     np.testing.assert_allclose(vectors[:18], rows.vectors, atol=1e-5)
     assert paths.tolist()[:18] == rows.paths
     assert sst("embed", library, "--out", "emb.npz")[0] == 2

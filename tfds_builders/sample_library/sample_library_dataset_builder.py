@@ -51,7 +51,7 @@ class SampleLibraryConfig(tfds.core.BuilderConfig):
                 raise UsageError(
                     f'--config needs a "name" of letters, digits, _ - and ., not {name!r}.'
                 )
-            self.options = manifest.options(options)
+            self.options = manifest.parse_options(options)
         super().__init__(name=name)
         self.sample_dirs = [sample_dirs] if isinstance(sample_dirs, str) else list(sample_dirs)
         for key, value in to_dict(self.options).items():
@@ -149,7 +149,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             self._check_disk()
             with _without_tfds_bars(), build_folder.disk_errors(self._data_dir_root):
                 super().download_and_prepare(**kwargs)
-            say(f"{self._title}: {manifest.summary(self.info.metadata)}")
+            say(f"{self._title}: {manifest.summarise(self.info.metadata)}")
             if self.info.metadata["skipped"]:
                 say(f"The skipped files and why: {self.data_path / 'skipped.csv'}")
 
@@ -159,10 +159,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _make_request(self) -> dict[str, Any]:
         config = self.builder_config
-        return manifest.request(self._dirs, config.options, self._found, config.name == DEMO)
+        return manifest.make_request(self._dirs, config.options, self._found, config.name == DEMO)
 
     def _check_disk(self) -> None:
-        needed = manifest.needed_bytes(self._found.samples, self.builder_config.options.audio)
+        needed = manifest.estimate_bytes(self._found.samples, self.builder_config.options.audio)
         build_folder.check_room(needed, Path(self.data_path).parent, self._data_dir_root)
 
     def _reuse(self) -> None:
@@ -175,9 +175,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             raise ModelError(
                 f"{self._title} is incomplete at {self.data_path}. {rebuild}"
             ) from None
-        if what := manifest.difference(old, self._request, Path(self.data_path), self._found):
+        if what := manifest.describe_difference(
+            old, self._request, Path(self.data_path), self._found
+        ):
             raise ModelError(f"{self._title} is out of date: {what}. {rebuild}")
-        say(f"{self._title} is up to date: {manifest.summary(metadata)}")
+        say(f"{self._title} is up to date: {manifest.summarise(metadata)}")
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
         self._spool = os.path.join(os.fspath(self.data_dir), "spool")
@@ -222,7 +224,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             "split_by": division.split_by,
             "n_files": len(self._found.samples),
             "n_records": division.counts(),
-            "skipped": manifest.reasons(self._rejects),
+            "skipped": manifest.count_reasons(self._rejects),
             "request": self._request,
         }
 
