@@ -41,7 +41,7 @@ NOTHING = np.zeros(0, np.float32)
 
 
 class Sound(NamedTuple):
-    """One usable sound: a file, or one hit of it. All that the decoding processes compute."""
+    """One usable sound: a file, or one hit of it. Everything that a decoding process computes."""
 
     path: str | Path  # of the file, as given
     clip: Clip

@@ -35,7 +35,7 @@ def status(arguments: argparse.Namespace) -> None:
     """Prints the contents of the index and what has changed since; changes nothing."""
     from sst.library import rows as index_rows
     from sst.library import scan as library_scan
-    from sst.search import searcher as searchers
+    from sst.search.scann_index import DamagedIndex
 
     encoder = library_encoder(arguments)
     folder = library_scan.index_folder(arguments.library_dir, encoder)
@@ -49,7 +49,7 @@ def status(arguments: argparse.Namespace) -> None:
             _put_skipped(folder)
         else:
             _put_facts(arguments, _status_with_changes(arguments, encoder, folder))
-    except searchers.DamagedIndex as error:
+    except DamagedIndex as error:
         raise ModelError(
             f"The index is damaged ({error}); sst library scan builds it again."
         ) from None

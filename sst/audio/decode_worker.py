@@ -1,7 +1,7 @@
-"""The side of `sst.audio.decode_pool` that runs in processes of its own, which may hang or crash.
+"""The worker of `sst.audio.decode_pool`: it runs in a process of its own, which may hang or crash.
 
 It reads paths from its standard input and answers each on its standard output in frames of
-`sst.audio.wire`. It knows NumPy, SciPy, soundfile, soxr and the features, nothing heavier.
+`sst.audio.wire`. It imports NumPy, SciPy, soundfile, soxr and the features, nothing heavier.
 """
 
 import functools
@@ -26,7 +26,7 @@ def serve(task: dict[str, Any]) -> None:
     """Answers requests until the standard input ends.
 
     An answer is one frame: the sound of the file, or the reason why there is none. With
-    segmentation there come before it any number of hits and signs of life.
+    segmentation any number of "hit" and "alive" frames come before it.
 
     Args:
         task: of `wire.task_to_json`.

@@ -60,7 +60,7 @@ def _wrong_suffix(format_: str, suffix: str) -> Fault | None:
 
 
 def _clipped(wave: Float[np.ndarray, "n channels"]) -> Fault | None:
-    """Tops at the loudest level that the wave enters or leaves steeply: long ones, or very many.
+    """Finds flat tops that the wave enters or leaves steeply: long ones, or very many.
 
     The top of a low tone is flat at the resolution of its file, too, but beside it the wave falls
     slowly; and a square wave is nothing but flat tops.
@@ -90,7 +90,10 @@ def _clipped(wave: Float[np.ndarray, "n channels"]) -> Fault | None:
 def _same_sign_as_before(
     channel: Float[np.ndarray, " n"], chosen: Bool[np.ndarray, " n"]
 ) -> Bool[np.ndarray, " n"]:
-    """A jump from the highest to the lowest value ends a top."""
+    """Marks the samples that go on from a chosen one without a jump to the other sign.
+
+    A jump from the highest to the lowest value ends a top.
+    """
     positive = channel > 0
     jump = np.concatenate([[False], positive[1:] != positive[:-1]])
     return ~(jump & chosen & np.concatenate([[False], chosen[:-1]]))
@@ -99,7 +102,7 @@ def _same_sign_as_before(
 def _runs(
     chosen: Bool[np.ndarray, " n"],
 ) -> tuple[Int[np.ndarray, " r"], Int[np.ndarray, " r"]]:
-    """Where rows of True begin, and how long they are."""
+    """Returns where runs of True begin, and how long they are, in samples."""
     edges = np.diff(np.concatenate([[0], chosen.view(np.int8), [0]]))
     starts = np.flatnonzero(edges == 1)
     return starts, np.flatnonzero(edges == -1) - starts
@@ -111,14 +114,14 @@ def _falls(
     lengths: Int[np.ndarray, " r"],
     peak: float,
 ) -> Float[np.ndarray, " r"]:
-    """How far the wave lies below the peak two samples beside each top, at its steeper side."""
+    """Measures the fall two samples beside each top, at its steeper side, in parts of the peak."""
     padded = np.concatenate([np.full(2, peak), level, np.full(2, peak)])
     before, after = padded[starts], padded[np.minimum(starts + lengths + 3, len(padded) - 1)]
     return 1.0 - np.minimum(before, after) / peak
 
 
 def _resolution(level: Float[np.ndarray, " n"], peak: float) -> float:
-    """The smallest step between the loudest values, relative to the peak."""
+    """Returns the smallest step between the loudest values, relative to the peak."""
     values = np.unique(level[level > 0.5 * peak])
     steps = np.diff(values)
     steps = steps[steps > SAME_VALUE * peak]
@@ -126,7 +129,7 @@ def _resolution(level: Float[np.ndarray, " n"], peak: float) -> float:
 
 
 def _offset(wave: Float[np.ndarray, "n channels"], sample_rate: int) -> Fault | None:
-    """A stretch that stays flat beside zero, or far more at 0 Hz than at the lowest frequencies."""
+    """Finds a stretch that stays flat beside zero, or a spectrum that stands out at 0 Hz."""
     width = round(BLOCK_S * sample_rate)
     peak = float(np.max(np.abs(wave), initial=0.0))
     if len(wave) < width or peak == 0.0:
@@ -141,7 +144,7 @@ def _offset(wave: Float[np.ndarray, "n channels"], sample_rate: int) -> Fault | 
 
 
 def _at_zero_hz(wave: Float[np.ndarray, "n channels"]) -> Float[np.ndarray, " channels"]:
-    """The offset of each channel where it stands out of the spectrum at 0 Hz, else 0."""
+    """Returns the offset of each channel whose spectrum stands out at 0 Hz, else 0."""
     window = np.hanning(len(wave) + 2)[1:-1, None].astype(np.float32)
     lowest = np.abs(scipy.fft.rfft(wave * window, axis=0)[:5])
     stands_out = lowest[0] > ABOVE * np.max(lowest[2:], axis=0)  # the window fills 0 and 1
@@ -149,7 +152,7 @@ def _at_zero_hz(wave: Float[np.ndarray, "n channels"]) -> Float[np.ndarray, " ch
 
 
 def _cut_off(wave: Float[np.ndarray, "n channels"], sample_rate: int) -> Fault | None:
-    """An end nearly as loud as the loudest part."""
+    """Finds an end nearly as loud as the loudest part."""
     width = max(8, round(END_S * sample_rate))
     if len(wave) < 4 * width:
         return None

@@ -59,7 +59,7 @@ def measure_levels(
 
 
 def _band_edges(sample_rate: int, size: int) -> np.ndarray:
-    """First bins of the bands, and one past the last."""
+    """Returns the first bins of the bands, and one past the last."""
     highest = min(HIGHEST_HZ, 0.45 * sample_rate)
     count = max(4, int(np.log2(highest / LOWEST_HZ) * BANDS_PER_OCTAVE))
     hertz = LOWEST_HZ * (highest / LOWEST_HZ) ** (np.arange(count + 1) / count)
@@ -69,7 +69,7 @@ def _band_edges(sample_rate: int, size: int) -> np.ndarray:
 def _frames(
     blocks: Iterable[Float[np.ndarray, "n channels"]], size: int, hop: int
 ) -> Iterator[Float[np.ndarray, "t channels size"]]:
-    """Windows around every `hop`-th sample, with zeros before the first sample and after the last.
+    """Yields windows around every `hop`-th sample, with zeros before the first and after the last.
 
     Every recording of n samples gives n / hop of them, rounded up.
     """

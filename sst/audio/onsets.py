@@ -49,7 +49,7 @@ Read = Callable[[int, int], Float[np.ndarray, "n channels"]]  # samples from one
 def split(
     wave: Float[np.ndarray, "n *channels"], sample_rate: int, settings: SegmentConfig
 ) -> list[Segment]:
-    """The hits of a recording in memory, in order, at most `settings.max_segments`.
+    """Finds the hits of a recording in memory, in order, at most `settings.max_segments`.
 
     They do not overlap. What lies between them, before the first and after the last is noise,
     silence, or the background that they stand out from. A recording without an onset is one hit.
@@ -75,10 +75,13 @@ def split(
 
 
 def find(track: LevelTrack, read: Read, settings: SegmentConfig) -> Iterator[Segment]:
-    """The hits of a recording, one after the other, and one more than allowed if there is one.
+    """Finds the hits of a recording in order, and one more than allowed if there is one.
 
-    `read` is asked for short stretches: in order around all the onsets, and then in order at the
-    ends, one for each hit that is taken.
+    Args:
+        track: the level of the recording.
+        read: gives samples from one up to another. It is called for short stretches: in order
+            around all the onsets, and then in order at the ends, once for each hit that is taken.
+        settings: sensitivity, shortest distance, and how many.
     """
     if float(np.max(track.peaks, initial=0.0)) < SILENCE:
         return
@@ -96,7 +99,7 @@ def find(track: LevelTrack, read: Read, settings: SegmentConfig) -> Iterator[Seg
 
 
 def _onset_strength(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, " t"]:
-    """How far each frame rises over those before it, dB, root mean square over the bands."""
+    """Measures how far each frame rises over those before it: dB, RMS over the bands."""
     beside = ndimage.maximum_filter1d(levels, 3, axis=1)
     silence = np.full((BEFORE + 1, levels.shape[1]), -np.inf, np.float32)
     padded = np.concatenate([silence, beside])[: len(levels) + BEFORE - 1]
@@ -107,7 +110,7 @@ def _onset_strength(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, "
 
 
 def _audible_level(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, "t bands"]:
-    """The level from which a rise counts: over the noise, and not far below the loudest."""
+    """Returns the level in dB from which a rise counts: over the noise, near the loudest."""
     floor = np.empty_like(levels)
     for here, around in _sections(len(levels)):
         noise = np.percentile(levels[around], QUIET, axis=0) + QUIET_DB
@@ -116,7 +119,7 @@ def _audible_level(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, "t
 
 
 def _sections(count: int) -> Iterator[tuple[slice, slice]]:
-    """Stretches of frames, each with one of twice the length around it."""
+    """Yields stretches of frames, each with one of twice the length around it."""
     length = round(SECTION_S / HOP_S)
     for first in range(0, count, length):
         around = slice(max(0, first - length // 2), first + length + length // 2)
@@ -124,10 +127,10 @@ def _sections(count: int) -> Iterator[tuple[slice, slice]]:
 
 
 def _pick_onsets(track: LevelTrack, settings: SegmentConfig) -> np.ndarray:
-    """Frames with a rise that nothing near them surpasses."""
+    """Picks the frames whose rise is the highest around them and over the threshold."""
     novelty = _onset_strength(track.levels)
     whole = (track.samples - track.window // 2) // track.hop
-    novelty[max(1, whole) :] = 0  # the others hear how the recording breaks off
+    novelty[max(1, whole) :] = 0  # the windows of later frames see the recording break off
     busy = ndimage.uniform_filter1d(novelty, 2 * round(AROUND_S / HOP_S) + 1, mode="constant")
     highest = ndimage.maximum_filter1d(novelty, 2 * BEFORE + 1, mode="constant")
     threshold = THRESHOLD * REACH ** (1 - 2 * settings.sensitivity)
@@ -137,7 +140,7 @@ def _pick_onsets(track: LevelTrack, settings: SegmentConfig) -> np.ndarray:
 def _with_beginning(
     onsets: np.ndarray, track: LevelTrack, noise: Float[np.ndarray, " t"]
 ) -> Sequence[int] | np.ndarray:
-    """The onsets, and before them where a recording begins that swells instead of starting.
+    """Adds the beginning of a recording that swells instead of starting with an onset.
 
     A swell of less than half a second is the attack of the first hit.
     """
@@ -154,7 +157,7 @@ def _with_beginning(
 
 
 def _find_start(track: LevelTrack, read: Read, noise: Float[np.ndarray, " t"], frame: int) -> int:
-    """The sample where the sound begins that rises at a frame: at a zero crossing, if one is near.
+    """Finds the sample where a sound begins that rises at a frame: at a zero crossing nearby.
 
     After silence or noise, that is where the wave leaves these. Else it is where the wave, or its
     difference where the high frequencies tell more, leaves the level of 25 to 40 ms before.
@@ -179,7 +182,7 @@ def _find_start(track: LevelTrack, read: Read, noise: Float[np.ndarray, " t"], f
 
 
 def _find_rise(wave: Float[np.ndarray, "n channels"], calm: int) -> tuple[float, int]:
-    """(how far a wave rises over its first `calm` samples, the first sample that does)."""
+    """Returns (ratio by which a wave rises over its first `calm` samples, where it first does)."""
     level = np.max(np.abs(wave), axis=1)
     top, before = float(np.max(level)), float(np.max(level[:calm]))
     threshold = max(START * top, min(2 * before, math.sqrt(before * top)))
@@ -187,7 +190,7 @@ def _find_rise(wave: Float[np.ndarray, "n channels"], calm: int) -> tuple[float,
 
 
 def _zero_crossing(wave: Float[np.ndarray, "n channels"], at: int, furthest: int) -> int:
-    """The last sample up to `at` where the loudest channel is or becomes zero; else `at`."""
+    """Returns the last sample up to `at` where the loudest channel crosses zero, else `at`."""
     loudest = np.argmax(np.einsum("nc,nc->c", wave, wave))
     channel = wave[max(0, at - furthest) : at + 1, loudest]
     crossings = np.flatnonzero(channel[1:] * channel[:-1] <= 0)
@@ -195,10 +198,10 @@ def _zero_crossing(wave: Float[np.ndarray, "n channels"], at: int, furthest: int
 
 
 def _noise_level(track: LevelTrack) -> Float[np.ndarray, " t"]:
-    """What a hit sinks into: near twice the quietest peaks around it where those are steady.
+    """Estimates the noise that a hit sinks into, as a peak level of full scale for each frame.
 
-    Where they are not, they are the ends of other hits, and nothing is known of the noise but that
-    it is not louder.
+    It is twice the quietest peaks around the hit where those are steady. Where they are not, they
+    are the ends of other hits, and the noise is known only to be no louder.
     """
     held = _held_peaks(track.peaks)
     noise = np.empty_like(held)
@@ -209,13 +212,13 @@ def _noise_level(track: LevelTrack) -> Float[np.ndarray, " t"]:
 
 
 def _held_peaks(peaks: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
-    """The highest peak of each frame and those of the 50 ms after it."""
+    """Returns the highest peak of each frame and the 50 ms after it."""
     after = np.concatenate([peaks, np.zeros(round(HELD_S / HOP_S) - 1, np.float32)])
     return np.lib.stride_tricks.sliding_window_view(after, round(HELD_S / HOP_S)).max(axis=1)
 
 
 def _find_end(track: LevelTrack, read: Read, noise: np.ndarray, start: int, limit: int) -> int:
-    """Just after the last sample before a hit has decayed, at the latest where the next starts."""
+    """Finds the end of a hit: where it has decayed, at the latest where the next starts."""
     first = start // track.hop
     held = _held_peaks(track.peaks[first : max(first + 1, limit // track.hop)])
     top = int(np.argmax(held))

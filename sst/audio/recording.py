@@ -23,7 +23,7 @@ LEAD_S, LEAD_LEVEL = 60.0, 10 ** (-60 / 20)  # a sound is looked for so long, an
 
 
 class FileInfo(NamedTuple):
-    """What the file is, whatever its name says."""
+    """The format of a file by its content, whatever its name says."""
 
     format: str  # "WAV", "FLAC", ...
     subtype: str  # "PCM_16", "VORBIS", ...
@@ -66,7 +66,7 @@ def read_wave(path: str | os.PathLike[str], offset_s: float = 0.0) -> Recording:
 
 
 def head_samples(wave: Float[np.ndarray, "n channels"], sample_rate: int) -> int:
-    """How much of a recording a clip can come from: 32 s from the first sound."""
+    """Counts the samples that a clip can come from: up to 32 s after the first sound."""
     body, lead = round(BODY_S * sample_rate), round(LEAD_S * sample_rate)
     if len(wave) <= body:
         return len(wave)
@@ -76,7 +76,7 @@ def head_samples(wave: Float[np.ndarray, "n channels"], sample_rate: int) -> int
 
 
 def _read_head(file: sf.SoundFile) -> np.ndarray:
-    """The samples that `head_samples` keeps, float32 [n, channels]; at most `MAX_VALUES` values."""
+    """Reads what `head_samples` keeps: float32 [n, channels], at most `MAX_VALUES` values."""
     limit = MAX_VALUES // file.channels
     body = min(limit, round(BODY_S * file.samplerate))
     lead = min(limit - body, round(LEAD_S * file.samplerate))
@@ -92,6 +92,6 @@ def _read_head(file: sf.SoundFile) -> np.ndarray:
 
 
 def _samples_to_read(wave: np.ndarray, body: int, lead: int) -> int:
-    """How many samples to read, as far as the ones already read can tell."""
+    """Counts the samples to read, as far as those already read can tell."""
     loud = np.max(np.abs(wave[:lead]), axis=1) > LEAD_LEVEL
     return body + (int(np.argmax(loud)) if loud.any() else min(lead, len(wave)))

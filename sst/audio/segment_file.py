@@ -64,16 +64,16 @@ def read_hits(
     alive: Callable[[], None] = lambda: None,
     measure: Sequence[str] = (),
 ) -> str:
-    """Cuts a file into its hits, in order. Silent ones are left out.
+    """Decodes a file and cuts it into its hits, in order. Silent ones are left out.
 
-    A file of one hit is what `read_sound` makes of it, with the real end of the hit.
+    A file of one hit gives what `read_sound` gives, with the real end of the hit.
 
     Args:
         path: of the file.
         audio: the clip and the transform.
         settings: what is a hit, and how much of the file is used.
         take: gets each hit as soon as it is cut out.
-        alive: called often, for who watches over the time.
+        alive: called after every block, so that a long file is not taken for one that hangs.
         measure: which of `wire.MEASURES` are computed.
 
     Returns:
@@ -104,7 +104,7 @@ def read_hits(
 
 
 class _SoundMaker(NamedTuple):
-    """Makes a sound of the samples of a file, all that a decoding process can compute of it."""
+    """Makes a `Sound` of samples: clip, spectrogram, digest and the measures asked for."""
 
     path: str | Path
     audio: AudioConfig
@@ -140,7 +140,7 @@ class _SoundMaker(NamedTuple):
 
 
 class _BlockReader:
-    """An open file up to a limit, read in equal blocks, of which the last two are kept."""
+    """Reads an open file up to a limit in equal blocks, of which the last two are kept."""
 
     def __init__(self, file: sf.SoundFile, limit: int, alive: Callable[[], None]):
         self.file, self.limit, self.alive = file, limit, alive
@@ -153,7 +153,7 @@ class _BlockReader:
         self.left_out = f"only its first {minutes:g} minutes are used" if longer else ""
 
     def __iter__(self) -> Iterator[Float[np.ndarray, "n channels"]]:
-        """All blocks from the first to the last, which may be short, or empty."""
+        """Yields all blocks from the first to the last, which may be short, or empty."""
         for number in itertools.count():
             block = self._block(number)
             yield block
@@ -161,7 +161,7 @@ class _BlockReader:
                 return
 
     def read(self, start: int, stop: int) -> Float[np.ndarray, "n channels"]:
-        """The samples from `start` up to `stop`, fewer at the end of the file."""
+        """Reads the samples from `start` up to `stop`, fewer at the end of the file."""
         stop = max(start + 1, min(stop, self.limit))
         parts = []
         for number in range(start // self.length, (stop - 1) // self.length + 1):
@@ -187,7 +187,7 @@ class _BlockReader:
 def _record_extents(
     blocks: _BlockReader, extents: list[Extent]
 ) -> Iterator[Float[np.ndarray, "n channels"]]:
-    """The blocks, with the extent of each put down. Raises BadAudio for what is not finite."""
+    """Yields the blocks, and appends the extent of each. Raises BadAudio for NaN and infinity."""
     for block in blocks:
         extent = Extent.of(block)
         if not (np.isfinite(extent.low).all() and np.isfinite(extent.high).all()):
@@ -206,7 +206,7 @@ def _join_extents(extents: list[Extent]) -> Extent:
 def _read_only_hit(
     blocks: _BlockReader, segment: onsets.Segment, describe: _SoundMaker
 ) -> Sound | None:
-    """Returns the only hit of a file as `read_sound` has it; None where that is another sound."""
+    """Returns the only hit of a file as `read_sound` gives it; None where that differs."""
     rate = blocks.file.samplerate
     longest = min(round((BODY_S + LEAD_S) * rate), MAX_VALUES // blocks.file.channels)
     wave = blocks.read(0, longest)
@@ -226,7 +226,7 @@ def _read_hit(
     describe: _SoundMaker,
     take: Callable[[Sound], None],
 ) -> bool:
-    """Hands on one hit; False where nothing is left of it at the rate of the clip."""
+    """Passes one hit to `take`; returns False where nothing is left of it at the clip's rate."""
     rate = blocks.file.samplerate
     longest = min(round(BODY_S * rate), MAX_VALUES // blocks.file.channels)
     wave = blocks.read(segment.start, min(segment.end, segment.start + longest))

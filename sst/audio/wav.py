@@ -1,4 +1,4 @@
-"""WAV files written whole, with a comment inside."""
+"""Writing of WAV files, whole or not at all, with a comment inside."""
 
 import io
 import os
@@ -37,7 +37,7 @@ def write_wave(
 
 
 def read_comment(path: str | os.PathLike[str]) -> str:
-    """The comment that `write_wave` stored; "" if there is none.
+    """Reads the comment that `write_wave` stored; "" if there is none.
 
     Raises:
         BadAudio: the file cannot be opened.
@@ -47,7 +47,7 @@ def read_comment(path: str | os.PathLike[str]) -> str:
 
 
 def _riff_bytes(wave: np.ndarray, sample_rate: int, subtype: str, comment: str) -> bytes:
-    """A whole WAV file in memory."""
+    """Makes a whole WAV file in memory."""
     buffer = io.BytesIO()
     channels = 1 if wave.ndim == 1 else wave.shape[1]
     with sf.SoundFile(buffer, "w", sample_rate, channels, subtype, format="WAV") as file:

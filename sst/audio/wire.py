@@ -25,7 +25,7 @@ _ARRAYS = ("log_mel", "attack", "descriptors", "thumbnail")
 
 
 class Task(NamedTuple):
-    """What a worker does with every file."""
+    """The settings of a decoding worker, for every file."""
 
     audio: AudioConfig
     timeout_s: float

@@ -136,9 +136,12 @@ def divide(
 
 
 def copy_clusters(rows: Sequence[tuple[int, Row]], folder: str, audio: AudioConfig) -> list[int]:
-    """Returns what only copies of one sound share, of rows with their chunks.
+    """Returns the first row with the same sound, for each row: see `waveform_match`.
 
-    See `waveform_match.find_clusters`.
+    Args:
+        rows: the records, each with its chunk.
+        folder: of the spool files.
+        audio: the transform of the records.
     """
 
     def waves(wanted: Sequence[int]) -> Iterator[Wave]:
@@ -168,7 +171,7 @@ def write_chunk(
 
 
 def read_chunk(folder: str, chunk: int) -> tuple[list[Row], list[Skipped]]:
-    """Returns what `write_chunk` found out."""
+    """Reads the rows and the skipped files of a chunk that `write_chunk` has written."""
     facts = json.loads(chunk_path(folder, chunk).with_suffix(".json").read_text())
     return [Row(*row) for row in facts["rows"]], [Skipped(*row) for row in facts["skipped"]]
 

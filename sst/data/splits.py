@@ -1,4 +1,4 @@
-"""Which samples train and which validate: whole packs and whole duplicate clusters on one side."""
+"""The split into training and validation: whole packs and whole clusters of copies on one side."""
 
 import collections
 import difflib
@@ -41,7 +41,7 @@ def assign(
     Args:
         ids: `Sample.id`, unique.
         labels: the kind of sound, "" for none.
-        duplicates: what only samples of the same sound share.
+        duplicates: a value for each sample that only samples of the same sound share.
         train_ratio: about this share trains, between 0 and 1.
         validation_packs: if there are any, these packs validate and all others train. A pack goes
             by the end of its path: `909` or `Machines/909`.
@@ -72,7 +72,7 @@ def check_ratio(train_ratio: float) -> None:
 def _assign_named_packs(
     ids: Sequence[str], duplicates: Sequence[Hashable], validation_packs: Sequence[str]
 ) -> list[str]:
-    """The side of each sample where the packs that validate are named."""
+    """Returns the side of each sample where the packs that validate are named."""
     packs = [files.pack_of(i) for i in ids]
     every = set(packs)
     wanted = {pack for name in validation_packs for pack in _match_packs(name, every)}
@@ -89,7 +89,7 @@ def _assign_named_packs(
 
 
 def _match_packs(name: str, packs: set[str]) -> list[str]:
-    """The packs whose path ends with `name`."""
+    """Returns the packs whose path ends with `name`. Raises UsageError where there are none."""
     found = [pack for pack in packs if f"/{pack}".endswith(f"/{name.strip('/')}")]
     if not found:
         near = difflib.get_close_matches(name, [pack.split("/")[-1] for pack in packs], n=1)
@@ -101,7 +101,7 @@ def _match_packs(name: str, packs: set[str]) -> list[str]:
 def _groups(
     keys: Sequence[str], ids: Sequence[str], duplicates: Sequence[Hashable]
 ) -> list[list[int]]:
-    """Rows joined by a shared key or a shared sound, ordered by the sha256 of the first id."""
+    """Joins rows by a shared key or a shared sound; orders by the sha256 of the first id."""
     parent = list(range(len(keys)))
 
     def root(row: int) -> int:
@@ -144,7 +144,7 @@ def _label_groups(groups: Iterable[Sequence[int]], labels: Sequence[str]) -> dic
 def _validation_groups(
     groups: Sequence[Sequence[int]], ids: Sequence[str], labels: Sequence[str], train_ratio: float
 ) -> list[int]:
-    """First what covers the labels, rarest label first, then by rank up to the wanted size."""
+    """Chooses groups that cover the labels, rarest first, then by rank up to the target size."""
     if len(groups) < 2:
         return []
     target = max(1.0, len(ids) * (1.0 - train_ratio))

@@ -1,4 +1,4 @@
-"""The pitch of a sound that has one, frame by frame, and how far another version of it is off.
+"""The pitch of a sound, frame by frame, and the pitch error of another version of it.
 
 Normalised cross-correlation (Talkin, "A robust algorithm for pitch tracking", 1995): a stretch of
 20 ms is compared with the stretches that follow it. For a periodic sound that decays exponentially
@@ -24,7 +24,7 @@ PRESENT = 0.6  # of one that has still some; noise stays below 0.3
 NEAR = 0.85  # of the highest peak: the earliest that is so high is the period
 QUIET = 10 ** (-30 / 20)  # of the loudest frame: below, a frame does not count
 STEADY = 3 / 12  # octaves in 5 ms: a glide from 250 to 50 Hz in a tenth of a second stays below
-QUICK_S, QUICK_HOP, QUICK_CLEAR = 0.5, 882, 0.75  # of a quick look
+QUICK_S, QUICK_HOP, QUICK_CLEAR = 0.5, 882, 0.75  # of `quick_pitch`
 SHARE = 0.35  # of all loudness: what the frames with a pitch carry in a sound with a clear one
 
 
@@ -36,7 +36,7 @@ class Contour(NamedTuple):
 
 
 def contour(wave: Wave, sample_rate: int, least: float = CLEAR) -> Contour:
-    """The pitch of each frame, between 30 Hz and 5 kHz, where a neighbour has nearly the same.
+    """Tracks the pitch from 30 Hz to 5 kHz, in frames where a neighbour has nearly the same.
 
     Args:
         wave: [n] mono samples, any level.
@@ -58,7 +58,7 @@ def contour(wave: Wave, sample_rate: int, least: float = CLEAR) -> Contour:
 
 
 def pitch_hz(wave: Wave, sample_rate: int) -> float:
-    """The pitch at which the sound spends its loudness: the weighted median of its frames.
+    """Estimates the pitch of a sound: the median over its frames, weighted by their level.
 
     Args:
         wave: [n] mono samples, any level.
@@ -75,7 +75,7 @@ def pitch_hz(wave: Wave, sample_rate: int) -> float:
 
 
 def quick_pitch(wave: Wave, sample_rate: int) -> tuple[float, float]:
-    """A quick look at the pitch: a frame every 20 ms of the first half second.
+    """Estimates the pitch from a frame every 20 ms of the first half second.
 
     Args:
         wave: [n] mono samples, any level.
@@ -100,7 +100,7 @@ def quick_pitch(wave: Wave, sample_rate: int) -> tuple[float, float]:
 
 
 def pitch_error_cents(original: Wave, other: Float[np.ndarray, " m"], sample_rate: int) -> float:
-    """How far the pitch is off while the original has one.
+    """Measures the pitch error of another version of a sound, in cents.
 
     The median over the frames in which the original has a clear pitch, weighted by their loudness,
     of |1200 log2 of the ratio| at the same time: what a drum's pitch glides through is compared
@@ -148,14 +148,14 @@ def _resample(wave: Wave, sample_rate: int) -> np.ndarray:
 
 
 def _weights(frames: np.ndarray) -> np.ndarray:
-    """[t] root mean square of each frame, 0 where it is quiet."""
+    """Returns [t]: root mean square of each frame, 0 where it is quiet."""
     weight = np.sqrt(np.mean(np.square(frames[:, :WINDOW]), axis=1))
     weight[weight < QUIET * weight.max(initial=0.0)] = 0.0
     return weight
 
 
 def _frames(wave: np.ndarray, hop: int) -> np.ndarray:
-    """[t, window + longest lag], beginning every `hop` inside the wave, zeros behind its end."""
+    """Returns [t, window + longest lag]: a frame every `hop` samples, zeros behind the end."""
     span = WINDOW + math.ceil(RATE / LOWEST_HZ)
     padded = np.pad(wave, (0, span))
     count = max(1, math.ceil(len(wave) / hop))
@@ -163,7 +163,7 @@ def _frames(wave: np.ndarray, hop: int) -> np.ndarray:
 
 
 def _correlation(frames: np.ndarray) -> np.ndarray:
-    """[t, lags]: of the first 20 ms of each frame with the 20 ms that begin `lag` samples later."""
+    """Correlates the first 20 ms of each frame with the 20 ms `lag` samples later: [t, lags]."""
     import scipy.fft
 
     span = frames.shape[1]
@@ -179,7 +179,7 @@ def _correlation(frames: np.ndarray) -> np.ndarray:
 
 
 def _periods_to_hz(correlation: np.ndarray, least: float) -> np.ndarray:
-    """[t] Hz of the period of each row, nan where none is clear."""
+    """Converts the period of each row to Hz: [t], nan where none is clear."""
     inner = correlation[:, 1:-1]
     hills = np.cumsum(inner < 0.0, axis=1)  # a new number wherever it is negative: 0 is the lag 0
     peaks = np.where((inner > correlation[:, :-2]) & (inner >= correlation[:, 2:]), inner, -1.0)
@@ -197,7 +197,7 @@ def _periods_to_hz(correlation: np.ndarray, least: float) -> np.ndarray:
 
 
 def _peak_lag(row: np.ndarray, lag: int) -> float:
-    """Where the hill around `lag` has its top, in fractions of a sample.
+    """Refines the lag of a peak to fractions of a sample.
 
     Three samples give it exactly for a pure tone; a parabola through an eighth of a period averages
     out the noise of longer periods.

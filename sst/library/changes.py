@@ -17,7 +17,7 @@ _RETRIED = (
 
 
 class Changes(NamedTuple):
-    """What a scan has to do."""
+    """The differences between a folder and its index: the work of a scan."""
 
     todo: list[Sample]  # new and changed files
     new: int  # of them
@@ -58,13 +58,13 @@ def find_changes(db: sqlite3.Connection, survey: Survey, prune: bool) -> Changes
 
 
 def is_settled(changes: Changes) -> bool:
-    """Whether the index says already what is there and what is missing."""
+    """Tells whether the index is up to date: nothing to decode, to remove or to mark."""
     absent = changes.gone.keys() == changes.kept == changes.marked
     return absent and not changes.todo and changes.calibrated
 
 
 def is_calibrated(db: sqlite3.Connection) -> bool:
-    """Whether the distances of the library were measured since it last changed."""
+    """Tells whether the distances of the library were measured since it last changed."""
     return bool(db.execute("SELECT COUNT(*) FROM facts").fetchone()[0])
 
 

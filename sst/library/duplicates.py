@@ -42,7 +42,7 @@ class CopyReport(NamedTuple):
 
 
 class _File(NamedTuple):
-    """What is kept of a decoded file: not its arrays, for there may be many files."""
+    """A decoded file without its arrays, for there may be many files."""
 
     sample: Sample
     clip_digest: str  # equal for copies without any loss

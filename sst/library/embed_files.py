@@ -1,4 +1,4 @@
-"""From files to search vectors: decoded on all cores while the model embeds in batches."""
+"""Files to search vectors: decoded on all cores while the model embeds in batches."""
 
 import concurrent.futures
 import contextlib
@@ -39,10 +39,16 @@ def embed_files(
     has: Callable[[str], bool] = lambda digest: False,
     workers: int | None = None,
 ) -> Generator[list[EmbeddedFile], None, None]:
-    """Decodes files on all cores while the model embeds: batches of files, in order.
+    """Decodes files on all cores while the model embeds; yields batches of files, in order.
 
-    A file is its sounds, each with its vector, or why it is skipped. No vector for sounds whose
-    digest `has` says is known. A sound that occurs twice is embedded once.
+    A file is a list of its sounds with their vectors, or `Skipped`. A sound that occurs twice is
+    embedded once.
+
+    Args:
+        encoder: the model.
+        paths: files.
+        has: tells whether the vector of a digest is known already: then it is None.
+        workers: decoding processes; as many as cores by default.
     """
     done: dict[str, np.ndarray] = {}
     stream = _decode_files(encoder, [Path(p) for p in paths], workers)
@@ -73,7 +79,7 @@ def features_of(sounds: Sequence[Sound], audio: AudioConfig) -> Features:
 
 
 def existing_file(path: str | os.PathLike[str]) -> Path:
-    """Returns the path of a file that a person named.
+    """Returns the path of a file that a user named.
 
     Raises:
         UsageError: it is a folder, or not there.
@@ -95,7 +101,7 @@ def decode(
     """Decodes files in order, with descriptors; silence is skipped like what cannot be read.
 
     Raises:
-        UsageError: the offset is no time after the start.
+        UsageError: the offset is negative or not finite.
     """
     if not 0.0 <= offset_s < float("inf"):
         raise UsageError(f"An offset of {offset_s:g} s should be a number of seconds from 0 up.")
@@ -109,10 +115,10 @@ def decode(
 def decode_or_raise(
     paths: Sequence[str | os.PathLike[str]], audio: AudioConfig, offset_s: float = 0.0
 ) -> list[Sound]:
-    """Decodes files that a person named one by one, each from `offset_s` on.
+    """Decodes files that a user named one by one, each from `offset_s` on.
 
     Raises:
-        UsageError: there is no such file, or the offset is no time after the start.
+        UsageError: there is no such file, or the offset is negative or not finite.
         NothingToDo: it cannot be read, is silent, or ends before the offset.
     """
     full = [existing_file(path) for path in paths]
@@ -125,7 +131,7 @@ def decode_or_raise(
 
 
 def decode_hits_or_raise(encoder: Encoder, path: str | os.PathLike[str]) -> list[Sound]:
-    """Decodes the hits of a file that a person named, cut as `encoder.cut` says.
+    """Decodes the hits of a file that a user named, cut as `encoder.cut` says.
 
     Raises:
         UsageError: there is no such file.
@@ -171,7 +177,7 @@ def _embed_batch(
     has: Callable[[str], bool],
     done: dict[str, np.ndarray],
 ) -> list[EmbeddedFile]:
-    """Embeds those of a batch that need it. What is not finite gets no vector."""
+    """Embeds the sounds of a batch whose vector is not known."""
     sounds = {s.digest: s for file in batch if isinstance(file, list) for s in file}
     wanted = [s for digest, s in sounds.items() if digest not in done and not has(digest)]
     if wanted:

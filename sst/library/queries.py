@@ -21,7 +21,7 @@ Path_ = str | os.PathLike[str]
 
 
 class Query(NamedTuple):
-    """What is near to any of these vectors is looked for."""
+    """Search vectors: a search finds the sounds that are near to any of them."""
 
     vectors: Float[np.ndarray, "q e"]
     own: frozenset[str]  # digests of the sounds that it was made of

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sst.library.database import open_database
-from sst.search.searcher import DamagedIndex
+from sst.search.scann_index import DamagedIndex
 from sst.search.similarity import DistanceQuantiles
 
 Path_ = str | os.PathLike[str]
@@ -49,7 +49,7 @@ class Contents(NamedTuple):
 
 
 def index_exists(folder: Path) -> bool:
-    """Whether there is an index in a folder."""
+    """Tells whether there is an index in a folder."""
     return (folder / "index.sqlite").is_file()
 
 
@@ -153,7 +153,7 @@ def vector_rows(vectors: dict[str, np.ndarray]) -> Iterator[tuple[str, int, byte
 
 
 def _read(rows: Iterable[tuple[Any, ...]]) -> tuple[list[list[Any]], Float[np.ndarray, "n e"]]:
-    """Rows that end with digest, checksum and vector, and the matrix of these vectors."""
+    """Checks rows that end in (digest, crc, vector): returns the rest of each, and a matrix."""
     facts, numbers, widths = [], bytearray(), set()
     for *row, crc, blob in rows:
         facts.append(row)
@@ -177,5 +177,5 @@ def _read_fact(db: sqlite3.Connection, name: str) -> bytes:
 
 
 def size_on_disk(folder: Path) -> int:
-    """Bytes of everything under `folder`."""
+    """Sums the bytes of all files under `folder`."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

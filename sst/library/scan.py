@@ -26,7 +26,8 @@ from sst.library.changes import Changes
 from sst.library.database import move_aside, open_database, scan_lock, transaction
 from sst.library.embed_files import EmbeddedFile, Encoder, embed_files
 from sst.search import aspects, similarity
-from sst.search.searcher import DamagedIndex, IndexWarning
+from sst.search.scann_index import DamagedIndex
+from sst.search.stored_index import IndexWarning
 from sst.types import Skipped
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ Progress = Callable[[int, int, int], None]  # files done, files to do, of them s
 
 
 class ScanReport(NamedTuple):
-    """What a scan found and did."""
+    """The result of a scan, by numbers."""
 
     folder: Path  # where the index is
     found: int  # files, the skipped ones too
@@ -53,7 +54,7 @@ class ScanReport(NamedTuple):
 
 
 class ScanOptions(NamedTuple):
-    """How a scan goes about its work."""
+    """Options of a scan."""
 
     progress: Progress | None = None
     workers: int | None = None  # decoding processes; as many as cores by default

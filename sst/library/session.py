@@ -35,7 +35,7 @@ class Session(NamedTuple):
 
 
 def load_encoder(name: Path_, cut: SegmentConfig | None = None) -> Encoder:
-    """Returns a model as a library sees it. JAX is imported when the first sound is embedded."""
+    """Loads a model as an `Encoder`. JAX is imported when the first sound is embedded."""
     saved = export_format.load_model(export_format.find_model(name))
 
     @functools.cache

@@ -38,7 +38,7 @@ class Slice(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is written of one source."""
+    """The files to write of one source."""
 
     source: Path
     slices: list[Slice]
@@ -47,7 +47,7 @@ class Plan(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What was written."""
+    """The files written, and the sources skipped."""
 
     files: list[Path]
     skipped: list[tuple[Path, str]]  # sources, and why
@@ -56,7 +56,7 @@ class Report(NamedTuple):
 def make_plans(
     rows: Iterable[tuple[str | os.PathLike[str], float, float]], folder: Path, markers: bool = True
 ) -> list[Plan]:
-    """Which files the slices of these rows become: NAME_001.wav and so on, NAME_markers.wav.
+    """Plans the files of slices: NAME_001.wav and so on, and NAME_markers.wav.
 
     Sources of one name get NAME-2, NAME-3, ... in the order of their paths.
 
@@ -114,10 +114,10 @@ def write(
 
 
 def write_slice(source: str | os.PathLike[str], part: Slice, target: Path) -> None:
-    """One slice of one file, whole or not there; what is at `target` is replaced.
+    """Writes one slice of one file, whole or not at all; replaces what is at `target`.
 
     Raises:
-        BadAudio: the source is of no use.
+        BadAudio: the source cannot be used.
         OSError: the folder is missing, full or closed.
     """
     for _ in _write_source(Plan(Path(source), [part], [target], None)):
@@ -125,7 +125,7 @@ def write_slice(source: str | os.PathLike[str], part: Slice, target: Path) -> No
 
 
 def _free_name(stem: str, taken: set[str]) -> str:
-    """The name of a source, with a number where another source has it; adds it to `taken`."""
+    """Returns the name of a source, numbered where it is taken; adds it to `taken`."""
     stem = os.fsdecode(os.fsencode(stem)[:LONGEST_NAME])
     numbered = (f"{stem}-{i}" for i in itertools.count(2))
     # Names that differ in case only are one name on some systems.
@@ -135,7 +135,7 @@ def _free_name(stem: str, taken: set[str]) -> str:
 
 
 def _write_source(plan: Plan) -> Iterator[Path]:
-    """All files of one source, in one walk through it, and its marked copy in another."""
+    """Writes all slices of one source in one pass, and its copy with markers in another."""
     with open_audio(plan.source) as (source, _):
         at = 0
         for part, target in zip(plan.slices, plan.targets, strict=True):
@@ -172,7 +172,7 @@ def _copy(source: sf.SoundFile, target: Path, samples: int, chunks: bytes = b"")
 
 
 def _blocks(source: sf.SoundFile, samples: int) -> Iterator[Num[np.ndarray, "n channels"]]:
-    """The next samples in the type that keeps them as they are."""
+    """Yields the next samples in the type that keeps them as they are."""
     exact = source.subtype in _KEPT or source.subtype in _SAME_DEPTH
     dtype = {"FLOAT": "float32", "DOUBLE": "float64"}.get(source.subtype, "int32")
     while samples > 0:
@@ -184,7 +184,7 @@ def _blocks(source: sf.SoundFile, samples: int) -> Iterator[Num[np.ndarray, "n c
 
 @contextlib.contextmanager
 def _wav(path: Path, like: sf.SoundFile, subtype: str) -> Iterator[sf.SoundFile]:
-    """A new WAV file of the rate and channels of another; OSError where it cannot be written."""
+    """Opens a new WAV file of the rate and channels of another. Raises OSError where it cannot."""
     try:
         with sf.SoundFile(path, "w", like.samplerate, like.channels, subtype, format="WAV") as file:
             # libsndfile stamps its PEAK chunk with the time: the same sound would give other bytes.
@@ -195,5 +195,5 @@ def _wav(path: Path, like: sf.SoundFile, subtype: str) -> Iterator[sf.SoundFile]
 
 
 def _subtype(source: str) -> str:
-    """How samples are stored that lose nothing of those of the source."""
+    """Returns the subtype that stores the samples of the source without loss."""
     return source if source in _KEPT else _SAME_DEPTH.get(source, _OTHER)

@@ -1,4 +1,4 @@
-"""The parts of a search vector, and how they are weighed.
+"""The aspects of a search vector, and their weights.
 
 A vector is five blocks side by side: the timbre, which the model computes, and the four measured
 descriptors (`sst.dsp.descriptors`): envelope, pitch, duration and loudness. The default weights are

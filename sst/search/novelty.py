@@ -21,7 +21,7 @@ IsCopy = Callable[[int, int], bool]  # of two rows
 
 
 class KnownSounds(NamedTuple):
-    """The sounds that a model was trained on, or some of them, or of a library."""
+    """The sounds that new ones are compared with: of the training data, or of a library."""
 
     ids: list[str]  # names with their folders
     vectors: Float[np.ndarray, "n e"]  # search vectors
@@ -38,7 +38,13 @@ class Nearest(NamedTuple):
 
 
 def find_nearest(of: str, known: KnownSounds, vector: Float[np.ndarray, " e"]) -> Nearest:
-    """Finds the sound of `known` that is nearest to a search vector of the same model."""
+    """Finds the known sound that is nearest to a search vector of the same model.
+
+    Args:
+        of: the name of the collection: "training" or "library".
+        known: its sounds, one or more.
+        vector: of the new sound.
+    """
     distances = np.linalg.norm(known.vectors - vector, axis=1)
     row = int(distances.argmin())
     away = float(distances[row])
@@ -46,7 +52,7 @@ def find_nearest(of: str, known: KnownSounds, vector: Float[np.ndarray, " e"]) -
 
 
 def percentile(distance: float, spacing: Float[np.ndarray, " q"]) -> float | None:
-    """Returns the per cent of real sounds that are nearer to another one than `distance`."""
+    """Returns the percentile of a distance in `spacing`, 0 to 100; None without a spacing."""
     if len(spacing) < 2:
         return None
     shares = np.linspace(0.0, 100.0, len(spacing))

@@ -4,21 +4,16 @@ Both engines end in the same exact distances, so a caller cannot tell them apart
 by the recall that was measured on this library.
 """
 
-import contextlib
 import dataclasses
-import shutil
-import time
-import warnings
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from sst import atomic
 from sst.errors import UsageError
-from sst.search import scann_index
-from sst.search.scann_index import DamagedIndex, Plan, ScannIndex
+from sst.search import scann_index, stored_index
+from sst.search.scann_index import Plan, ScannIndex
 
 Engine = Literal["auto", "exact", "scann"]
 ENGINES: tuple[str, ...] = ("auto", "exact", "scann")
@@ -30,12 +25,7 @@ SCANN_FROM = 100_000
 TARGET_RECALL = 0.95  # of the ten nearest; an index below it is not used unless asked for by name
 AIM = 0.97  # what is measured on a few of the library's sounds, so that others find the target
 REBUILT_AT = 0.2  # of the rows changed since ScaNN was trained: it is trained again
-_A_DAY = 86_400.0  # seconds
 _BLOCK, _LEAST = 4 * 2**20, 32  # float32 cells of one block of distances; queries in it, at least
-
-
-class IndexWarning(UserWarning):
-    """Something stored was damaged and is made again; results are correct."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,7 +40,7 @@ class Searcher:
     norms: Float[np.ndarray, " n"] = dataclasses.field(init=False)  # squared lengths of the rows
 
     def __post_init__(self) -> None:
-        """Computes what every exact search needs."""
+        """Computes the squared lengths of the rows."""
         norms = np.einsum("nd,nd->n", self.vectors, self.vectors)
         object.__setattr__(self, "norms", norms)
 
@@ -60,10 +50,16 @@ class Searcher:
         k: int,
         factors: Float[np.ndarray, " d"] | None = None,
     ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
-        """Rows (int64) and Euclidean distances (float32), nearest first, ties by row number.
+        """Finds the k nearest rows of each query, nearest first, ties by row number.
 
-        Returns min(k, n) columns. `factors` of the squared differences change what is near: then
-        all rows are looked at, as ScaNN's partitions are those of the plain distance.
+        Args:
+            queries: [q, d], finite.
+            k: 1 or more.
+            factors: [d] weights of the squared differences, by which all rows are compared:
+                ScaNN's partitions are those of the plain distance.
+
+        Returns:
+            Rows int64 and Euclidean distances float32, both [q, min(k, n)].
 
         Raises:
             ValueError: k < 1, queries of another width, or not finite.
@@ -84,8 +80,11 @@ class Searcher:
     def _exact(
         self, queries: np.ndarray, k: int, factors: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Distances of a block by one matrix product; whatever its rounding could have misplaced is
-        ranked again by subtraction, so that identical vectors are at distance 0.0."""
+        """Compares all rows, a block of queries at a time, by one matrix product.
+
+        Rows that its rounding could have misplaced are ranked again by subtraction, so that
+        identical vectors are at distance 0.0.
+        """
         out = _empty(len(queries), k)
         if k == 0:
             return out
@@ -123,8 +122,10 @@ class Searcher:
 def build(
     vectors: Float[np.ndarray, "n d"], engine: Engine = "auto", plan: Plan | None = None
 ) -> Searcher:
-    """Makes an index. "auto" is exact below `SCANN_FROM` rows, and where ScaNN is not installed
-    or misses more than it may.
+    """Builds a searcher of vectors [n, d].
+
+    "auto" is exact below `SCANN_FROM` rows, and where ScaNN is not installed or its recall is
+    below `TARGET_RECALL`.
 
     Raises:
         ValueError: vectors that are not a finite matrix.
@@ -140,14 +141,16 @@ def build(
 def open_or_build(
     folder: Path, vectors: Float[np.ndarray, "n d"], engine: Engine = "auto"
 ) -> Searcher:
-    """As `build`, but an index that is stored under `folder` is used again. Where few vectors have
-    changed since it was trained, it is only told so."""
+    """Does `build`, but uses an index again that is stored under `folder`.
+
+    Where few vectors have changed since it was trained, it is updated instead of built.
+    """
     vectors = _check_matrix(vectors, "vectors")
     if _engine(engine, len(vectors)) == "exact":
         return Searcher(vectors, "exact", 1.0)
     ids = scann_index.hash_vectors(vectors)
     place = folder / f"scann-{ids.sum():016x}-{len(ids)}"
-    stored = _load_stored(folder, place)
+    stored = stored_index.load(folder, place)
     searcher = _update_stored(stored, vectors, ids) if stored else None
     if searcher and searcher.index is stored:
         return _exact_if_poor(searcher, engine)
@@ -155,54 +158,14 @@ def open_or_build(
         index = scann_index.build_index(vectors, scann_index.make_plans(len(vectors))[0])
         searcher = _tune(vectors, index, np.arange(len(vectors)))
     assert searcher.index is not None
-    _store(searcher.index, place)
+    stored_index.save(searcher.index, place)
     return _exact_if_poor(searcher, engine)
-
-
-def _store(index: ScannIndex, place: Path) -> None:
-    """Stores an index in place of all others of the library."""
-    try:
-        scann_index.save(index, place)
-    except (OSError, RuntimeError) as error:
-        said = f"The search index cannot be stored ({error}); it will be made again next time"
-        warnings.warn(said, IndexWarning, stacklevel=3)
-        return
-    for old in place.parent.glob("scann-*"):
-        if old != place:
-            _remove(old)
-    for draft in place.parent.glob(f"{atomic.PREFIX}*"):  # of a process that was killed
-        with contextlib.suppress(OSError):
-            if time.time() - draft.stat().st_mtime > _A_DAY:
-                shutil.rmtree(draft, ignore_errors=True)
-
-
-def _load_stored(folder: Path, wanted: Path) -> ScannIndex | None:
-    """The index `wanted`, else the newest one."""
-    with contextlib.suppress(OSError):
-        places = sorted(folder.glob("scann-*"), key=lambda p: (p == wanted, p.stat().st_mtime_ns))
-        for place in reversed(places):
-            try:
-                return scann_index.load(place)
-            except DamagedIndex as error:
-                if place.exists():  # else another process has just put a newer one beside it
-                    warnings.warn(f"{error}; it is built again", IndexWarning, stacklevel=3)
-                    _remove(place)
-    return None
-
-
-def _remove(place: Path) -> None:
-    """Out of the way of readers at once, then from the disk."""
-    aside = place.with_name(f"{atomic.PREFIX}{place.name}")
-    with contextlib.suppress(OSError):
-        shutil.rmtree(aside, ignore_errors=True)
-        place.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _update_stored(
     stored: ScannIndex, vectors: Float[np.ndarray, "n d"], ids: np.ndarray
 ) -> Searcher | None:
-    """A stored index brought up to these vectors, or None where too much has changed."""
+    """Updates a stored index to these vectors; None where too much has changed."""
     change = scann_index.find_difference(stored.ids, ids)
     changes = int((change.order < 0).sum()) + len(change.added)
     if not changes:
@@ -215,14 +178,14 @@ def _update_stored(
 
 
 def _exact_if_poor(searcher: Searcher, engine: Engine) -> Searcher:
-    """The searcher, or an exact one if it misses more than it may and was not asked for."""
+    """Returns the searcher, or an exact one if "auto" chose it and its recall is too low."""
     if engine == "auto" and searcher.recall < TARGET_RECALL:
         return Searcher(searcher.vectors, "exact", 1.0)
     return searcher
 
 
 def scann_is_installed() -> bool:
-    """Whether ScaNN can be imported here."""
+    """Tells whether ScaNN can be imported here."""
     return scann_index.is_installed()
 
 
@@ -268,7 +231,7 @@ def _empty(q: int, k: int) -> tuple[np.ndarray, np.ndarray]:
 def _tune(
     vectors: np.ndarray, index: ScannIndex, order: np.ndarray, plan: Plan | None = None
 ) -> Searcher:
-    """Follows the plan, or the cheapest one whose measured recall is what we aim at."""
+    """Makes a searcher with the plan, or the cheapest one whose measured recall is `AIM`."""
     truth = _ground_truth(vectors)
     for each in [plan] if plan else scann_index.make_plans(index.trained):
         index = index._replace(plan=each)
@@ -280,14 +243,14 @@ def _tune(
 
 
 def _ground_truth(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Up to 200 rows and the distances to the eleven nearest (the first is the row itself)."""
+    """Returns up to 200 rows and the distances of their eleven nearest, the row itself first."""
     n = len(vectors)
     rows = np.random.default_rng(0).choice(n, min(n, 200), replace=False)
     return vectors[rows], Searcher(vectors, "exact", 1.0).search(vectors[rows], 11)[1]
 
 
 def _recall(searcher: Searcher, queries: np.ndarray, truth: np.ndarray) -> float:
-    """Share of the ten nearest found. By distance, so that one of several copies is as good."""
+    """Measures the share of the ten nearest found: by distance, so that any copy is as good."""
     k = truth.shape[1]
     if k < 2:
         return 1.0

@@ -49,7 +49,7 @@ def find_clusters(
     """Returns the first row with the same sound, for each row.
 
     Args:
-        digests: [n] what only equal clips share.
+        digests: [n] values that only equal clips share.
         thumbnails: [n, c] of `dsp.thumbnail`, in one transform.
         waves: called once, with the rows of all candidates, each once. What it gives is taken one
             by one, and only the waves of sounds that may be copies of each other are held.
@@ -87,7 +87,7 @@ def join_pairs(pairs: Iterable[Pair]) -> Iterator[Pair]:
 
 
 def _components(pairs: Iterable[Pair]) -> list[tuple[list[int], list[Pair]]]:
-    """The groups that pairs make: their rows in order, and the pairs."""
+    """Joins pairs to groups: the rows of each in order, and its pairs."""
     above: dict[int, int] = {}
 
     def root(row: int) -> int:
@@ -107,7 +107,7 @@ def _components(pairs: Iterable[Pair]) -> list[tuple[list[int], list[Pair]]]:
 
 
 def same_sound(a: Clip, b: Clip, sample_rate: int) -> bool:
-    """Whether two clips of this rate are one sound: their `likeness` is `SAME` or more."""
+    """Tells whether two clips of one rate are one sound: `likeness` is `SAME_LIKENESS` or more."""
     return likeness(a.wave, b.wave, sample_rate) >= SAME_LIKENESS
 
 
@@ -143,8 +143,10 @@ def likeness(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> float:
 
 
 def _starts_correlate(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> bool:
-    """Whether the starts of two sounds are alike enough to look closer: so for most pairs it ends
-    here."""
+    """Tells whether the starts of two sounds correlate enough to compare them closely.
+
+    Those of most pairs do not, which makes comparing all pairs fast.
+    """
     longest = round(FIRST_S * sample_rate)
     a, b = a[:longest], b[:longest]
     lags, norm = _overlaps(a, b)
@@ -161,7 +163,7 @@ def _starts_correlate(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> 
 def _align(
     a: Wave, b: Float[np.ndarray, " m"]
 ) -> tuple[Float[np.ndarray, " c"], Float[np.ndarray, " c"]] | None:
-    """The part that two sounds have in common, the second at the place of the first.
+    """Aligns two sounds and returns the part that they have in common, of each.
 
     None where they have too little in common.
     """
@@ -180,7 +182,7 @@ def _align(
 def _overlaps(
     a: Wave, b: Float[np.ndarray, " m"]
 ) -> tuple[Int[np.ndarray, " l"], Float[np.ndarray, " l"]]:
-    """The delays of the second sound that leave enough in common, and the level there of both."""
+    """Returns the delays, in samples, that leave enough in common, and the level of both there."""
     sums = [np.concatenate([[0.0], np.cumsum(np.square(w), dtype=np.float64)]) for w in (a, b)]
     lags = np.arange(1 - len(b), len(a))
     starts, ends = np.maximum(0, lags), np.minimum(len(a), lags + len(b))
@@ -196,7 +198,7 @@ def _estimate_delay(
     lags: Int[np.ndarray, " l"],
     norm: Float[np.ndarray, " l"],
 ) -> tuple[float, float]:
-    """The delay with the largest correlation coefficient of the common parts, and its sign.
+    """Finds the delay, in samples, with the largest correlation of the common parts, and its sign.
 
     The correlation is looked at between the samples too: that of a bright sound swings at nearly
     half the rate, and its largest sample may be whole swings beside its largest value.
@@ -213,13 +215,13 @@ def _estimate_delay(
 
 
 def _share_below(spectrum: Complex[np.ndarray, " f"], top: int) -> float:
-    """The share of the energy that lies in the first `top` bins."""
+    """Returns the share of the energy that lies in the first `top` bins."""
     power = np.square(np.abs(spectrum))
     return float(power[:top].sum() / power.sum())
 
 
 def _shared_bins(a: Float[np.ndarray, " f"], b: Float[np.ndarray, " f"], audio: AudioConfig) -> int:
-    """How many bins from 0 Hz on both have: all, or up to where a lower rate has cut one."""
+    """Counts the bins from 0 Hz on that both have: all, or up to where a lower rate cuts one."""
     tails = [np.cumsum(power[::-1], dtype=np.float64)[::-1] for power in (a, b)]
     present = np.minimum(*tails) >= ABSENT * np.maximum(*tails)
     limit = int(np.argmin(present))
@@ -230,6 +232,6 @@ def _shared_bins(a: Float[np.ndarray, " f"], b: Float[np.ndarray, " f"], audio: 
 
 @functools.lru_cache(maxsize=8)
 def _band_starts(audio: AudioConfig) -> np.ndarray:
-    """The first bins of the bands: octaves up to 3.2 kHz, then every 1.6 kHz."""
+    """Returns the first bins of the bands: octaves up to 3.2 kHz, then every 1.6 kHz."""
     edges = [0, 100, 200, 400, 800, 1600, *range(3200, audio.sample_rate // 2, 1600)]
     return np.unique(np.ceil(np.array(edges) * audio.n_fft / audio.sample_rate).astype(int))

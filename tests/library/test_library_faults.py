@@ -24,7 +24,7 @@ from sst.errors import ModelError, NothingToDo
 from sst.library import missing
 from sst.library import rows as index_rows
 from sst.library import scan as library_scan
-from sst.search.searcher import IndexWarning
+from sst.search.stored_index import IndexWarning
 from sst.types import Clip, Sound
 
 FILES = 100

@@ -24,7 +24,7 @@ from sst.errors import NothingToDo, ResourceError, UsageError
 from sst.library import rows as index_rows
 from sst.library import scan as library_scan
 from sst.library.embed_files import Encoder
-from sst.search.searcher import IndexWarning
+from sst.search.stored_index import IndexWarning
 from sst.types import Skipped
 
 

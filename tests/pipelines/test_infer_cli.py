@@ -565,7 +565,7 @@ def test_exits_that_are_no_bugs(error, code, capfd, monkeypatch):
 def test_our_warnings_become_sentences(capsys):
     import warnings
 
-    from sst.search.searcher import IndexWarning
+    from sst.search.stored_index import IndexWarning
 
     def command(_):
         warnings.warn_explicit("the index was damaged", IndexWarning, exit_codes.__file__, 1)

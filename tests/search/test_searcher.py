@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sst.errors import UsageError
-from sst.search import scann_index
+from sst.search import scann_index, stored_index
 from sst.search import searcher as searchers
 
 needs_scann = pytest.mark.skipif(
@@ -241,7 +241,7 @@ def test_a_reader_that_comes_while_the_index_is_replaced_finds_the_new_one(
 
     def replaced(place):
         monkeypatch.setattr(scann_index, "load", real)
-        searchers._remove(place)
+        stored_index.remove(place)
         return real(place)
 
     monkeypatch.setattr(scann_index, "load", replaced)
@@ -255,7 +255,7 @@ def test_an_index_that_cannot_be_stored_serves_all_the_same(vectors, tmp_path, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "rename", full)
-    with pytest.warns(searchers.IndexWarning, match="No space left"):
+    with pytest.warns(stored_index.IndexWarning, match="No space left"):
         searcher = searchers.open_or_build(tmp_path, vectors, "scann")
     assert recall(searcher, vectors[:50]) >= 0.95
     assert list(tmp_path.iterdir()) == []
@@ -276,7 +276,7 @@ def test_files_that_scann_does_not_know_are_an_index_that_is_built_again(vectors
     searchers.open_or_build(tmp_path, vectors, "scann")
     (place,) = tmp_path.iterdir()
     altered(place, "scann_config.pb", b"something else")
-    with pytest.warns(searchers.IndexWarning, match="cannot be read"):
+    with pytest.warns(stored_index.IndexWarning, match="cannot be read"):
         searchers.open_or_build(tmp_path, vectors, "scann")
     scann_index.load(place)
 
@@ -325,14 +325,14 @@ def test_every_flipped_bit_missing_or_foreign_file_is_noticed_before_scann(
             path.write_bytes(flipped)
             if path.name == "MANIFEST.json" and _same_json(intact, flipped):
                 continue
-            with pytest.raises(searchers.DamagedIndex):
+            with pytest.raises(scann_index.DamagedIndex):
                 scann_index.load(place)
         path.unlink()
-        with pytest.raises(searchers.DamagedIndex):
+        with pytest.raises(scann_index.DamagedIndex):
             scann_index.load(place)
         path.write_bytes(intact)
     (place / "scann_docids.pkl").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
-    with pytest.raises(searchers.DamagedIndex):
+    with pytest.raises(scann_index.DamagedIndex):
         scann_index.load(place)
 
 
@@ -357,7 +357,7 @@ def test_asset_paths_may_not_leave_the_folder_even_with_a_matching_manifest(vect
     scann_index.save(scann_index.build_index(vectors, searchers.Plan("hash")), place)
     assets = (place / "scann_assets.pbtxt").read_bytes()
     altered(place, "scann_assets.pbtxt", assets.replace(b"hashed_dataset", b"../hashed_dataset"))
-    with pytest.raises(searchers.DamagedIndex, match="altered"):
+    with pytest.raises(scann_index.DamagedIndex, match="altered"):
         scann_index.load(place)
 
 
@@ -367,7 +367,7 @@ def test_a_list_of_rows_that_does_not_fit_is_refused(vectors, tmp_path):
     scann_index.save(scann_index.build_index(vectors, searchers.Plan("hash")), place)
     np.save(tmp_path / "ids.npy", scann_index.hash_vectors(vectors[1:]))
     altered(place, "ids.npy", (tmp_path / "ids.npy").read_bytes())
-    with pytest.raises(searchers.DamagedIndex, match="fit"):
+    with pytest.raises(scann_index.DamagedIndex, match="fit"):
         scann_index.load(place)
 
 
@@ -376,7 +376,7 @@ def test_a_damaged_index_is_rebuilt_with_a_warning(vectors, tmp_path):
     searchers.open_or_build(tmp_path, vectors, "scann")
     (place,) = tmp_path.iterdir()
     (place / "hashed_dataset.npy").write_bytes(b"")
-    with pytest.warns(searchers.IndexWarning, match="built again"):
+    with pytest.warns(stored_index.IndexWarning, match="built again"):
         searcher = searchers.open_or_build(tmp_path, vectors, "scann")
     np.testing.assert_array_equal(searcher.search(vectors[:3], 1)[0][:, 0], [0, 1, 2])
     assert [p.name for p in tmp_path.iterdir()] == [place.name]
