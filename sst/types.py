@@ -53,7 +53,7 @@ class Sound(NamedTuple):
     end_s: float  # seconds from the start of the file; a hit may be longer than its clip
     descriptors: Float[np.ndarray, " s"] = NOTHING  # where asked for: `dsp.descriptors.describe`
     thumbnail: Float[np.ndarray, " c"] = NOTHING  # where asked for: `dsp.thumbnail.thumbnail`
-    faults: tuple[Fault, ...] = ()  # where asked for: `audio.faults.faults`
+    faults: tuple[Fault, ...] = ()  # where asked for: `audio.faults.find_faults`
     left_out: str = ""  # at the last hit of a file of which more could have been used: a phrase
 
 

@@ -62,7 +62,7 @@ def _status_with_changes(
     from sst.library import scan as library_scan
     from sst.search import searcher as searchers
 
-    difference = library_scan.pending(encoder, arguments.library_dir)
+    difference = library_scan.count_pending(encoder, arguments.library_dir)
     pending = dict(zip(("new", "changed", "gone"), difference, strict=True))
     rows = index_rows.read_rows(folder)
     searcher = searchers.open_or_build(folder, rows.vectors, arguments.engine)
@@ -98,7 +98,7 @@ def _status(
         "engine": searcher.engine,
         "recall of the 10 nearest": round(searcher.recall, 4),
         "index": str(folder),
-        "bytes of the index": index_rows.size_on_disk(folder),
+        "bytes of the index": index_rows.measure_size(folder),
     }
 
 

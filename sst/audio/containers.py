@@ -35,7 +35,7 @@ class DataChunk(NamedTuple):
     little_endian: bool
 
 
-def foreign_format(head: bytes) -> str:
+def detect_foreign_format(head: bytes) -> str:
     """Names a format that is known and not readable here; "" for everything else."""
     for offset, magic, name in _FOREIGN:
         if head[offset : offset + len(magic)] == magic:
@@ -43,7 +43,7 @@ def foreign_format(head: bytes) -> str:
     return ""
 
 
-def data_chunk(file: BinaryIO) -> DataChunk | None:
+def find_data_chunk(file: BinaryIO) -> DataChunk | None:
     """Finds the sound chunk of a RIFF or AIFF file; None where there is none, or no such file."""
     size = os.fstat(file.fileno()).st_size
     for name, start, length, little in _chunks(file):
@@ -73,13 +73,13 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int, bool]]:
         position += 8 + length + (length & 1)
 
 
-def missing_bytes(chunk: DataChunk) -> int:
+def count_missing_bytes(chunk: DataChunk) -> int:
     """Counts the bytes of sound that the header promises and the file lacks; 0 for a stream."""
     missing = chunk.declared - chunk.present
     return missing if missing > SLACK and chunk.declared < STREAMED else 0
 
 
-def forgotten_bytes(file: BinaryIO, chunk: DataChunk) -> int:
+def count_undeclared_bytes(file: BinaryIO, chunk: DataChunk) -> int:
     """Counts the bytes of sound behind a header that says 0.
 
     A recorder leaves such a header when its power fails.
@@ -105,7 +105,7 @@ def ogg_is_cut(file: BinaryIO) -> bool:
     return len(table) < n_segments or len(table) < n_segments + sum(table[:n_segments])
 
 
-def with_comment(wav: bytes, comment: str) -> bytes:
+def add_comment(wav: bytes, comment: str) -> bytes:
     """Adds a comment chunk at the end of a little-endian WAV file.
 
     Raises:
@@ -120,7 +120,7 @@ def with_comment(wav: bytes, comment: str) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def marker_chunks(starts: Sequence[int], labels: Sequence[bytes]) -> bytes:
+def make_marker_chunks(starts: Sequence[int], labels: Sequence[bytes]) -> bytes:
     """Makes the chunks of a WAV file that hold markers: `cue `, and labels in `LIST adtl`.
 
     Args:
@@ -151,7 +151,7 @@ def append(file: BinaryIO, chunks: bytes) -> None:
     file.write(struct.pack("<I", end + (end & 1) + len(chunks) - 8))
 
 
-def comment_of(file: BinaryIO) -> str:
+def read_comment(file: BinaryIO) -> str:
     """Reads the comment of a WAV file; "" if there is none."""
     for name, start, length, little in _chunks(file):
         if name == b"LIST" and little and 12 <= length <= MAX_COMMENT + 16:
@@ -163,7 +163,7 @@ def comment_of(file: BinaryIO) -> str:
     return ""
 
 
-def mp3_facts(file: BinaryIO) -> tuple[int, bool]:
+def read_mp3_facts(file: BinaryIO) -> tuple[int, bool]:
     """Returns (bytes without the ID3v2 tag in front, whether the length is stated).
 
     The first frame may state the number of frames; without that a decoder guesses it from the size.

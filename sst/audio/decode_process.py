@@ -63,7 +63,7 @@ class DecodeProcess:
         """Takes what has arrived into `results`; False at the end of the process's output."""
         block = os.read(self.output.fileno(), 1 << 20)
         self.buffer += block
-        while (frame := wire.take(self.buffer)) is not None:
+        while (frame := wire.take_frame(self.buffer)) is not None:
             self.waited = 0.0
             self._take(frame, results)
         return bool(block)

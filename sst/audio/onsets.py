@@ -21,10 +21,16 @@ from sst.config import SegmentConfig
 
 BEFORE = 8  # frames that a rise is measured against; the one just before is left out
 LEAD = 16  # frames in which silence is looked for: four in a row
-STEEPEST = 30.0  # dB; more in one band counts as much
-THRESHOLD, REACH = 3.0, 3.0  # dB over all bands at sensitivity 0.5; its factor at 0, divisor at 1
+STEEPEST_DB = 30.0  # dB; more in one band counts as much
+THRESHOLD_DB, REACH = (
+    3.0,
+    3.0,
+)  # dB over all bands at sensitivity 0.5; its factor at 0, divisor at 1
 AROUND_S = 0.3  # half the busy and restless stretch around an onset, which raises the threshold
-BELOW_NEAR, BELOW_ALL = 45.0, 65.0  # dB below the loudest nearby, and of all: no onset down there
+BELOW_NEAR_DB, BELOW_ALL_DB = (
+    45.0,
+    65.0,
+)  # dB below the loudest nearby, and of all: no onset down there
 QUIET, QUIET_DB = 10, 6.0  # percentile that is the noise, and dB over it where an onset may begin
 SECTION_S = 10.0  # noise and loudest are taken from a stretch of twice this
 SILENCE = 10 ** (-90 / 20)  # of full scale, peak
@@ -106,7 +112,7 @@ def _onset_strength(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, "
     recent = np.lib.stride_tricks.sliding_window_view(padded, BEFORE, axis=0).max(axis=-1)
     floor = _audible_level(levels)
     rises = np.maximum(levels, floor) - np.maximum(recent, floor)
-    return np.sqrt(np.mean(np.clip(rises, 0.0, STEEPEST) ** 2, axis=1))
+    return np.sqrt(np.mean(np.clip(rises, 0.0, STEEPEST_DB) ** 2, axis=1))
 
 
 def _audible_level(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, "t bands"]:
@@ -114,8 +120,8 @@ def _audible_level(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, "t
     floor = np.empty_like(levels)
     for here, around in _sections(len(levels)):
         noise = np.percentile(levels[around], QUIET, axis=0) + QUIET_DB
-        floor[here] = np.maximum(noise, np.max(levels[around]) - BELOW_NEAR)
-    return np.maximum(floor, np.max(levels) - BELOW_ALL)
+        floor[here] = np.maximum(noise, np.max(levels[around]) - BELOW_NEAR_DB)
+    return np.maximum(floor, np.max(levels) - BELOW_ALL_DB)
 
 
 def _sections(count: int) -> Iterator[tuple[slice, slice]]:
@@ -133,7 +139,7 @@ def _pick_onsets(track: LevelTrack, settings: SegmentConfig) -> np.ndarray:
     novelty[max(1, whole) :] = 0  # the windows of later frames see the recording break off
     busy = ndimage.uniform_filter1d(novelty, 2 * round(AROUND_S / HOP_S) + 1, mode="constant")
     highest = ndimage.maximum_filter1d(novelty, 2 * BEFORE + 1, mode="constant")
-    threshold = THRESHOLD * REACH ** (1 - 2 * settings.sensitivity)
+    threshold = THRESHOLD_DB * REACH ** (1 - 2 * settings.sensitivity)
     return np.flatnonzero((novelty == highest) & (novelty > threshold + busy / 2))
 
 

@@ -149,7 +149,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[tuple[sf.SoundFile, BinaryIO
     if facts.st_size == 0:
         raise BadAudio("empty", "the file has no bytes")
     with open(path, "rb") as raw:
-        if name := containers.foreign_format(raw.read(16)):
+        if name := containers.detect_foreign_format(raw.read(16)):
             raise BadAudio("unsupported", f"{name} cannot be read; convert it to WAV or FLAC")
         try:
             # As bytes: a name that is not valid UTF-8 opens too.
@@ -177,8 +177,8 @@ def _readable(file: sf.SoundFile, raw: BinaryIO) -> Iterator[sf.SoundFile]:
     if not RATES[0] <= file.samplerate <= RATES[1]:
         raise BadAudio("unsupported", f"its sample rate is {file.samplerate} Hz")
     is_riff = file.format in ("WAV", "WAVEX", "AIFF")
-    chunk = containers.data_chunk(raw) if is_riff else None
-    if chunk and containers.missing_bytes(chunk):
+    chunk = containers.find_data_chunk(raw) if is_riff else None
+    if chunk and containers.count_missing_bytes(chunk):
         there = f"{chunk.present:,} of {chunk.declared:,} bytes of sound"
         raise BadAudio("truncated", f"the file is cut off: only {there} are there")
     if chunk and file.frames == 0 and chunk.little_endian:
@@ -191,7 +191,7 @@ def _readable(file: sf.SoundFile, raw: BinaryIO) -> Iterator[sf.SoundFile]:
 @contextlib.contextmanager
 def _repaired(raw: BinaryIO, chunk: containers.DataChunk) -> Iterator[sf.SoundFile]:
     """Yields the file with the size that its writer left out of the header."""
-    present = min(containers.forgotten_bytes(raw, chunk), 4 * MAX_VALUES)
+    present = min(containers.count_undeclared_bytes(raw, chunk), 4 * MAX_VALUES)
     if not present:
         raise BadAudio("empty", "it holds no samples")
     raw.seek(0)
@@ -217,7 +217,7 @@ def _cut_short(n_read: int, file: sf.SoundFile, raw: BinaryIO) -> bool:
         return False
     if file.format == "OGG":
         return n_read == 0 or containers.ogg_is_cut(raw)
-    size, states_length = containers.mp3_facts(raw)
+    size, states_length = containers.read_mp3_facts(raw)
     least_s = size / 40_000 / 4  # a quarter of what it lasts at the highest bit rate there is
     too_few = states_length and n_read < 0.95 * file.frames
     return too_few or n_read / file.samplerate < least_s

@@ -43,7 +43,7 @@ def read_comment(path: str | os.PathLike[str]) -> str:
         BadAudio: the file cannot be opened.
     """
     with with_path(path), open_audio(path) as (_, raw):
-        return containers.comment_of(raw)
+        return containers.read_comment(raw)
 
 
 def _riff_bytes(wave: np.ndarray, sample_rate: int, subtype: str, comment: str) -> bytes:
@@ -54,4 +54,4 @@ def _riff_bytes(wave: np.ndarray, sample_rate: int, subtype: str, comment: str) 
         # libsndfile stamps its PEAK chunk with the time: the same sound would give other bytes.
         sf._snd.sf_command(file._file, 0x1050, sf._ffi.NULL, 0)
         file.write(wave)
-    return containers.with_comment(buffer.getvalue(), comment) if comment else buffer.getvalue()
+    return containers.add_comment(buffer.getvalue(), comment) if comment else buffer.getvalue()

@@ -186,15 +186,15 @@ def read_metadata(path: Path) -> dict[str, Any]:
 def check_audio(metadata: dict[str, Any], audio: AudioConfig, dataset: str) -> None:
     """Raises ModelError, naming the fields, unless the dataset was built with this `audio`."""
     built = to_dict(from_dict(AudioConfig, metadata["audio"], "audio"))
-    wanted = to_dict(audio)
-    differing = [field for field in wanted if built[field] != wanted[field]]
+    requested = to_dict(audio)
+    differing = [field for field in requested if built[field] != requested[field]]
     if not differing:
         return
-    what = "; ".join(f"{f}: dataset {built[f]}, configuration {wanted[f]}" for f in differing)
+    what = "; ".join(f"{f}: dataset {built[f]}, configuration {requested[f]}" for f in differing)
     config = {
-        "name": f"{dataset.split('/')[1]}-{wanted['sample_rate']}",
+        "name": f"{dataset.split('/')[1]}-{requested['sample_rate']}",
         "sample_dirs": metadata.get("sample_dirs") or [],
-        **{field: wanted[field] for field in differing},
+        **{field: requested[field] for field in differing},
     }
     raise ModelError(
         f"{dataset} was built with another audio configuration ({what}). "

@@ -97,7 +97,7 @@ def read_spool(path: str | os.PathLike[str], offsets: Iterable[int]) -> Iterator
     with open(path, "rb") as spool:
         for offset in offsets:
             spool.seek(offset)
-            facts, arrays = wire.read(spool)
+            facts, arrays = wire.read_frame(spool)
             yield facts | arrays
 
 

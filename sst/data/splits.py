@@ -75,17 +75,17 @@ def _assign_named_packs(
     """Returns the side of each sample where the packs that validate are named."""
     packs = [files.pack_of(i) for i in ids]
     every = set(packs)
-    wanted = {pack for name in validation_packs for pack in _match_packs(name, every)}
-    if wanted == every:
+    named = {pack for name in validation_packs for pack in _match_packs(name, every)}
+    if named == every:
         raise UsageError("validation_packs names every pack; some have to train.")
     for rows in _groups(packs, ids, duplicates):
         there = {packs[row] for row in rows}
-        if there & wanted and there - wanted:
+        if there & named and there - named:
             raise UsageError(
-                f"validation_packs names {min(there & wanted)!r}, which shares sounds with "
-                f"{min(there - wanted)!r}: name both or neither."
+                f"validation_packs names {min(there & named)!r}, which shares sounds with "
+                f"{min(there - named)!r}: name both or neither."
             )
-    return [VALIDATION if pack in wanted else TRAIN for pack in packs]
+    return [VALIDATION if pack in named else TRAIN for pack in packs]
 
 
 def _match_packs(name: str, packs: set[str]) -> list[str]:

@@ -21,7 +21,7 @@ from sst.types import Features, Skipped, Sound
 BATCH_SIZE = 128  # sounds that wait for the model; a file of many hits may bring more
 Embed = Callable[[Features], np.ndarray]
 DecodedFile = list[Sound] | Skipped
-EmbeddedFile = list[tuple[Sound, np.ndarray | None]] | Skipped  # None where no vector was wanted
+EmbeddedFile = list[tuple[Sound, np.ndarray | None]] | Skipped  # None where the vector is known
 
 
 class Encoder(NamedTuple):
@@ -30,7 +30,9 @@ class Encoder(NamedTuple):
     digest: str
     audio: AudioConfig
     embed: Embed  # -> float32 [b, t], the timbre
-    cut: SegmentConfig | None = None  # how files are cut into hits; None: a file is one sound
+    segmentation: SegmentConfig | None = (
+        None  # how files are cut into hits; None: a file is one sound
+    )
 
 
 def embed_files(
@@ -65,7 +67,7 @@ def embed_sounds(encoder: Encoder, sounds: Sequence[Sound]) -> Float[np.ndarray,
     """Returns the search vectors of sounds, timbre and descriptors, by one call of the model."""
     timbre = np.asarray(encoder.embed(features_of(sounds, encoder.audio)), np.float32)
     described = np.stack([sound.descriptors for sound in sounds])
-    return np.concatenate([timbre, aspects.weighted(described)], axis=1)
+    return np.concatenate([timbre, aspects.apply_weights(described)], axis=1)
 
 
 def features_of(sounds: Sequence[Sound], audio: AudioConfig) -> Features:
@@ -131,7 +133,7 @@ def decode_or_raise(
 
 
 def decode_hits_or_raise(encoder: Encoder, path: str | os.PathLike[str]) -> list[Sound]:
-    """Decodes the hits of a file that a user named, cut as `encoder.cut` says.
+    """Decodes the hits of a file that a user named, cut as `encoder.segmentation` says.
 
     Raises:
         UsageError: there is no such file.
@@ -147,9 +149,9 @@ def _decode_files(
     encoder: Encoder, paths: list[Path], workers: int | None
 ) -> Generator[DecodedFile, None, None]:
     """Decodes every file to its hits, or to one sound."""
-    if encoder.cut is not None:
+    if encoder.segmentation is not None:
         hits = decode_pool.decode_hits(
-            paths, encoder.audio, encoder.cut, workers, measure=("descriptors",)
+            paths, encoder.audio, encoder.segmentation, workers, measure=("descriptors",)
         )
         with contextlib.closing(hits):  # type: ignore[type-var]
             yield from hits
@@ -179,9 +181,9 @@ def _embed_batch(
 ) -> list[EmbeddedFile]:
     """Embeds the sounds of a batch whose vector is not known."""
     sounds = {s.digest: s for file in batch if isinstance(file, list) for s in file}
-    wanted = [s for digest, s in sounds.items() if digest not in done and not has(digest)]
-    if wanted:
-        done.update(zip((s.digest for s in wanted), embed_sounds(encoder, wanted), strict=True))
+    unknown = [s for digest, s in sounds.items() if digest not in done and not has(digest)]
+    if unknown:
+        done.update(zip((s.digest for s in unknown), embed_sounds(encoder, unknown), strict=True))
     return [_with_vectors(file, done) for file in batch]
 
 

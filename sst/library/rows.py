@@ -81,7 +81,7 @@ def read_rows(folder: Path) -> Rows:
     )
 
 
-def indexed_sounds(folder: Path, path: Path_) -> list[IndexedSound]:
+def read_indexed_sounds(folder: Path, path: Path_) -> list[IndexedSound]:
     """Reads the sounds of a file, if the index holds it and size and time are unchanged."""
     full = os.path.abspath(os.path.expanduser(path))
     if not index_exists(folder):
@@ -136,7 +136,7 @@ def count_contents(folder: Path) -> Contents:
         return Contents(files, missing, size, dict(skipped.fetchall()))
 
 
-def distinct_vectors(db: sqlite3.Connection) -> Float[np.ndarray, "n e"]:
+def read_distinct_vectors(db: sqlite3.Connection) -> Float[np.ndarray, "n e"]:
     """Reads the vectors of all different sounds that are not missing, by digest."""
     found = db.execute(
         "SELECT digest, crc, vector FROM vectors WHERE digest IN (SELECT digest FROM sounds"
@@ -145,7 +145,7 @@ def distinct_vectors(db: sqlite3.Connection) -> Float[np.ndarray, "n e"]:
     return _read(found)[1]
 
 
-def vector_rows(vectors: dict[str, np.ndarray]) -> Iterator[tuple[str, int, bytes]]:
+def make_vector_rows(vectors: dict[str, np.ndarray]) -> Iterator[tuple[str, int, bytes]]:
     """Makes rows of the table of vectors: digest, checksum, numbers."""
     for digest, vector in vectors.items():
         blob = np.ascontiguousarray(vector, "<f4").tobytes()
@@ -176,6 +176,6 @@ def _read_fact(db: sqlite3.Connection, name: str) -> bytes:
     return row[0] if row else b""
 
 
-def size_on_disk(folder: Path) -> int:
+def measure_size(folder: Path) -> int:
     """Sums the bytes of all files under `folder`."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -77,8 +77,8 @@ def index_folder(dirs: Sequence[Path_], encoder: Encoder) -> Path:
     real = sorted({os.path.realpath(os.path.expanduser(d)) for d in dirs})
     library = hashlib.blake2b(b"\0".join(map(os.fsencode, real)), digest_size=8).hexdigest()
     model = f"{encoder.digest}-{configs.digest(encoder.audio)}-{aspects.VECTOR_VERSION}"
-    if encoder.cut is not None:
-        model += f"-{configs.digest(encoder.cut)}-{configs.SEGMENTER_VERSION}"
+    if encoder.segmentation is not None:
+        model += f"-{configs.digest(encoder.segmentation)}-{configs.SEGMENTER_VERSION}"
     return cache_root() / "libraries" / library / model
 
 
@@ -109,7 +109,7 @@ def scan_and_read(
     return _rebuilt_if_damaged(job.folder, lambda: (_scan(job), rows.read_rows(job.folder)))
 
 
-def pending(encoder: Encoder, dirs: Sequence[Path_]) -> tuple[int, int, int]:
+def count_pending(encoder: Encoder, dirs: Sequence[Path_]) -> tuple[int, int, int]:
     """Counts the files that are new, changed and gone since the last scan; changes nothing."""
     _, survey, folder = _survey(encoder, dirs)
     with open_database(folder) as db:
@@ -233,7 +233,9 @@ def _store(db: sqlite3.Connection, sample: Sample, file: EmbeddedFile, known: se
     if isinstance(file, Skipped):
         return set()
     vectors = {sound.digest: vector for sound, vector in file if vector is not None}
-    db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows.vector_rows(vectors))
+    db.executemany(
+        "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows.make_vector_rows(vectors)
+    )
     sounds = (
         (path, number, sound.clip.onset_s, sound.end_s, sound.digest)
         for number, (sound, _) in enumerate(file, 1)
@@ -243,7 +245,7 @@ def _store(db: sqlite3.Connection, sample: Sample, file: EmbeddedFile, known: se
 
 
 def _store_distances(db: sqlite3.Connection) -> None:
-    measured = similarity.distance_quantiles(rows.distinct_vectors(db))._asdict()
+    measured = similarity.distance_quantiles(rows.read_distinct_vectors(db))._asdict()
     facts = [(name, quantiles.tobytes()) for name, quantiles in measured.items()]
     with transaction(db):
         db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)

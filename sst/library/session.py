@@ -34,7 +34,7 @@ class Session(NamedTuple):
     searcher: searchers.Searcher
 
 
-def load_encoder(name: Path_, cut: SegmentConfig | None = None) -> Encoder:
+def load_encoder(name: Path_, segmentation: SegmentConfig | None = None) -> Encoder:
     """Loads a model as an `Encoder`. JAX is imported when the first sound is embedded."""
     saved = export_format.load_model(export_format.find_model(name))
 
@@ -44,12 +44,12 @@ def load_encoder(name: Path_, cut: SegmentConfig | None = None) -> Encoder:
 
         return inference.load(name)
 
-    def embed(heard: Features) -> np.ndarray:
+    def embed(features: Features) -> np.ndarray:
         from sst import inference
 
-        return np.asarray(inference.embed_features(loaded(), heard))
+        return np.asarray(inference.embed_features(loaded(), features))
 
-    return Encoder(saved.digest, saved.config.audio, embed, cut)
+    return Encoder(saved.digest, saved.config.audio, embed, segmentation)
 
 
 def open_session(
@@ -163,7 +163,7 @@ def interpolate(
         NothingToDo: a file cannot be read, or is silent.
     """
     start, end = (queries.of_file(session.encoder, session.report.folder, x) for x in (a, b))
-    points = queries.interpolation(start, end, steps)
+    points = queries.interpolate(start, end, steps)
     quantiles = distance_quantiles(session, choice)
     found: dict[int, Hit] = {}
     taken: set[tuple[str, float]] = set()

@@ -95,11 +95,11 @@ def write(
         UsageError: a file is there already or is one of the sources; nothing has been written.
         OSError: the folder is missing, full or closed.
     """
-    wanted = [file for one in plan for file in (*one.targets, one.marked) if file is not None]
+    targets = [file for one in plan for file in (*one.targets, one.marked) if file is not None]
     sources = {os.path.realpath(one.source) for one in plan}
-    if own := [file for file in wanted if os.path.realpath(file) in sources]:
+    if own := [file for file in targets if os.path.realpath(file) in sources]:
         raise UsageError(f"{to_text(own[0])} is a source itself; choose another folder.")
-    there = [] if overwrite else [file for file in wanted if os.path.lexists(file)]
+    there = [] if overwrite else [file for file in targets if os.path.lexists(file)]
     if there:
         raise UsageError(f"{to_text(there[0])} exists already; --overwrite replaces it.")
     report = Report([], [])
@@ -150,7 +150,7 @@ def _write_source(plan: Plan) -> Iterator[Path]:
         with open_audio(plan.source) as (source, _):
             starts = [round(part.start_s * source.samplerate) for part in plan.slices]
             labels = [os.fsencode(target.stem) for target in plan.targets]
-            chunks = containers.marker_chunks(starts, labels)
+            chunks = containers.make_marker_chunks(starts, labels)
             _copy(source, plan.marked, source.frames, chunks)
             yield plan.marked
 

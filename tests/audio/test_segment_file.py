@@ -201,12 +201,12 @@ def test_few_sounds_wait_however_many_there_are(tmp_path, monkeypatch):
     for i in range(12):
         sf.write(tmp_path / f"{i:02}.wav", synth.sequence(times, 8_000, seed=i), 8_000)
     waiting = []
-    heard = decode_pool._Pool._read_from
+    read_from = decode_pool._Pool._read_from
 
     def watched(pool):
         sounds = sum(len(r) if isinstance(r, list) else 1 for r in pool.results.values())
         waiting.append(sounds + sum(len(w.hits) for w in pool.workers))
-        return heard(pool)
+        return read_from(pool)
 
     monkeypatch.setattr(decode_pool._Pool, "_read_from", watched)
     paths = sorted(tmp_path.iterdir())

@@ -19,9 +19,9 @@ AUDIO = AudioConfig(n_mels=32)
 RATE = AUDIO.sample_rate
 
 
-def embed(heard):
+def embed(features):
     """A unit vector: the mean power of the bands."""
-    power = (10.0 ** (np.asarray(heard.log_mel) / 20.0)).mean(axis=1)
+    power = (10.0 ** (np.asarray(features.log_mel) / 20.0)).mean(axis=1)
     return power / np.linalg.norm(power, axis=1, keepdims=True)
 
 

@@ -22,7 +22,9 @@ BLOCKS = dict(
 
 def described(wave, rate=RATE):
     clip = canonical(wave, rate, AUDIO)
-    return aspects.weighted(descriptors.describe(clip, features.log_mel(clip.wave, AUDIO), AUDIO))
+    return aspects.apply_weights(
+        descriptors.describe(clip, features.log_mel(clip.wave, AUDIO), AUDIO)
+    )
 
 
 def difference(a, b):

@@ -161,10 +161,10 @@ def test_recipes_keep_what_was_near_and_older_ones_had_nothing(model, training):
 
 def test_an_export_knows_its_training_clips_by_name_some_of_many(monkeypatch):
     taught = small_model.taught()
-    heard = small_model.clips(12)
+    features = small_model.clips(12)
     ids = [f"lib/pack{i % 3}/{i}.wav" for i in range(12)]
-    cells, attack = heard.log_mel.astype(np.float16), heard.attack.astype(np.float16)
-    split = datasets.Split(ids, [""] * 12, cells, heard.n_frames, heard.peak_db, attack)
+    cells, attack = features.log_mel.astype(np.float16), features.attack.astype(np.float16)
+    split = datasets.Split(ids, [""] * 12, cells, features.n_frames, features.peak_db, attack)
     dataset = datasets.Dataset(
         "sample_library/x", Path(), split, split, [], "", {"split_by": "folder"}
     )
