@@ -130,7 +130,7 @@ def pitch_error_cents(original: Wave, other: Float[np.ndarray, " m"], sample_rat
 
 
 def weighted_median(values: Float[np.ndarray, " n"], weights: Float[np.ndarray, " n"]) -> float:
-    """The first value, in order of size, up to which half of the weight lies."""
+    """Returns the smallest value up to which half of the weight lies."""
     order = np.argsort(values)
     reached = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(reached, 0.5 * reached[-1])])

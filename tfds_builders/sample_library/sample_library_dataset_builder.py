@@ -29,8 +29,8 @@ CHUNK = 512  # files per step of a build through Beam
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Under the `tfds` command, what a user can mend becomes one line and an exit code."""
+def _user_errors_to_exit_codes() -> Iterator[None]:
+    """Under the `tfds` command, turns a UserError into its message and its exit code."""
     try:
         yield
     except (UserError, KeyboardInterrupt) as error:
@@ -46,7 +46,7 @@ class SampleLibraryConfig(tfds.core.BuilderConfig):
     """One library: a name, the folders, and `sst.data.manifest.Options` by name."""
 
     def __init__(self, *, name: str = "", sample_dirs: str | Sequence[str] = (), **options: Any):
-        with _told():
+        with _user_errors_to_exit_codes():
             if not re.fullmatch(r"\w[\w.-]*", str(name)):
                 raise UsageError(
                     f'--config needs a "name" of letters, digits, _ - and ., not {name!r}.'
@@ -74,9 +74,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     BUILDER_CONFIGS = [SampleLibraryConfig(name=DEMO)]
 
     def __init__(self, *, file_format: Any = None, **kwargs: Any):
-        """The arguments of TFDS; records are array_record unless another format is asked for."""
+        """Takes the arguments of TFDS; the file format is array_record by default."""
         config = kwargs.get("config")
-        with _told():
+        with _user_errors_to_exit_codes():
             if isinstance(config, SampleLibraryConfig) and config.name == DEMO:
                 if config.sample_dirs or config.options != manifest.Options():
                     raise UsageError(
@@ -121,7 +121,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         config = kwargs.get("download_config") or tfds.download.DownloadConfig()
         if config.download_mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO:
             return super().download_and_prepare(**kwargs)
-        with _told():
+        with _user_errors_to_exit_codes():
             self._dirs = self._find_dirs()
             self._found = files.samples_or_raise(self._dirs)
             self._request = self._make_request()
@@ -229,7 +229,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         }
 
     def _decode(self, samples: Sequence[files.Sample]) -> list[tuple[list, list]]:
-        """All files into spool files: (rows, rejects) of each."""
+        """Decodes all files into spool files; returns (rows, rejects) of each."""
         options = self.builder_config.options
         if self._beam:
             return self._decode_with_beam(samples)
@@ -256,7 +256,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return [records.read_chunk(self._spool, chunk) for chunk in range(len(chunks))]
 
     def _generate_examples(self, where: dict[int, list[int]]) -> Any:
-        """Pairs of id and record, from the given offsets in the given spool files."""
+        """Yields pairs of id and record, from the given offsets in the given spool files."""
         read = functools.partial(records.keyed_records, folder=self._spool)
         if not self._beam:
             return self._read_in_turn(where, read)
@@ -276,7 +276,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
 @contextlib.contextmanager
 def _without_tfds_bars() -> Iterator[None]:
-    """TFDS's bars know no totals, and off a terminal they write a line per second."""
+    """Switches off TFDS's bars: they know no totals, and write lines where there is no terminal."""
     tfds.disable_progress_bar()
     try:
         yield
