@@ -11,15 +11,16 @@ from sst.audio.recording import Recording
 from sst.types import Fault
 
 # Measured by experiments/benchmarks/doctor.py.
-FLAT = 3  # samples of one value in a row make a flat top
+FLAT_SAMPLES = 3  # samples of one value in a row make a flat top
 SAME_VALUE = 4e-5  # of the peak: a step of 16 bits
-STEPS = 12  # of the file's own resolution: beside a flat top that was cut, it falls by more
-LEAST_FALL = 0.004  # of the peak
-MANY, NEAR = 4, 0.95  # shorter ones: so many, with more samples than lie below, down to this level
-FEWEST = 8  # samples in all
-SQUARE = 0.9  # of the loud samples: a square wave has this share or more in its flat tops
-OFFSET = 0.01  # of the peak
-ABOVE = 4.0  # times what there is at the lowest frequencies
+RESOLUTION_STEPS = 12  # of the file: beside a flat top that was cut, the wave falls by more
+MIN_FALL = 0.004  # of the peak
+# Or so many shorter tops, with more samples than lie between them and this part of the peak.
+MIN_SHORT_TOPS, NEAR_PEAK = 4, 0.95
+MIN_SAMPLES = 8  # in all tops
+SQUARE_SHARE = 0.9  # of the loud samples: a square wave has this share or more in its flat tops
+MIN_OFFSET = 0.01  # of the peak
+ZERO_HZ_RATIO = 4.0  # times what there is at the lowest frequencies
 BLOCK_S = 0.025  # in which nothing that can be heard stays flat beside zero
 END_S = 0.003  # the end, beside the loudest stretch of that length
 END_DB = -20.0
@@ -74,14 +75,14 @@ def _clipped(wave: Float[np.ndarray, "n channels"]) -> Fault | None:
             continue
         starts, lengths = _runs(at_peak & _same_sign_as_before(channel, at_peak))
         falls = _falls(level, starts, lengths, peak)
-        cut = falls > max(LEAST_FALL, STEPS * _resolution(level, peak))
+        cut = falls > max(MIN_FALL, RESOLUTION_STEPS * _resolution(level, peak))
         tops += int(cut.sum())
-        flat += int((cut & (lengths >= FLAT)).sum())
+        flat += int((cut & (lengths >= FLAT_SAMPLES)).sum())
         samples += int(lengths[cut].sum())
         loud += int((level > peak / 2).sum())
-        near += int((level > NEAR * peak).sum() - at_peak.sum())
-    many = tops >= MANY and samples > near
-    if not (flat or many) or samples < FEWEST or samples > SQUARE * loud:
+        near += int((level > NEAR_PEAK * peak).sum() - at_peak.sum())
+    many = tops >= MIN_SHORT_TOPS and samples > near
+    if not (flat or many) or samples < MIN_SAMPLES or samples > SQUARE_SHARE * loud:
         return None
     tops_ = "1 peak" if tops == 1 else f"{tops:,} peaks"
     return Fault("clipped", f"{samples:,} samples in {tops_} cut off at one level")
@@ -138,7 +139,7 @@ def _offset(wave: Float[np.ndarray, "n channels"], sample_rate: int) -> Fault | 
     means = np.abs(blocks.mean(axis=1))
     flat = blocks.max(axis=1) - blocks.min(axis=1) < means / 2
     offset = float(max(np.max(means * flat), np.max(_at_zero_hz(wave))))
-    if offset < OFFSET * peak:
+    if offset < MIN_OFFSET * peak:
         return None
     return Fault("offset", f"{100 * offset / peak:.1f} % of the peak")
 
@@ -147,7 +148,7 @@ def _at_zero_hz(wave: Float[np.ndarray, "n channels"]) -> Float[np.ndarray, " ch
     """Returns the offset of each channel whose spectrum stands out at 0 Hz, else 0."""
     window = np.hanning(len(wave) + 2)[1:-1, None].astype(np.float32)
     lowest = np.abs(scipy.fft.rfft(wave * window, axis=0)[:5])
-    stands_out = lowest[0] > ABOVE * np.max(lowest[2:], axis=0)  # the window fills 0 and 1
+    stands_out = lowest[0] > ZERO_HZ_RATIO * np.max(lowest[2:], axis=0)  # the window fills 0 and 1
     return np.where(stands_out, lowest[0] / window.sum(), 0.0)
 
 

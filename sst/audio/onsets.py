@@ -22,15 +22,11 @@ from sst.config import SegmentConfig
 BEFORE = 8  # frames that a rise is measured against; the one just before is left out
 LEAD = 16  # frames in which silence is looked for: four in a row
 STEEPEST_DB = 30.0  # dB; more in one band counts as much
-THRESHOLD_DB, REACH = (
-    3.0,
-    3.0,
-)  # dB over all bands at sensitivity 0.5; its factor at 0, divisor at 1
+# Over all bands at sensitivity 0.5; the factor at sensitivity 0, and the divisor at 1.
+THRESHOLD_DB, REACH = 3.0, 3.0
 AROUND_S = 0.3  # half the busy and restless stretch around an onset, which raises the threshold
-BELOW_NEAR_DB, BELOW_ALL_DB = (
-    45.0,
-    65.0,
-)  # dB below the loudest nearby, and of all: no onset down there
+# Below the loudest nearby, and of all: no onset down there.
+BELOW_NEAR_DB, BELOW_ALL_DB = 45.0, 65.0
 QUIET, QUIET_DB = 10, 6.0  # percentile that is the noise, and dB over it where an onset may begin
 SECTION_S = 10.0  # noise and loudest are taken from a stretch of twice this
 SILENCE = 10 ** (-90 / 20)  # of full scale, peak

@@ -30,9 +30,8 @@ class Encoder(NamedTuple):
     digest: str
     audio: AudioConfig
     embed: Embed  # -> float32 [b, t], the timbre
-    segmentation: SegmentConfig | None = (
-        None  # how files are cut into hits; None: a file is one sound
-    )
+    # How files are cut into hits; None: a file is one sound.
+    segmentation: SegmentConfig | None = None
 
 
 def embed_files(

@@ -149,9 +149,8 @@ def _scan(job: _Job) -> ScanReport:
         moved = embedded = 0
         if not changes.is_settled(found):
             with scan_lock(job.folder, job.options.wait_s):
-                found = changes.find_changes(
-                    db, job.survey, job.options.prune
-                )  # another may have done it
+                # Another process may have done it meanwhile.
+                found = changes.find_changes(db, job.survey, job.options.prune)
                 moved, embedded = _update(db, job, found)
         (sounds,) = db.execute(
             "SELECT COUNT(*) FROM sounds WHERE path NOT IN (SELECT path FROM missing)"

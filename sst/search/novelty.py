@@ -13,9 +13,9 @@ from jaxtyping import Float, Int
 from sst import files
 from sst.search.similarity import SAME_DISTANCE
 
-SOUNDS = 1000  # random ones whose nearest others are looked for
-STEPS = 101  # quantiles that are kept
-AT_ONCE = 64  # sounds compared with all others
+SAMPLED_SOUNDS = 1000  # random ones whose nearest others are looked for
+QUANTILES = 101  # of the distances, that are kept
+BATCH_SIZE = 64  # sounds compared with all others at once
 NO_SPACING = np.zeros(0, np.float32)
 IsCopy = Callable[[int, int], bool]  # of two rows
 
@@ -73,13 +73,13 @@ def measure_spacing(
             asked only of rows within `SAME_DISTANCE` of each other.
 
     Returns:
-        `STEPS` quantiles in rising order; none where there are no two groups.
+        `QUANTILES` quantiles in rising order; none where there are no two groups.
     """
     squares = np.einsum("ne,ne->n", vectors, vectors)
-    chosen = np.random.default_rng(0).permutation(len(vectors))[:SOUNDS]
+    chosen = np.random.default_rng(0).permutation(len(vectors))[:SAMPLED_SOUNDS]
     found: list[float] = []
-    for start in range(0, len(chosen), AT_ONCE):
-        rows = chosen[start : start + AT_ONCE]
+    for start in range(0, len(chosen), BATCH_SIZE):
+        rows = chosen[start : start + BATCH_SIZE]
         away = squares[rows, None] + squares - 2.0 * (vectors[rows] @ vectors.T)
         away = np.where(groups[rows, None] != groups, np.sqrt(np.maximum(away, 0.0)), np.inf)
         found += [
@@ -88,7 +88,7 @@ def measure_spacing(
     distances = np.array([distance for distance in found if np.isfinite(distance)])
     if not len(distances):
         return NO_SPACING
-    return np.quantile(distances, np.linspace(0.0, 1.0, STEPS)).astype(np.float32)
+    return np.quantile(distances, np.linspace(0.0, 1.0, QUANTILES)).astype(np.float32)
 
 
 def _nearest_other(row: int, away: Float[np.ndarray, " n"], is_copy: IsCopy) -> float:

@@ -23,9 +23,9 @@ ENGINES: tuple[str, ...] = ("auto", "exact", "scann")
 # Below, exact search is instant and misses nothing.
 SCANN_FROM = 100_000
 TARGET_RECALL = 0.95  # of the ten nearest; an index below it is not used unless asked for by name
-AIM = 0.97  # what is measured on a few of the library's sounds, so that others find the target
-REBUILT_AT = 0.2  # of the rows changed since ScaNN was trained: it is trained again
-_BLOCK, _LEAST = 4 * 2**20, 32  # float32 cells of one block of distances; queries in it, at least
+AIMED_RECALL = 0.97  # measured on a few sounds of the library, so that others reach the target
+REBUILD_SHARE = 0.2  # of the rows changed since ScaNN was trained: it is trained again
+_BLOCK, _MIN_QUERIES = 4 * 2**20, 32  # float32 cells of a block of distances; queries in it
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ class Searcher:
             norms = np.einsum("nd,nd,d->n", self.vectors, self.vectors, factors)
         largest = float(norms.max())
         slack = 2.0 * float(np.finfo(np.float32).eps) * (self.vectors.shape[1] + 4)
-        step = max(_LEAST, _BLOCK // len(self.vectors))
+        step = max(_MIN_QUERIES, _BLOCK // len(self.vectors))
         for start in range(0, len(queries), step):
             block = queries[start : start + step]
             squared = (block * scale) @ self.vectors.T
@@ -170,7 +170,7 @@ def _update_stored(
     changes = int((change.order < 0).sum()) + len(change.added)
     if not changes:
         return Searcher(vectors, "scann", stored.recall, stored, change.order)
-    if stored.changed + changes > REBUILT_AT * stored.trained:
+    if stored.changed + changes > REBUILD_SHARE * stored.trained:
         return None
     index, order = scann_index.update_index(stored, vectors, change)
     searcher = _tune(vectors, index, order)
@@ -231,13 +231,13 @@ def _empty(q: int, k: int) -> tuple[np.ndarray, np.ndarray]:
 def _tune(
     vectors: np.ndarray, index: ScannIndex, order: np.ndarray, plan: Plan | None = None
 ) -> Searcher:
-    """Makes a searcher with the plan, or the cheapest one whose measured recall is `AIM`."""
+    """Makes a searcher with the plan, or the cheapest one that reaches `AIMED_RECALL`."""
     truth = _ground_truth(vectors)
     for each in [plan] if plan else scann_index.make_plans(index.trained):
         index = index._replace(plan=each)
         searcher = Searcher(vectors, "scann", 0.0, index, order)
         recall = _recall(searcher, *truth)
-        if recall >= AIM:
+        if recall >= AIMED_RECALL:
             break
     return dataclasses.replace(searcher, recall=recall, index=index._replace(recall=recall))
 

@@ -22,13 +22,13 @@ from sst.types import Clip, Wave
 
 # Measured by experiments/benchmarks/duplicates.py.
 SAME_LIKENESS = 0.94  # the likeness from which two sounds are one
-COMMON = 0.6  # of the energy of each must lie in the part that both have
-CORRELATED = 0.6  # at first sight: with less, the waveforms are too different to look closer
-FIRST_S, FIRST_BELOW_HZ = 0.4, 7_000.0  # of the sounds; copies at 16 kHz have these frequencies too
-FINER = 4  # steps per sample of the delays tried
+MIN_COMMON_SHARE = 0.6  # of the energy of each must lie in the part that both have
+MIN_CORRELATION = 0.6  # at first sight: with less, the waveforms are too different to look closer
+START_S, START_BELOW_HZ = 0.4, 7_000.0  # of the sounds; copies at 16 kHz have these frequencies too
+STEPS_PER_SAMPLE = 4  # steps per sample of the delays tried
 FLOOR = 10 ** (-50 / 10)  # of the loudest cell: what is softer is noise to one of the two
-LOUDNESS = 0.25  # weight of a cell: its power to this, about as loud as it is
-ABSENT = 10 ** (-20 / 10)  # of the other's energy: above some frequency one has nothing
+LOUDNESS_EXPONENT = 0.25  # weight of a cell: its power to this, about as loud as it is
+ABSENT_SHARE = 10 ** (-20 / 10)  # of the other's energy: above some frequency one has nothing
 LEAST_BAND_HZ = 4_000.0  # a copy at a lower rate or bit rate has what lies below
 TRANSITION = 0.92  # below this part of a limit, the filter that made it does nothing
 # Copies are looked for among the nearest thumbnails only.
@@ -118,7 +118,7 @@ def likeness(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> float:
     level. In each cell of a spectrogram, agreement is twice the common power over the sum of
     both, 1 only for equal level and phase. The result is its mean, weighted by loudness, over the
     part that both have and below the frequency from which one of them has nothing. It is 0 where
-    that part holds less than `COMMON` of the energy of either, and for silence.
+    that part holds less than `MIN_COMMON_SHARE` of the energy of either, and for silence.
 
     Args:
         a: [n] samples.
@@ -138,7 +138,7 @@ def likeness(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> float:
     starts = starts[starts < top]
     shared, total = (np.add.reduceat(each[:, :top], starts, axis=1) for each in cells)
     audible = total > FLOOR * total.max()
-    weight = total[audible] ** LOUDNESS
+    weight = total[audible] ** LOUDNESS_EXPONENT
     return max(0.0, float(weight @ (2.0 * shared[audible] / total[audible]) / weight.sum()))
 
 
@@ -147,17 +147,19 @@ def _starts_correlate(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> 
 
     Those of most pairs do not, which makes comparing all pairs fast.
     """
-    longest = round(FIRST_S * sample_rate)
+    longest = round(START_S * sample_rate)
     a, b = a[:longest], b[:longest]
     lags, norm = _overlaps(a, b)
     if not len(lags):
         return False
     n = scipy.fft.next_fast_len(len(a) + len(b), real=True)
     spectra = scipy.fft.rfft(a, n), scipy.fft.rfft(b, n)
-    top = math.ceil(n * FIRST_BELOW_HZ / sample_rate)
+    top = math.ceil(n * START_BELOW_HZ / sample_rate)
     shares = [_share_below(spectrum, top) for spectrum in spectra]
     low = scipy.fft.irfft((spectra[0] * np.conj(spectra[1]))[:top], n)
-    return bool(np.max(np.abs(low[lags]) / norm) >= CORRELATED * math.sqrt(shares[0] * shares[1]))
+    return bool(
+        np.max(np.abs(low[lags]) / norm) >= MIN_CORRELATION * math.sqrt(shares[0] * shares[1])
+    )
 
 
 def _align(
@@ -187,7 +189,7 @@ def _overlaps(
     lags = np.arange(1 - len(b), len(a))
     starts, ends = np.maximum(0, lags), np.minimum(len(a), lags + len(b))
     common = sums[0][ends] - sums[0][starts], sums[1][ends - lags] - sums[1][starts - lags]
-    enough = [part > COMMON * own[-1] for part, own in zip(common, sums, strict=True)]
+    enough = [part > MIN_COMMON_SHARE * own[-1] for part, own in zip(common, sums, strict=True)]
     kept = np.flatnonzero(enough[0] & enough[1])
     return lags[kept], np.sqrt(common[0][kept] * common[1][kept])
 
@@ -203,15 +205,15 @@ def _estimate_delay(
     The correlation is looked at between the samples too: that of a bright sound swings at nearly
     half the rate, and its largest sample may be whole swings beside its largest value.
     """
-    correlation = FINER * scipy.fft.irfft(cross, FINER * n)
-    steps = (FINER * lags[:, None] + np.arange(FINER)).ravel()
-    found = correlation[steps] / np.repeat(norm, FINER)
+    correlation = STEPS_PER_SAMPLE * scipy.fft.irfft(cross, STEPS_PER_SAMPLE * n)
+    steps = (STEPS_PER_SAMPLE * lags[:, None] + np.arange(STEPS_PER_SAMPLE)).ravel()
+    found = correlation[steps] / np.repeat(norm, STEPS_PER_SAMPLE)
     best = int(np.argmax(np.abs(found)))
     step = int(steps[best])
     before, here, after = correlation[step - 1], correlation[step], correlation[step + 1]
     bend = before - 2.0 * here + after
     off = float(np.clip(0.5 * (before - after) / bend, -1.0, 1.0)) if bend else 0.0
-    return (step + off) / FINER, math.copysign(1.0, found[best])
+    return (step + off) / STEPS_PER_SAMPLE, math.copysign(1.0, found[best])
 
 
 def _share_below(spectrum: Complex[np.ndarray, " f"], top: int) -> float:
@@ -223,7 +225,7 @@ def _share_below(spectrum: Complex[np.ndarray, " f"], top: int) -> float:
 def _shared_bins(a: Float[np.ndarray, " f"], b: Float[np.ndarray, " f"], audio: AudioConfig) -> int:
     """Counts the bins from 0 Hz on that both have: all, or up to where a lower rate cuts one."""
     tails = [np.cumsum(power[::-1], dtype=np.float64)[::-1] for power in (a, b)]
-    present = np.minimum(*tails) >= ABSENT * np.maximum(*tails)
+    present = np.minimum(*tails) >= ABSENT_SHARE * np.maximum(*tails)
     limit = int(np.argmin(present))
     if present[limit] or limit * audio.sample_rate / audio.n_fft < LEAST_BAND_HZ:
         return len(a)  # what lacks more than that was filtered, and is another sound
