@@ -19,7 +19,7 @@ def library_encoder(arguments: argparse.Namespace) -> Any:
     if given and not arguments.library_segmentation:
         raise UsageError("--sensitivity and --min-gap need --library-segmentation.")
     cut = SegmentConfig(**given) if arguments.library_segmentation else None
-    return library_session.encoder(arguments.model, cut)
+    return library_session.load_encoder(arguments.model, cut)
 
 
 def open_library_session(arguments: argparse.Namespace, prune: bool = False) -> Any:

@@ -1,4 +1,4 @@
-"""JAX's persistent compilation cache: what was compiled once is loaded by the next process."""
+"""The cache folder, and in it JAX's compiled programs: the next process loads them."""
 
 import os
 import warnings
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def cache_root() -> Path:
-    """Where SST keeps what it can make again: SST_CACHE_DIR or the user's cache folder."""
+    """Returns the folder for what can be made again: SST_CACHE_DIR or the user's cache."""
     given = os.environ.get("SST_CACHE_DIR")
     if given:
         return Path(given).expanduser()

@@ -1,4 +1,4 @@
-"""What defines a run: frozen dataclasses, their JSON, and overrides from the command line."""
+"""The configuration of a run: frozen dataclasses, their JSON, and command-line overrides."""
 
 import dataclasses
 import difflib
@@ -25,7 +25,7 @@ class AudioConfig:
     floor_db: float = -80.0  # log-mel values are dB relative to the clip's loudest cell, cut here
 
     def __post_init__(self) -> None:
-        """Refuses what no transform could use."""
+        """Raises UsageError for a value that the transform cannot have."""
         rules = {
             "sample_rate": 4_000 <= self.sample_rate <= 192_000,
             "clip_seconds": 0.05 <= self.clip_seconds <= 30.0,
@@ -38,7 +38,7 @@ class AudioConfig:
 
     @classmethod
     def at_rate(cls, sample_rate: int, clip_seconds: float = 2.0) -> "AudioConfig":
-        """The default transform at another rate: a window of about 46 ms, a quarter of it as hop.
+        """Returns the default transform at another rate: a window of about 46 ms, a quarter as hop.
 
         Above 24 kHz there are 160 bands, so that their spacing in the bass stays 25 Hz: with 31 Hz
         a tone of 55 Hz can no longer be located.
@@ -77,15 +77,15 @@ SEGMENTER_VERSION = 1  # counts up where the same SegmentConfig comes to cut fil
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SegmentConfig:
-    """How the hits of a long recording become sounds of their own."""
+    """Segmentation: how a long recording is cut into hits, each a sound of its own."""
 
-    sensitivity: float = 0.5  # 0 hears the clearest onsets only, 1 nearly every rise
+    sensitivity: float = 0.5  # 0 finds the clearest onsets only, 1 nearly every rise
     min_gap_s: float = 0.05  # s between the starts of two hits, at least
     max_segments: int = 512  # of one file; later hits are left out
-    max_minutes: float = 30.0  # of one file that are listened to
+    max_minutes: float = 30.0  # of one file that are searched
 
     def __post_init__(self) -> None:
-        """Refuses what no recording could be cut by."""
+        """Raises UsageError for a value that is out of range."""
         rules = {
             "sensitivity": 0.0 <= self.sensitivity <= 1.0,
             "min_gap_s": 0.02 <= self.min_gap_s <= 10.0,
@@ -109,14 +109,14 @@ class ModelConfig:
     quiet_slope: float = 0.15  # what 1 dB at the floor counts, against 1 dB at the loudest cell
     bass_weight: float = 3.0  # of the bands below 300 Hz
     fold: int = 4  # frames folded into one position: 173 frames become 44
-    search_width: int = 128  # channels of the network that hears for the search
+    search_width: int = 128  # channels of the search encoder
     search_dim: int = 64  # of the learned part of the search vector
     search_share: float = 0.8  # of the squared distance that is the learned part's
     neighbours: int = 16  # of a training sound, among which the prior draws
     precision: str = "float32"  # of the networks in training; "bfloat16" for accelerators
 
     def __post_init__(self) -> None:
-        """Refuses scales without an inverse, and what the networks cannot compute in."""
+        """Raises UsageError for scales without an inverse and for an unknown precision."""
         scale = {"quiet_slope": 0.0 < self.quiet_slope <= 1.0, "bass_weight": self.bass_weight > 0}
         _refuse_out_of_range("model", self, scale)
         if self.precision not in PRECISIONS:
@@ -133,7 +133,7 @@ class LossConfig:
     level: float = 0.05  # peak level, dB
     length: float = 1.0  # duration, octaves
     attack: float = 0.1  # envelope of the first tenth of a second, dB
-    search: float = 0.05  # kinds told apart and held together, nats: a say in when the run ends
+    search: float = 0.05  # classification and contrastive terms of the search vector, nats
     kl: float = 2e-3  # per nat
     free_nats: float = 0.05  # per latent dimension: no pull below this
 
@@ -176,12 +176,12 @@ def _refuse_out_of_range(where: str, config: Any, rules: dict[str, bool]) -> Non
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration as plain nested dictionaries, ready for JSON."""
+    """Returns a configuration as plain nested dictionaries, ready for JSON."""
     return dataclasses.asdict(config)
 
 
 def from_dict(cls: type[T], values: dict[str, Any], where: str = "config") -> T:
-    """The inverse of `to_dict`. Missing keys keep their defaults.
+    """Makes a configuration of nested dictionaries. Missing keys keep their defaults.
 
     Raises:
         UsageError: for an unknown key (with the nearest valid one) or a value of the wrong type.
@@ -196,7 +196,7 @@ def from_dict(cls: type[T], values: dict[str, Any], where: str = "config") -> T:
 
 
 def override(config: Config, dotted: str, text: str) -> Config:
-    """`config` with one field replaced, as in `--config.optim.batch-size 64`.
+    """Replaces one field of a configuration, as in `--config.optim.batch-size 64`.
 
     Raises:
         UsageError: for an unknown key or a value that the field cannot hold.
@@ -205,7 +205,7 @@ def override(config: Config, dotted: str, text: str) -> Config:
 
 
 def digest(config: Any) -> str:
-    """Twelve hexadecimal digits that two configurations share only when they are equal."""
+    """Returns twelve hexadecimal digits that only equal configurations share."""
     plain = to_dict(config) if dataclasses.is_dataclass(config) else config
     text = json.dumps(plain, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

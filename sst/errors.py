@@ -1,8 +1,8 @@
-"""What a user can be told in one sentence. Each class carries the exit code of its kind."""
+"""Errors that a user can mend. Each class carries the exit code of its kind."""
 
 
 class UserError(Exception):
-    """A situation that is not a bug: the message says what is wrong, where, and what to do."""
+    """An error that is not a bug: the message says what is wrong, where, and what to do."""
 
     exit_code = 1
 

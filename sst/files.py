@@ -1,4 +1,4 @@
-"""Finding samples in folders: stable ids, labels, and what else was seen."""
+"""The audio files of folders: their stable ids and labels, and the other files beside them."""
 
 import collections
 import difflib
@@ -36,7 +36,7 @@ class Sample(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """What was found below the given folders."""
+    """All files found below the given folders."""
 
     samples: list[Sample]  # sorted by id
     others: dict[str, int]  # suffix -> count of the files that are no audio
@@ -45,7 +45,7 @@ class Survey(NamedTuple):
 
 
 def find_samples(dirs: Sequence[str | os.PathLike[str]]) -> list[Sample]:
-    """Every audio file below `dirs`, sorted by id; the same list on every call and machine.
+    """Lists every audio file below `dirs`, sorted by id: the same on every call and machine.
 
     Hidden files and folders are passed over and links to folders are not followed. A folder that
     lies inside another of `dirs` is not searched twice.
@@ -57,7 +57,7 @@ def find_samples(dirs: Sequence[str | os.PathLike[str]]) -> list[Sample]:
 
 
 def samples_or_raise(dirs: Sequence[str | os.PathLike[str]]) -> Survey:
-    """`survey`, for callers that cannot go on without a sample.
+    """Does `survey`, for callers that cannot go on without a sample.
 
     Raises:
         UsageError: one of `dirs` is not a folder, or there is none.
@@ -72,7 +72,7 @@ def samples_or_raise(dirs: Sequence[str | os.PathLike[str]]) -> Survey:
 
 
 def survey(dirs: Sequence[str | os.PathLike[str]]) -> Survey:
-    """All that lies below `dirs`. Raises UsageError where one of them is not a folder."""
+    """Lists all files below `dirs`. Raises UsageError where one of them is not a folder."""
     roots = _outermost([_folder(d) for d in dirs])
     samples: list[Sample] = []
     others: collections.Counter[str] = collections.Counter()
@@ -102,7 +102,7 @@ def survey(dirs: Sequence[str | os.PathLike[str]]) -> Survey:
 
 
 def passed_over(found: Survey) -> list[str]:
-    """What a user may miss from a survey that found samples, one sentence each."""
+    """Returns sentences about audio that was passed over: other formats, closed folders."""
     said = []
     if foreign := {suffix: n for suffix, n in found.others.items() if suffix in OTHER_AUDIO}:
         counts = ", ".join(f"{suffix} {n:,}" for suffix, n in foreign.items())
@@ -114,7 +114,7 @@ def passed_over(found: Survey) -> list[str]:
 
 
 def fingerprint(samples: Iterable[Sample], mtimes: bool = True) -> str:
-    """Thirty-two hexadecimal digits that change when a file is added, removed, renamed or written.
+    """Returns 32 hexadecimal digits that change when a file is added, removed, renamed or written.
 
     `mtimes=False` leaves the times out, for folders that come with a checkout.
     """
@@ -126,7 +126,7 @@ def fingerprint(samples: Iterable[Sample], mtimes: bool = True) -> str:
 
 
 def to_text(path: str | os.PathLike[str]) -> str:
-    """A path as valid Unicode: bytes that are no UTF-8 become %XX. Nothing is lost: `from_text`."""
+    """Writes a path as valid Unicode: bytes that are no UTF-8 become %XX; see `from_text`."""
     escaped = _PATH_ESCAPE.sub("%25", os.fspath(path))
     if escaped.isascii():
         return escaped
@@ -134,19 +134,19 @@ def to_text(path: str | os.PathLike[str]) -> str:
 
 
 def from_text(text: str) -> str:
-    """The path that `to_text` was given."""
+    """Returns the path that `to_text` was given."""
     raw = re.sub(rb"%([0-9A-Fa-f]{2})", lambda hit: bytes([int(hit[1], 16)]), text.encode("utf-8"))
     return raw.decode("utf-8", "surrogateescape")
 
 
 def pack_of(sample_id: str) -> str:
-    """The folder of a sample's pack: the one around its own folder, as far as there is one."""
+    """Returns the pack of a sample: the folder around its own folder, as far as there is one."""
     root, *folders = sample_id.split("/")[:-1]
     return "/".join([root, *(folders[:-1] or folders)])
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
-    """The path from the root of the file system, with ~ resolved."""
+    """Returns the path from the root of the file system, with ~ resolved."""
     return os.path.abspath(os.path.expanduser(path))
 
 
@@ -160,7 +160,7 @@ def _folder(path: str | os.PathLike[str]) -> str:
 
 
 def _similar_folder(missing: str) -> str:
-    """A folder beside the missing one that it may have been meant for."""
+    """Suggests a folder beside the missing one, in a sentence with a space in front."""
     parent, name = os.path.split(missing)
     try:
         with os.scandir(parent) as listing:
@@ -172,7 +172,7 @@ def _similar_folder(missing: str) -> str:
 
 
 def _outermost(roots: Iterable[str]) -> list[str]:
-    """The roots without repetitions and without those that lie inside another."""
+    """Returns the roots without repetitions and without those that lie inside another."""
     real: dict[str, str] = {}
     for root in roots:
         real.setdefault(os.path.realpath(root), root)
@@ -181,7 +181,7 @@ def _outermost(roots: Iterable[str]) -> list[str]:
 
 
 def _root_names(roots: Sequence[str]) -> list[str]:
-    """The last part of each root's path, with a number where two are the same."""
+    """Returns the last part of each root's path, with a number where two are the same."""
     names: list[str] = []
     for root in roots:
         base = to_text(os.path.basename(root)) or "root"
@@ -195,7 +195,7 @@ def _root_names(roots: Sequence[str]) -> list[str]:
 
 
 def _walk(root: str, closed: list[str]) -> Iterable[tuple[os.DirEntry[str], str]]:
-    """Every entry below `root` that is no folder, with its posix path relative to it, as text."""
+    """Yields every entry below `root` that is no folder, with its posix path relative to it."""
     pending = [(root, "")]
     while pending:
         folder, prefix = pending.pop()
@@ -215,7 +215,7 @@ def _walk(root: str, closed: list[str]) -> Iterable[tuple[os.DirEntry[str], str]
 
 
 def _regular(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """The file's facts, or None where it is hidden, no regular file, or a link to no such file."""
+    """Returns the file's facts; None where it is hidden, or no regular file or link to one."""
     if entry.name.startswith("."):
         return None
     try:
@@ -228,14 +228,17 @@ def _regular(entry: os.DirEntry[str]) -> os.stat_result | None:
 
 
 def _folder_label(root: str, relative: str) -> str:
-    """The leaf folder's name without the pack's name in front; "" directly in the root."""
+    """Returns the leaf folder's name without the pack's name in front; "" in the root."""
     folders = [root, *relative.split("/")[:-1]]
     return _without_prefix(folders[-1], folders[-2]) if len(folders) > 1 else ""
 
 
 @functools.lru_cache
 def _without_prefix(leaf: str, pack: str) -> str:
-    """`rolandtr808-bd` in `Roland TR-808` is `bd`: letters and digits count, the rest does not."""
+    """Removes the pack's name: `rolandtr808-bd` in `Roland TR-808` is `bd`.
+
+    Letters and digits are compared, without regard to case; the rest does not count.
+    """
     wanted = [c for c in pack.casefold() if c.isalnum()]
     if not wanted:
         return leaf

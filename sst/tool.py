@@ -14,7 +14,7 @@ from sst.config import SegmentConfig
 from sst.errors import UsageError
 from sst.files import to_text
 from sst.library import session as library_session
-from sst.library.session import Hit
+from sst.library.hits import Choice, Hit
 from sst.search import searcher
 
 Path_ = str | os.PathLike[str]
@@ -59,7 +59,7 @@ class SoundSampleTool:
         self._name, self._engine = model, engine
         one = isinstance(library_dir, str | os.PathLike)
         self._dirs: tuple[Path_, ...] = (library_dir,) if one else tuple(library_dir or ())  # type: ignore[assignment,arg-type]
-        self._encoder = library_session.encoder(
+        self._encoder = library_session.load_encoder(
             model, SegmentConfig() if library_segmentation else None
         )
 
@@ -158,9 +158,7 @@ class SoundSampleTool:
             UsageError: no library was given, there is no such file, or no such aspect.
             NothingToDo: the file or the library cannot be read.
         """
-        choice = library_session.Choice(
-            num_similar, include_self, keep_duplicates, per_folder, aspects or {}
-        )
+        choice = Choice(num_similar, include_self, keep_duplicates, per_folder, aspects or {})
         return library_session.find(self.session, target_file, choice)
 
     @functools.cached_property

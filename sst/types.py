@@ -41,7 +41,7 @@ NOTHING = np.zeros(0, np.float32)
 
 
 class Sound(NamedTuple):
-    """One usable sound: a file, or one hit of it. All that the decoding processes compute."""
+    """One usable sound: a file, or one hit of it. Everything that a decoding process computes."""
 
     path: str | Path  # of the file, as given
     clip: Clip
@@ -53,7 +53,7 @@ class Sound(NamedTuple):
     end_s: float  # seconds from the start of the file; a hit may be longer than its clip
     descriptors: Float[np.ndarray, " s"] = NOTHING  # where asked for: `dsp.descriptors.describe`
     thumbnail: Float[np.ndarray, " c"] = NOTHING  # where asked for: `dsp.thumbnail.thumbnail`
-    faults: tuple[Fault, ...] = ()  # where asked for: `audio.faults.faults`
+    faults: tuple[Fault, ...] = ()  # where asked for: `audio.faults.find_faults`
     left_out: str = ""  # at the last hit of a file of which more could have been used: a phrase
 
 

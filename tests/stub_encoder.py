@@ -7,28 +7,31 @@ from sst.library import scan as library_scan
 from sst.library.embed_files import Encoder
 
 AUDIO = AudioConfig(n_mels=32)
+ONE_WORKER = library_scan.ScanOptions(workers=1)
 
 
-class Listener:
-    """An encoder that counts what it hears: mean and spread of the spectrogram's bands."""
+class CountingEncoder:
+    """An encoder that counts the sounds it embeds: as mean and spread of the mel bands."""
 
     def __init__(self, digest="a" * 12):
-        self.heard = 0
+        self.embedded = 0
         self.encoder = Encoder(digest, AUDIO, self.embed)
 
-    def embed(self, heard):
-        log_mel = heard.log_mel
-        self.heard += len(log_mel)
+    def embed(self, features):
+        log_mel = features.log_mel
+        self.embedded += len(log_mel)
         return np.concatenate([log_mel.mean(axis=1), log_mel.std(axis=1)], axis=1)
 
 
-def scan(folder, listener=None, **options):
-    listener = listener or Listener()
-    report, rows = library_scan.scan_and_read(listener.encoder, [folder], workers=1, **options)
+def scan(folder, counting=None, **options):
+    counting = counting or CountingEncoder()
+    report, rows = library_scan.scan_and_read(
+        counting.encoder, [folder], ONE_WORKER._replace(**options)
+    )
     silent = sum(report.skipped.values())
     assert report.found == report.embedded + report.reused + silent
     assert len(rows.paths) == report.found - silent
-    return report, rows, listener.heard
+    return report, rows, counting.embedded
 
 
 def assert_same_as_clean(folder, rows, tmp_path, monkeypatch):

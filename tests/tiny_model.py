@@ -63,9 +63,9 @@ def export(
     known = None
     if with_known:
         vectors = np.asarray(_embed(params, stats, inputs, config))
-        packs = novelty.groups(list(sounds), by_pack=True)
-        known = novelty.Known(
-            list(sounds), vectors, novelty.spacing(vectors, packs, lambda a, b: True)
+        packs = novelty.number_groups(list(sounds), by_pack=True)
+        known = novelty.KnownSounds(
+            list(sounds), vectors, novelty.measure_spacing(vectors, packs, lambda a, b: True)
         )
     export_format.save_model(folder, config, params, stats, fitted, class_names, {}, known=known)
     return folder

@@ -15,6 +15,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
+from sst.library import hits as library_hits
 from sst.library import session as library_session
 
 SEMITONES = (-7, -5, 3, 7)
@@ -35,7 +36,7 @@ def main() -> int:
     parser.add_argument("--sounds", type=int, default=60)
     arguments = parser.parse_args()
     session = library_session.open_session(
-        library_session.encoder(arguments.model), [arguments.library_dir]
+        library_session.load_encoder(arguments.model), [arguments.library_dir]
     )
     rows = np.random.default_rng(0).permutation(len(session.rows.paths))[: arguments.sounds]
     print(f"{len(session.rows.paths)} sounds, {len(rows)} of them copied; originals found first:")
@@ -43,7 +44,7 @@ def main() -> int:
         for semitones in SEMITONES:
             found = {}
             for name, weights in (("default", {}), ("pitch=0", {"pitch": 0.0})):
-                choice = library_session.Choice(1, aspects=weights, keep_duplicates=True)
+                choice = library_hits.Choice(1, aspects=weights, keep_duplicates=True)
                 hits = []
                 for row in rows:
                     copy = transposed(session.rows.paths[row], semitones, Path(folder) / "copy.wav")

@@ -158,7 +158,7 @@ DEFECTS: dict[str, Callable] = {
 
 def found(folder: Path, model: str) -> dict[str, set[str]]:
     """Returns the faults of each path."""
-    session = library_session.open_session(library_session.encoder(model), [folder])
+    session = library_session.open_session(library_session.load_encoder(model), [folder])
     faults: dict[str, set[str]] = collections.defaultdict(set)
     for finding in doctor.examine(files.find_samples([folder]), session.rows):
         faults[finding.path].add(finding.fault)

@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         made = library(given.folder, Path(place), given.every)
         start = cpu_s()
-        report = duplicates.find([place])
+        report = duplicates.find_duplicates([place])
         spent = cpu_s() - start
     group_of = {
         Path(copy.path).name: number for number, group in enumerate(report.groups) for copy in group

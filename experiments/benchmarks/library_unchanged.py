@@ -24,7 +24,7 @@ from sst.config import AudioConfig
 from sst.library import scan as library_scan
 from sst.library.embed_files import Encoder
 from sst.search import searcher
-from sst.types import Clip, Sound
+from sst.types import NOTHING, Clip, Sound
 
 WIDTH = 160
 ENCODER = Encoder("0" * 12, AudioConfig(), lambda features: np.zeros((0, 0), np.float32))
@@ -51,7 +51,7 @@ def made_up(encoder: Any, paths: list[str], *_: Any) -> Iterator[list[Any]]:
         for path in paths[start : start + 128]:
             number = int.from_bytes(Path(path).read_bytes(), "little")
             rng = np.random.default_rng(number)
-            sound = Sound(path, CLIP, CLIP.wave[None], f"{number:032x}", 22_050, 1, 0.5)
+            sound = Sound(path, CLIP, CLIP.wave[None], NOTHING, f"{number:032x}", 22_050, 1, 0.5)
             offset = rng.standard_normal(12, dtype=np.float32) @ directions
             batch.append([(sound, kinds[rng.integers(2000)] + offset)])
         yield batch
@@ -76,7 +76,7 @@ def measured(work: Callable[[Path], None], folder: Path) -> tuple[float, float]:
 
 
 def _measure(work: Callable[[Path], None], folder: Path) -> tuple[float, float]:
-    library_scan.heard = made_up  # type: ignore[assignment]
+    library_scan.embed_files = made_up  # type: ignore[assignment]
     searcher.build(np.zeros((20, 4), np.float32)).search(np.zeros((1, 4)), 1)
     start = time.process_time()
     work(folder)

@@ -73,8 +73,8 @@ def memory(place: Path, rows: Path) -> float:
         "from sst.search import searcher, scann_index\n"
         "import threadpoolctl; threadpoolctl.threadpool_limits(1)\n"
         "def resident(): return 4096 * int(open('/proc/self/statm').read().split()[1])\n"
-        "rows = np.load(sys.argv[2]); rows.sum(); tiny = scann_index.made(rows[:500],"
-        " scann_index.Plan('hash')); ids = scann_index.ids_of(rows); before = resident()\n"
+        "rows = np.load(sys.argv[2]); rows.sum(); tiny = scann_index.build_index(rows[:500],"
+        " scann_index.Plan('hash')); ids = scann_index.hash_vectors(rows); before = resident()\n"
         "found = searcher.open_or_build(pathlib.Path(sys.argv[1]), rows, 'scann')\n"
         "found.search(rows[:100], 10); print((resident() - before) / len(rows))"
     )
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128)
     args = parser.parse_args()
     threadpool_limits(1)  # threads that wait for each other would count as work
-    scann_index.made(like_sounds(500, args.width), scann_index.Plan("hash"))  # imports ScaNN
+    scann_index.build_index(like_sounds(500, args.width), scann_index.Plan("hash"))  # imports ScaNN
     print("rows        make_s  open_s change_s  exact_ms  scann_ms  recall  disk_B   mem_B    paid")
     for n in args.sizes:
         print(row(n, args.width), flush=True)

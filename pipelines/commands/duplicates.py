@@ -21,7 +21,7 @@ def duplicates(arguments: argparse.Namespace) -> None:
     from sst.library import duplicates as duplicate_files
 
     with Progress("Comparing") as progress:
-        report = duplicate_files.find(arguments.library_dir, progress, arguments.workers)
+        report = duplicate_files.find_duplicates(arguments.library_dir, progress, arguments.workers)
     found = _file_list(report, arguments.library_dir)
     deliver(found, to)
     summary = found.summary.removesuffix(".")

@@ -38,7 +38,7 @@ def _embedded(arguments: argparse.Namespace, paths: Sequence[Path]) -> Embedded:
     """Embeds every sound. Raises NothingToDo where no file can be used."""
     from sst.library import embed_files, session
 
-    encoder = session.encoder(arguments.model)
+    encoder = session.load_encoder(arguments.model)
     found, done, detail = Embedded([], [], [], {}), 0, ""
     with Progress("Embedding") as progress:
         for batch in embed_files.embed_files(encoder, paths, workers=arguments.workers):
@@ -74,7 +74,7 @@ def audio_paths(given: Sequence[str]) -> list[Path]:
             samples = files.samples_or_raise([one]).samples
             paths.update(dict.fromkeys(Path(sample.path) for sample in samples))
         else:
-            paths[Path(os.path.abspath(embed_files.existing(one)))] = None
+            paths[Path(os.path.abspath(embed_files.existing_file(one)))] = None
     return list(paths)
 
 

@@ -28,7 +28,7 @@ def export(arguments: argparse.Namespace) -> None:
     ]
     if not hits:
         raise NothingToDo("No file of this library holds more than one hit: nothing to slice.")
-    plan = slices.plans(hits, folder)
+    plan = slices.make_plans(hits, folder)
     try:
         with Progress("Slicing") as progress:
             folder.mkdir(parents=True, exist_ok=True)

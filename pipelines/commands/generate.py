@@ -72,7 +72,7 @@ def _check(arguments: argparse.Namespace) -> Any:
     _check_interpolation_and_mix(arguments)
     _check_novelty(arguments)
     for file in arguments.audio_files or []:
-        embed_files.existing(file)
+        embed_files.existing_file(file)
     return recipe.read(arguments.origin) if arguments.origin else None
 
 

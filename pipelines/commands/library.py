@@ -35,11 +35,11 @@ def status(arguments: argparse.Namespace) -> None:
     """Prints the contents of the index and what has changed since; changes nothing."""
     from sst.library import rows as index_rows
     from sst.library import scan as library_scan
-    from sst.search import searcher as searchers
+    from sst.search.scann_index import DamagedIndex
 
     encoder = library_encoder(arguments)
     folder = library_scan.index_folder(arguments.library_dir, encoder)
-    if not index_rows.exists(folder):
+    if not index_rows.index_exists(folder):
         raise NothingToDo(
             "There is no index of this library for this model yet: sst library scan"
             f" --library-dir {' '.join(arguments.library_dir)}"
@@ -49,7 +49,7 @@ def status(arguments: argparse.Namespace) -> None:
             _put_skipped(folder)
         else:
             _put_facts(arguments, _status_with_changes(arguments, encoder, folder))
-    except searchers.DamagedIndex as error:
+    except DamagedIndex as error:
         raise ModelError(
             f"The index is damaged ({error}); sst library scan builds it again."
         ) from None
@@ -62,9 +62,9 @@ def _status_with_changes(
     from sst.library import scan as library_scan
     from sst.search import searcher as searchers
 
-    difference = library_scan.pending(encoder, arguments.library_dir)
+    difference = library_scan.count_pending(encoder, arguments.library_dir)
     pending = dict(zip(("new", "changed", "gone"), difference, strict=True))
-    rows = index_rows.rows(folder)
+    rows = index_rows.read_rows(folder)
     searcher = searchers.open_or_build(folder, rows.vectors, arguments.engine)
     return _status(arguments, folder, rows, searcher) | {"since the last scan": pending}
 
@@ -72,8 +72,8 @@ def _status_with_changes(
 def _put_skipped(folder: Path) -> None:
     from sst.library import rows as index_rows
 
-    rows = index_rows.skipped(folder)
-    rows += [(path, "partly used", detail) for path, detail in index_rows.partly_used(folder)]
+    rows = index_rows.list_skipped(folder)
+    rows += [(path, "partly used", detail) for path, detail in index_rows.list_partly_used(folder)]
     put("".join(f"{reason}\t{detail}\t{path}\n" for path, reason, detail in rows))
 
 
@@ -83,7 +83,7 @@ def _status(
     from sst.library import rows as index_rows
     from sst.model import export_format
 
-    held = index_rows.contents(folder)
+    held = index_rows.count_contents(folder)
     saved = export_format.load_model(export_format.find_model(arguments.model))
     return {
         "folders": [os.path.abspath(os.path.expanduser(d)) for d in arguments.library_dir],
@@ -91,14 +91,14 @@ def _status(
         "sounds": len(rows.paths),
         "different sounds": len(set(rows.digests)),
         "skipped": held.skipped,
-        "partly used": len(index_rows.partly_used(folder)),
+        "partly used": len(index_rows.list_partly_used(folder)),
         "missing": held.missing,
         "bytes of the files": held.size,
         "model": f"{arguments.model} ({saved.config.name}, {saved.digest})",
         "engine": searcher.engine,
         "recall of the 10 nearest": round(searcher.recall, 4),
         "index": str(folder),
-        "bytes of the index": index_rows.size_on_disk(folder),
+        "bytes of the index": index_rows.measure_size(folder),
     }
 
 

@@ -15,7 +15,7 @@ from sst import atomic
 from sst.errors import ResourceError, UsageError
 from sst.files import to_text
 from sst.library import slices
-from sst.library.session import Hit
+from sst.library.hits import Hit
 
 
 class Answer(NamedTuple):
@@ -75,7 +75,7 @@ def copy(
 def _copy(hit: Hit, target: Path, cut: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if cut:
-        slices.write_one(hit.path, slices.Slice(hit.onset_s, hit.end_s), target)
+        slices.write_slice(hit.path, slices.Slice(hit.onset_s, hit.end_s), target)
         return
     with atomic.draft(target) as fresh:
         shutil.copyfile(hit.path, fresh)

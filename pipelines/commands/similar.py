@@ -19,10 +19,10 @@ def similar(arguments: argparse.Namespace) -> None:
     """Prints the sounds nearest to each target, and copies them with --copy-to."""
     _check(arguments)
     from pipelines.commands import result_formats
-    from sst.library import session as library_session
+    from sst.library import hits as library_hits
 
     choice = _choice(arguments)
-    library_session.check(choice)
+    library_hits.check(choice)
     session = open_library_session(arguments)
     answer = _between if arguments.between else _near
     answers = answer(session, arguments, choice)
@@ -66,9 +66,9 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _choice(arguments: argparse.Namespace) -> Any:
-    from sst.library import session as library_session
+    from sst.library import hits as library_hits
 
-    return library_session.Choice(
+    return library_hits.Choice(
         arguments.num_similar,
         arguments.include_self,
         arguments.keep_duplicates,
@@ -92,11 +92,12 @@ def _queries(session: Any, arguments: argparse.Namespace, choice: Any) -> list[t
     found = []
     for target in arguments.targets:
         if arguments.segment == "all":
-            hits = enumerate(library_session.hits(session, target, choice), 1)
+            hits = enumerate(library_session.make_hit_queries(session, target, choice), 1)
             found += [(f"{target} #{number}", hit) for number, hit in hits]
         else:
             name = f"{target} #{arguments.segment}" if arguments.segment else target
-            found.append((name, library_session.query(session, target, choice, arguments.segment)))
+            query = library_session.make_query(session, target, choice, arguments.segment)
+            found.append((name, query))
     return found
 
 
@@ -106,9 +107,9 @@ def _near(session: Any, arguments: argparse.Namespace, choice: Any) -> list[Any]
     from sst.library import session as library_session
 
     named = _queries(session, arguments, choice)
-    distances = library_session.distances_of(session, choice)
+    distances = library_session.distance_quantiles(session, choice)
     return [
-        result_formats.Answer(name, library_session.nearest(session, query, choice, distances))
+        result_formats.Answer(name, library_session.find_nearest(session, query, choice, distances))
         for name, query in named
     ]
 
@@ -138,10 +139,10 @@ def _say_number_of_hits(session: Any, arguments: argparse.Namespace) -> None:
 
 def _say_if_few_or_far(answers: list[Any], arguments: argparse.Namespace) -> None:
     """Reports that there are few hits, or that none is near."""
-    from sst.library import session as library_session
+    from sst.library import hits as library_hits
 
     for answer in answers:
-        if answer.hits and library_session.nothing_close(answer.hits):
+        if answer.hits and library_hits.nothing_close(answer.hits):
             of = f" to {to_text(answer.target)}" if len(answers) > 1 else ""
             say(f"Nothing close{of} in this library; these are the nearest.")
     fewest = min(len(answer.hits) for answer in answers)

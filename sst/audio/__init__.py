@@ -1,6 +1,7 @@
 """Audio files to clips and back.
 
-Reading (`reading`, `containers`), the canonical clip (`audio`), decoding in processes that may be
-killed (`decoding`, `worker`), the hits inside a recording (`segments`, `hits`), and what is wrong
-with a recording (`faults`). No models and no libraries of files. Start with `decoding.decode_many`.
+Reading (`reader`, `recording`, `containers`), the canonical clip (`clip`), decoding in processes
+that may be killed (`decode_pool`, `decode_worker`), the hits inside a recording (`level_track`,
+`onsets`, `segment_file`), and its faults (`faults`). No models and no libraries. Start with
+`decode_pool.decode_many`.
 """

@@ -1,4 +1,4 @@
-"""The canonical clip of a sound: what every model sees of it."""
+"""The canonical clip of a sound: the input of every model."""
 
 import hashlib
 import math
@@ -18,7 +18,7 @@ PREROLL_S, FADE_S = 0.001, 0.010
 
 
 def canonical(wave: Any, sample_rate: int, audio: AudioConfig) -> Clip:
-    """The clip that a model sees of a sound of any rate, length, level and number of channels.
+    """Makes the canonical clip of a sound of any rate, length, level and number of channels.
 
     Mono (the mean of the channels, or the loudest one where they cancel), without DC offset, from
     1 ms before the first sample over -50 dB of the peak to the last over -80 dB, at the rate of
@@ -57,7 +57,17 @@ def canonical(wave: Any, sample_rate: int, audio: AudioConfig) -> Clip:
 def resample(
     wave: Float[np.ndarray, "n *channels"], from_rate: float, to_rate: float
 ) -> Float[np.ndarray, "m *channels"]:
-    """The wave at another rate, float32, at least one sample where there was one."""
+    """Resamples a wave.
+
+    Args:
+        wave: [n] or [n, channels].
+        from_rate: Hz.
+        to_rate: Hz.
+
+    Returns:
+        float32 [m] or [m, channels], m about n * to_rate / from_rate; at least one sample where
+        there was one.
+    """
     wave = np.ascontiguousarray(wave, np.float32)
     if from_rate == to_rate or not len(wave):
         return wave
@@ -66,7 +76,7 @@ def resample(
 
 
 def to_int16(wave: Wave) -> Int16[np.ndarray, " n"]:
-    """[-1, 1] to 16-bit integers, rounded; beyond it, clipped."""
+    """Rounds samples in [-1, 1] to 16-bit integers; clips what lies beyond."""
     return np.clip(np.rint(np.asarray(wave) * 32767.0), -32767, 32767).astype(np.int16)
 
 
@@ -79,12 +89,12 @@ def clip_digest(wave: Wave) -> str:
 
 
 def from_int16(samples: Int16[np.ndarray, " n"]) -> Wave:
-    """The inverse of `to_int16`, to within half a step."""
+    """Inverts `to_int16`, to within half a step: float32 in [-1, 1]."""
     return samples.astype(np.float32) / np.float32(32767.0)
 
 
 def _two_dimensional(wave: Any) -> np.ndarray:
-    """[n, channels] floating point."""
+    """Returns a wave as [n, channels], floating point. Raises ValueError where it is none."""
     wave = np.asarray(wave)
     if wave.ndim not in (1, 2) or (wave.ndim == 2 and wave.shape[1] == 0):
         raise ValueError(f"a wave is [n] or [n, channels], not {wave.shape}")
@@ -96,7 +106,12 @@ def _two_dimensional(wave: Any) -> np.ndarray:
 
 
 def _mono(wave: np.ndarray, sample_rate: int) -> tuple[np.ndarray, float]:
-    """One channel, float32; the loudest sample of all channels is 1; and that sample's level."""
+    """Mixes the channels to one, without DC offset.
+
+    Returns:
+        float32 [n] scaled so that the loudest sample of all channels was 1, and the level of that
+        sample before, of full scale; one zero sample and 0 for silence.
+    """
     wave = wave[: head_samples(wave, sample_rate)]
     level = max(float(np.max(wave, initial=0.0)), -float(np.min(wave, initial=0.0)))
     if not math.isfinite(level):
@@ -114,7 +129,7 @@ def _mono(wave: np.ndarray, sample_rate: int) -> tuple[np.ndarray, float]:
 
 
 def _dc_offset(mono: Wave, sample_rate: int) -> np.float32:
-    """The offset of a recording that clearly has one, else 0.
+    """Estimates the DC offset of a recording that clearly has one, else 0.
 
     Clear is a stretch of 50 ms that stays flat beside zero, or a mean over a tenth of the peak; a
     kick drum has neither.
@@ -133,7 +148,7 @@ def _dc_offset(mono: Wave, sample_rate: int) -> np.float32:
 
 
 def _without_tail(sound: Wave) -> Float[np.ndarray, " m"]:
-    """Ends at the last sample over -80 dB of the peak."""
+    """Cuts a sound after its last sample over -80 dB of the peak."""
     loud = np.abs(sound) > TAIL * np.max(np.abs(sound))
     return sound[: len(sound) - int(np.argmax(loud[::-1]))]
 

@@ -1,4 +1,4 @@
-"""What the bytes of an audio file say about themselves: formats, chunk sizes, comments."""
+"""The containers of audio files, byte by byte: formats, chunk sizes, comments, markers."""
 
 import os
 import struct
@@ -35,16 +35,16 @@ class DataChunk(NamedTuple):
     little_endian: bool
 
 
-def foreign_format(head: bytes) -> str:
-    """The name of a format that is known and not readable here; "" for everything else."""
+def detect_foreign_format(head: bytes) -> str:
+    """Names a format that is known and not readable here; "" for everything else."""
     for offset, magic, name in _FOREIGN:
         if head[offset : offset + len(magic)] == magic:
             return name
     return ""
 
 
-def data_chunk(file: BinaryIO) -> DataChunk | None:
-    """The sound chunk of a RIFF or AIFF file; None for other formats or when there is none."""
+def find_data_chunk(file: BinaryIO) -> DataChunk | None:
+    """Finds the sound chunk of a RIFF or AIFF file; None where there is none, or no such file."""
     size = os.fstat(file.fileno()).st_size
     for name, start, length, little in _chunks(file):
         if name in (b"data", b"SSND"):
@@ -53,9 +53,9 @@ def data_chunk(file: BinaryIO) -> DataChunk | None:
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int, bool]]:
-    """(name, offset of the content, bytes, little endian) of each chunk of a RIFF or AIFF file.
+    """Yields (name, offset of the content, bytes, little endian) of each chunk of RIFF or AIFF.
 
-    Sizes that make no sense end the walk: it never has more than `MAX_CHUNKS` steps.
+    Ends at a size that leads out of the file, at the latest after `MAX_CHUNKS` chunks.
     """
     file.seek(0)
     head = file.read(12)
@@ -73,14 +73,17 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int, bool]]:
         position += 8 + length + (length & 1)
 
 
-def missing_bytes(chunk: DataChunk) -> int:
-    """How many bytes of sound the header promises and the file lacks; 0 for a streamed file."""
+def count_missing_bytes(chunk: DataChunk) -> int:
+    """Counts the bytes of sound that the header promises and the file lacks; 0 for a stream."""
     missing = chunk.declared - chunk.present
     return missing if missing > SLACK and chunk.declared < STREAMED else 0
 
 
-def forgotten_bytes(file: BinaryIO, chunk: DataChunk) -> int:
-    """Bytes of sound behind a header that says 0, as a recorder leaves it when the power fails."""
+def count_undeclared_bytes(file: BinaryIO, chunk: DataChunk) -> int:
+    """Counts the bytes of sound behind a header that says 0.
+
+    A recorder leaves such a header when its power fails.
+    """
     if chunk.declared != 0 or chunk.present <= SLACK:
         return 0
     file.seek(chunk.start)
@@ -91,7 +94,7 @@ def forgotten_bytes(file: BinaryIO, chunk: DataChunk) -> int:
 
 
 def ogg_is_cut(file: BinaryIO) -> bool:
-    """Whether the last page of an Ogg file is incomplete."""
+    """Tells whether the last page of an Ogg file is incomplete."""
     size = os.fstat(file.fileno()).st_size
     start = max(0, size - 70_000)  # a page has at most 65,307 bytes
     file.seek(start)
@@ -102,8 +105,8 @@ def ogg_is_cut(file: BinaryIO) -> bool:
     return len(table) < n_segments or len(table) < n_segments + sum(table[:n_segments])
 
 
-def with_comment(wav: bytes, comment: str) -> bytes:
-    """A little-endian WAV file with a comment chunk at its end.
+def add_comment(wav: bytes, comment: str) -> bytes:
+    """Adds a comment chunk at the end of a little-endian WAV file.
 
     Raises:
         ValueError: for a comment of more than `MAX_COMMENT` bytes.
@@ -117,8 +120,8 @@ def with_comment(wav: bytes, comment: str) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def marker_chunks(starts: Sequence[int], labels: Sequence[bytes]) -> bytes:
-    """The chunks of a WAV file that hold markers: `cue `, and their labels in `LIST adtl`.
+def make_marker_chunks(starts: Sequence[int], labels: Sequence[bytes]) -> bytes:
+    """Makes the chunks of a WAV file that hold markers: `cue `, and labels in `LIST adtl`.
 
     Args:
         starts: samples.
@@ -139,7 +142,7 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def append(file: BinaryIO, chunks: bytes) -> None:
-    """Puts chunks at the end of a little-endian WAV file that is open for reading and writing."""
+    """Appends chunks to a little-endian WAV file that is open for reading and writing."""
     if not chunks:
         return
     end = file.seek(0, os.SEEK_END)
@@ -148,8 +151,8 @@ def append(file: BinaryIO, chunks: bytes) -> None:
     file.write(struct.pack("<I", end + (end & 1) + len(chunks) - 8))
 
 
-def comment_of(file: BinaryIO) -> str:
-    """The comment of a WAV file, "" if there is none."""
+def read_comment(file: BinaryIO) -> str:
+    """Reads the comment of a WAV file; "" if there is none."""
     for name, start, length, little in _chunks(file):
         if name == b"LIST" and little and 12 <= length <= MAX_COMMENT + 16:
             file.seek(start)
@@ -160,10 +163,10 @@ def comment_of(file: BinaryIO) -> str:
     return ""
 
 
-def mp3_facts(file: BinaryIO) -> tuple[int, bool]:
-    """(bytes without the ID3v2 tag in front, whether the first frame states the number of frames).
+def read_mp3_facts(file: BinaryIO) -> tuple[int, bool]:
+    """Returns (bytes without the ID3v2 tag in front, whether the length is stated).
 
-    Without that statement a decoder only guesses the length from the size.
+    The first frame may state the number of frames; without that a decoder guesses it from the size.
     """
     size = os.fstat(file.fileno()).st_size
     file.seek(0)
@@ -174,7 +177,7 @@ def mp3_facts(file: BinaryIO) -> tuple[int, bool]:
 
 
 def _id3_size(head: bytes) -> int:
-    """Bytes of an ID3v2 tag at the start of a file, 0 if there is none."""
+    """Returns the bytes of an ID3v2 tag at the start of a file, 0 if there is none."""
     if len(head) < 10 or head[:3] != b"ID3":
         return 0
     a, b, c, d = (byte & 0x7F for byte in head[6:10])

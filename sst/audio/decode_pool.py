@@ -1,6 +1,6 @@
 """Decoding in processes that may hang or crash: every file ends as a result or as a reason.
 
-The processes run `sst.audio.decode_worker`; `sst.audio.wire` is what they say to each other.
+The processes run `sst.audio.decode_worker`; parent and workers speak `sst.audio.wire`.
 """
 
 import collections
@@ -42,9 +42,9 @@ def decode_many(
         measure: which of `wire.MEASURES` are computed of every sound.
 
     Raises:
-        RuntimeError: a worker cannot be started; the text has its last words.
+        RuntimeError: a worker cannot be started; the message ends with its error output.
     """
-    task = Task(audio, timeout_s, offset_s, measure=_checked(measure))
+    task = Task(audio, timeout_s, offset_s, measure=_check_measures(measure))
     yield from _decode(paths, task, workers)  # type: ignore[misc]  # no list without segmentation
 
 
@@ -72,13 +72,13 @@ def decode_hits(
         measure: which of `wire.MEASURES` are computed of every hit.
 
     Raises:
-        RuntimeError: a worker cannot be started; the text has its last words.
+        RuntimeError: a worker cannot be started; the message ends with its error output.
     """
-    task = Task(audio, timeout_s, segmentation=segmentation, measure=_checked(measure))
+    task = Task(audio, timeout_s, segmentation=segmentation, measure=_check_measures(measure))
     yield from _decode(paths, task, workers)  # type: ignore[misc]  # no Sound with segmentation
 
 
-def _checked(measure: Sequence[str]) -> tuple[str, ...]:
+def _check_measures(measure: Sequence[str]) -> tuple[str, ...]:
     unknown = set(measure) - set(MEASURES)
     if unknown:
         raise ValueError(f"measure {sorted(unknown)} should be among {MEASURES}")
@@ -141,7 +141,7 @@ class _Pool:
             free.send([self.todo.popleft() for _ in range(min(share, len(self.todo)))])
 
     def _wait(self) -> None:
-        """Waits for news, at most a moment; finds out who is late or dead."""
+        """Waits for an answer, at most 0.1 s; replaces workers that are late or dead."""
         start = time.monotonic()
         workers = {worker.output.fileno(): worker for worker in self._read_from()}
         ready = multiprocessing.connection.wait(list(workers), timeout=0.1)
@@ -150,9 +150,9 @@ class _Pool:
         for output, worker in workers.items():
             if output in ready:
                 if not worker.receive(self.results):
-                    self._replace(worker, worker.death())
-            elif worker.late(waited):
-                self._replace(worker, worker.lateness())
+                    self._replace(worker, worker.describe_death())
+            elif worker.is_late(waited):
+                self._replace(worker, worker.describe_timeout())
 
     def _read_from(self) -> list[DecodeProcess]:
         """Returns all workers, or with too much at hand the one with the file wanted next.

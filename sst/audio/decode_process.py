@@ -37,14 +37,14 @@ class DecodeProcess:
         self.ready = False
         self.waited = 0.0
         self.buffer = bytearray()
-        self.last_words = tempfile.TemporaryFile()  # noqa: SIM115 closed by kill()
+        self.error_output = tempfile.TemporaryFile()  # noqa: SIM115 closed by kill()
         one_thread = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
         arguments = json.dumps({"path": sys.path, "task": wire.task_to_json(task)})
         self.process = subprocess.Popen(
             [sys.executable, "-c", _WORKER, arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self.last_words,
+            stderr=self.error_output,
             bufsize=0,
             env=os.environ | one_thread,
         )
@@ -53,7 +53,7 @@ class DecodeProcess:
         _widen(self.output.fileno())
 
     def send(self, files: list[tuple[int, str | Path]]) -> None:
-        """Asks for numbered files."""
+        """Asks the worker for files: (number, path) of each."""
         self.pending.extend(files)
         message = b"".join(wire.pack_path(path) for _, path in files)
         with contextlib.suppress(OSError):  # it died: `receive` finds the end of its output
@@ -63,7 +63,7 @@ class DecodeProcess:
         """Takes what has arrived into `results`; False at the end of the process's output."""
         block = os.read(self.output.fileno(), 1 << 20)
         self.buffer += block
-        while (frame := wire.take(self.buffer)) is not None:
+        while (frame := wire.take_frame(self.buffer)) is not None:
             self.waited = 0.0
             self._take(frame, results)
         return bool(block)
@@ -86,29 +86,29 @@ class DecodeProcess:
             return [*self.hits[:-1], self.hits[-1]._replace(left_out=frame.facts["left_out"])]
         return wire.unpack_sound(path, frame)
 
-    def late(self, waited: float) -> bool:
-        """Adds seconds of waiting; whether the file at hand has had its time."""
+    def is_late(self, waited: float) -> bool:
+        """Adds seconds of waiting; tells whether the file at hand has used up its time."""
         if not self.pending and self.ready:
             return False
         self.waited += waited
         return self.waited > (self.timeout_s if self.ready else START_S)
 
-    def death(self) -> tuple[str, str]:
+    def describe_death(self) -> tuple[str, str]:
         """Returns the reason and detail of a file whose process ended.
 
         Raises:
-            RuntimeError: it never started; the text has its last words.
+            RuntimeError: it never started; the message ends with its error output.
         """
         code = self.process.wait()
         if not self.ready:
-            self.last_words.seek(0)
-            text = self.last_words.read().decode(errors="replace").strip()
+            self.error_output.seek(0)
+            text = self.error_output.read().decode(errors="replace").strip()
             raise RuntimeError(f"a decoding process did not start (exit {code}): {text[-2000:]}")
         if code == -signal.SIGXCPU:
-            return self.lateness()
+            return self.describe_timeout()
         return "crash", f"the decoder died on it (exit {code})"
 
-    def lateness(self) -> tuple[str, str]:
+    def describe_timeout(self) -> tuple[str, str]:
         """Returns the reason and detail of a file that takes too long."""
         return "timeout", f"it takes longer than {self.timeout_s:g} s"
 
@@ -116,7 +116,7 @@ class DecodeProcess:
         """Ends the process and closes its pipes."""
         self.process.kill()
         self.process.wait()
-        for pipe in (self.input, self.output, self.last_words):
+        for pipe in (self.input, self.output, self.error_output):
             pipe.close()
 
 

@@ -1,7 +1,7 @@
-"""The side of `sst.audio.decode_pool` that runs in processes of its own, which may hang or crash.
+"""The worker of `sst.audio.decode_pool`: it runs in a process of its own, which may hang or crash.
 
 It reads paths from its standard input and answers each on its standard output in frames of
-`sst.audio.wire`. It knows NumPy, SciPy, soundfile, soxr and the features, nothing heavier.
+`sst.audio.wire`. It imports NumPy, SciPy, soundfile, soxr and the features, nothing heavier.
 """
 
 import functools
@@ -14,7 +14,7 @@ import numpy as np
 
 from sst.audio import wire
 from sst.audio.reader import BadAudio
-from sst.audio.segment_file import hits, only_sound
+from sst.audio.segment_file import read_hits, read_sound
 from sst.audio.wire import Task
 from sst.dsp import features
 from sst.types import Sound
@@ -26,7 +26,7 @@ def serve(task: dict[str, Any]) -> None:
     """Answers requests until the standard input ends.
 
     An answer is one frame: the sound of the file, or the reason why there is none. With
-    segmentation there come before it any number of hits and signs of life.
+    segmentation any number of "hit" and "alive" frames come before it.
 
     Args:
         task: of `wire.task_to_json`.
@@ -57,7 +57,7 @@ def _answer(answers: BinaryIO, send: Callable[[str], None], path: str) -> None:
 
 
 def _send_one(answers: BinaryIO, task: Task, path: str) -> None:
-    _send(answers, wire.pack_sound(only_sound(path, task.audio, task.offset_s, task.measure)))
+    _send(answers, wire.pack_sound(read_sound(path, task.audio, task.offset_s, task.measure)))
 
 
 def _send_hits(answers: BinaryIO, task: Task, path: str) -> None:
@@ -71,7 +71,7 @@ def _send_hits(answers: BinaryIO, task: Task, path: str) -> None:
         _limit_time(task.timeout_s)
         _send(answers, wire.pack_sound(sound, "hit"))
 
-    left_out = hits(path, task.audio, task.segmentation, take, alive, task.measure)
+    left_out = read_hits(path, task.audio, task.segmentation, take, alive, task.measure)
     _send(answers, wire.pack({"kind": "end", "left_out": left_out}))
 
 

@@ -9,24 +9,24 @@ louder sounds around it counts. The start is then looked for in the samples them
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.fft
 from jaxtyping import Float
 from scipy import ndimage
 
+from sst.audio.level_track import HOP_S, LevelTrack, measure_levels
 from sst.config import SegmentConfig
 
-HOP_S, WINDOW_S = 0.005, 0.023
-LOWEST, HIGHEST, PER_OCTAVE = 40.0, 16_000.0, 3  # Hz, Hz, bands
 BEFORE = 8  # frames that a rise is measured against; the one just before is left out
 LEAD = 16  # frames in which silence is looked for: four in a row
-STEEPEST = 30.0  # dB; more in one band counts as much
-THRESHOLD, REACH = 3.0, 3.0  # dB over all bands at sensitivity 0.5; its factor at 0, divisor at 1
+STEEPEST_DB = 30.0  # dB; more in one band counts as much
+# Over all bands at sensitivity 0.5; the factor at sensitivity 0, and the divisor at 1.
+THRESHOLD_DB, REACH = 3.0, 3.0
 AROUND_S = 0.3  # half the busy and restless stretch around an onset, which raises the threshold
-BELOW_NEAR, BELOW_ALL = 45.0, 65.0  # dB below the loudest nearby, and of all: no onset down there
+# Below the loudest nearby, and of all: no onset down there.
+BELOW_NEAR_DB, BELOW_ALL_DB = 45.0, 65.0
 QUIET, QUIET_DB = 10, 6.0  # percentile that is the noise, and dB over it where an onset may begin
 SECTION_S = 10.0  # noise and loudest are taken from a stretch of twice this
 SILENCE = 10 ** (-90 / 20)  # of full scale, peak
@@ -36,7 +36,6 @@ SWELL_S = 0.5  # a rise of up to so long is the attack of the hit that it leads 
 HELD_S = 0.05  # under the floor for so long is the end
 STEADY = (2, 20)  # percentiles of the peaks that are close together in steady noise
 LEAST_DECAY = 0.1  # a hit that has not fallen below this part of its peak goes on
-FRAMES = 256  # transformed at once
 
 
 class Segment(NamedTuple):
@@ -46,24 +45,13 @@ class Segment(NamedTuple):
     end: int
 
 
-class Track(NamedTuple):
-    """What is remembered of a recording of any length, for every 5 ms."""
-
-    levels: Float[np.ndarray, "t bands"]  # dB
-    peaks: Float[np.ndarray, " t"]  # max |x| of all channels
-    hop: int  # samples
-    window: int  # samples
-    sample_rate: int  # Hz
-    samples: int  # of the recording
-
-
 Read = Callable[[int, int], Float[np.ndarray, "n channels"]]  # samples from one up to another
 
 
 def split(
     wave: Float[np.ndarray, "n *channels"], sample_rate: int, settings: SegmentConfig
 ) -> list[Segment]:
-    """The hits of a recording in memory, in order, at most `settings.max_segments`.
+    """Finds the hits of a recording in memory, in order, at most `settings.max_segments`.
 
     They do not overlap. What lies between them, before the first and after the last is noise,
     silence, or the background that they stand out from. A recording without an onset is one hit.
@@ -83,136 +71,78 @@ def split(
     wave = wave if wave.ndim == 2 else wave[:, None]
     if not np.isfinite(wave).all():
         raise ValueError("a wave holds samples that are not finite numbers")
-    track = listen([wave], sample_rate)
+    track = measure_levels([wave], sample_rate)
     found = find(track, lambda start, stop: wave[start:stop], settings)
     return list(itertools.islice(found, settings.max_segments))
 
 
-def listen(blocks: Iterable[Float[np.ndarray, "n channels"]], sample_rate: int) -> Track:
-    """What `find` needs to know of a recording that comes in blocks of any length.
+def find(track: LevelTrack, read: Read, settings: SegmentConfig) -> Iterator[Segment]:
+    """Finds the hits of a recording in order, and one more than allowed if there is one.
 
-    How it is cut into blocks does not change the result. Samples are finite, full scale is 1.
-    """
-    hop, size = round(HOP_S * sample_rate), 2 ** round(np.log2(WINDOW_S * sample_rate))
-    edges = _band_edges(sample_rate, size)
-    window = np.hanning(size + 1)[:-1].astype(np.float32)
-    levels, peaks = [np.zeros((0, len(edges) - 1), np.float32)], [np.zeros(0, np.float32)]
-    lengths: list[int] = []
-
-    def counted() -> Iterator[np.ndarray]:
-        for block in blocks:
-            lengths.append(len(block))
-            yield block
-
-    for frames in _frames(counted(), size, hop):
-        power = np.sum(np.abs(scipy.fft.rfft(frames * window)) ** 2, axis=1)
-        bands = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)
-        levels.append(10 * np.log10(bands + np.float32(1e-20)))
-        peaks.append(np.abs(frames[..., size // 2 : size // 2 + hop]).max(axis=(1, 2)))
-    return Track(
-        np.concatenate(levels), np.concatenate(peaks), hop, size, sample_rate, sum(lengths)
-    )
-
-
-def find(track: Track, read: Read, settings: SegmentConfig) -> Iterator[Segment]:
-    """The hits of a recording, one after the other, and one more than allowed if there is one.
-
-    `read` is asked for short stretches: in order around all the onsets, and then in order at the
-    ends, one for each hit that is taken.
+    Args:
+        track: the level of the recording.
+        read: gives samples from one up to another. It is called for short stretches: in order
+            around all the onsets, and then in order at the ends, once for each hit that is taken.
+        settings: sensitivity, shortest distance, and how many.
     """
     if float(np.max(track.peaks, initial=0.0)) < SILENCE:
         return
-    noise = _noise(track)
+    noise = _noise_level(track)
     gap = round(settings.min_gap_s * track.sample_rate)
     starts: list[int] = []
-    for frame in _with_beginning(_onsets(track, settings), track, noise):
-        start = _attack(track, read, noise, int(frame))
+    for frame in _with_beginning(_pick_onsets(track, settings), track, noise):
+        start = _find_start(track, read, noise, int(frame))
         if not starts or start - starts[-1] >= gap:
             starts.append(start)
         if len(starts) > settings.max_segments:
             break
     for start, limit in itertools.pairwise([*starts, track.samples]):
-        yield Segment(start, _end(track, read, noise, start, limit))
+        yield Segment(start, _find_end(track, read, noise, start, limit))
 
 
-def _band_edges(sample_rate: int, size: int) -> np.ndarray:
-    """First bins of the bands, and one past the last."""
-    highest = min(HIGHEST, 0.45 * sample_rate)
-    count = max(4, int(np.log2(highest / LOWEST) * PER_OCTAVE))
-    hertz = LOWEST * (highest / LOWEST) ** (np.arange(count + 1) / count)
-    return np.unique(np.maximum(1, np.round(hertz * size / sample_rate).astype(int)))
-
-
-def _frames(
-    blocks: Iterable[Float[np.ndarray, "n channels"]], size: int, hop: int
-) -> Iterator[Float[np.ndarray, "t channels size"]]:
-    """Windows around every `hop`-th sample, with zeros before the first sample and after the last.
-
-    Every recording of n samples gives n / hop of them, rounded up.
-    """
-    rest = np.zeros((0, 1), np.float32)
-    samples = done = 0
-    for block in blocks:
-        rest = rest if done or samples else np.zeros((size // 2, block.shape[1]), np.float32)
-        rest = np.concatenate([rest, block])
-        ready = max(0, (len(rest) - size) // hop + 1)
-        yield from _windows(rest, size, hop, ready)
-        rest, samples, done = rest[ready * hop :], samples + len(block), done + ready
-    rest = np.concatenate([rest, np.zeros((size, rest.shape[1]), np.float32)])
-    yield from _windows(rest, size, hop, -(-samples // hop) - done)
-
-
-def _windows(
-    wave: Float[np.ndarray, "n channels"], size: int, hop: int, count: int
-) -> Iterator[Float[np.ndarray, "t channels size"]]:
-    for first in range(0, count, FRAMES):
-        views = np.lib.stride_tricks.sliding_window_view(wave[first * hop :], size, axis=0)
-        yield views[::hop][: min(FRAMES, count - first)]
-
-
-def _novelty(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, " t"]:
-    """How far each frame rises over those before it, dB, root mean square over the bands."""
+def _onset_strength(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, " t"]:
+    """Measures how far each frame rises over those before it: dB, RMS over the bands."""
     beside = ndimage.maximum_filter1d(levels, 3, axis=1)
     silence = np.full((BEFORE + 1, levels.shape[1]), -np.inf, np.float32)
     padded = np.concatenate([silence, beside])[: len(levels) + BEFORE - 1]
     recent = np.lib.stride_tricks.sliding_window_view(padded, BEFORE, axis=0).max(axis=-1)
-    floor = _audible(levels)
+    floor = _audible_level(levels)
     rises = np.maximum(levels, floor) - np.maximum(recent, floor)
-    return np.sqrt(np.mean(np.clip(rises, 0.0, STEEPEST) ** 2, axis=1))
+    return np.sqrt(np.mean(np.clip(rises, 0.0, STEEPEST_DB) ** 2, axis=1))
 
 
-def _audible(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, "t bands"]:
-    """The level from which a rise counts: over the noise, and not far below the loudest."""
+def _audible_level(levels: Float[np.ndarray, "t bands"]) -> Float[np.ndarray, "t bands"]:
+    """Returns the level in dB from which a rise counts: over the noise, near the loudest."""
     floor = np.empty_like(levels)
     for here, around in _sections(len(levels)):
         noise = np.percentile(levels[around], QUIET, axis=0) + QUIET_DB
-        floor[here] = np.maximum(noise, np.max(levels[around]) - BELOW_NEAR)
-    return np.maximum(floor, np.max(levels) - BELOW_ALL)
+        floor[here] = np.maximum(noise, np.max(levels[around]) - BELOW_NEAR_DB)
+    return np.maximum(floor, np.max(levels) - BELOW_ALL_DB)
 
 
 def _sections(count: int) -> Iterator[tuple[slice, slice]]:
-    """Stretches of frames, each with one of twice the length around it."""
+    """Yields stretches of frames, each with one of twice the length around it."""
     length = round(SECTION_S / HOP_S)
     for first in range(0, count, length):
         around = slice(max(0, first - length // 2), first + length + length // 2)
         yield slice(first, first + length), around
 
 
-def _onsets(track: Track, settings: SegmentConfig) -> np.ndarray:
-    """Frames with a rise that nothing near them surpasses."""
-    novelty = _novelty(track.levels)
+def _pick_onsets(track: LevelTrack, settings: SegmentConfig) -> np.ndarray:
+    """Picks the frames whose rise is the highest around them and over the threshold."""
+    novelty = _onset_strength(track.levels)
     whole = (track.samples - track.window // 2) // track.hop
-    novelty[max(1, whole) :] = 0  # the others hear how the recording breaks off
+    novelty[max(1, whole) :] = 0  # the windows of later frames see the recording break off
     busy = ndimage.uniform_filter1d(novelty, 2 * round(AROUND_S / HOP_S) + 1, mode="constant")
     highest = ndimage.maximum_filter1d(novelty, 2 * BEFORE + 1, mode="constant")
-    threshold = THRESHOLD * REACH ** (1 - 2 * settings.sensitivity)
+    threshold = THRESHOLD_DB * REACH ** (1 - 2 * settings.sensitivity)
     return np.flatnonzero((novelty == highest) & (novelty > threshold + busy / 2))
 
 
 def _with_beginning(
-    onsets: np.ndarray, track: Track, noise: Float[np.ndarray, " t"]
+    onsets: np.ndarray, track: LevelTrack, noise: Float[np.ndarray, " t"]
 ) -> Sequence[int] | np.ndarray:
-    """The onsets, and before them where a recording begins that swells instead of starting.
+    """Adds the beginning of a recording that swells instead of starting with an onset.
 
     A swell of less than half a second is the attack of the first hit.
     """
@@ -228,8 +158,8 @@ def _with_beginning(
     return [begins, *onsets[joined:]]
 
 
-def _attack(track: Track, read: Read, noise: Float[np.ndarray, " t"], frame: int) -> int:
-    """The sample where the sound begins that rises at a frame: at a zero crossing, if one is near.
+def _find_start(track: LevelTrack, read: Read, noise: Float[np.ndarray, " t"], frame: int) -> int:
+    """Finds the sample where a sound begins that rises at a frame: at a zero crossing nearby.
 
     After silence or noise, that is where the wave leaves these. Else it is where the wave, or its
     difference where the high frequencies tell more, leaves the level of 25 to 40 ms before.
@@ -246,15 +176,15 @@ def _attack(track: Track, read: Read, noise: Float[np.ndarray, " t"], frame: int
         attack = int(np.argmax(np.max(np.abs(wave), axis=1) > quiet))
     else:
         shapes = (wave, np.diff(wave, axis=0, prepend=wave[:1]))
-        _, attack = max(_leaves(shape, 3 * hop) for shape in shapes)
+        _, attack = max(_find_rise(shape, 3 * hop) for shape in shapes)
     before = max(0, attack - round(PREROLL_S * track.sample_rate))
     sounds = np.any(wave[before : attack + 1] != 0, axis=1)
     before += max(0, int(np.argmax(sounds)) - 1)  # not where nothing is yet
     return max(0, first + _zero_crossing(wave, before, 2 * hop))
 
 
-def _leaves(wave: Float[np.ndarray, "n channels"], calm: int) -> tuple[float, int]:
-    """(how far a wave rises over its first `calm` samples, the first sample that does)."""
+def _find_rise(wave: Float[np.ndarray, "n channels"], calm: int) -> tuple[float, int]:
+    """Returns (ratio by which a wave rises over its first `calm` samples, where it first does)."""
     level = np.max(np.abs(wave), axis=1)
     top, before = float(np.max(level)), float(np.max(level[:calm]))
     threshold = max(START * top, min(2 * before, math.sqrt(before * top)))
@@ -262,20 +192,20 @@ def _leaves(wave: Float[np.ndarray, "n channels"], calm: int) -> tuple[float, in
 
 
 def _zero_crossing(wave: Float[np.ndarray, "n channels"], at: int, furthest: int) -> int:
-    """The last sample up to `at` where the loudest channel is or becomes zero; else `at`."""
+    """Returns the last sample up to `at` where the loudest channel crosses zero, else `at`."""
     loudest = np.argmax(np.einsum("nc,nc->c", wave, wave))
     channel = wave[max(0, at - furthest) : at + 1, loudest]
     crossings = np.flatnonzero(channel[1:] * channel[:-1] <= 0)
     return at - (len(channel) - 2 - int(crossings[-1]) if len(crossings) else 0)
 
 
-def _noise(track: Track) -> Float[np.ndarray, " t"]:
-    """What a hit sinks into: near twice the quietest peaks around it where those are steady.
+def _noise_level(track: LevelTrack) -> Float[np.ndarray, " t"]:
+    """Estimates the noise that a hit sinks into, as a peak level of full scale for each frame.
 
-    Where they are not, they are the ends of other hits, and nothing is known of the noise but that
-    it is not louder.
+    It is twice the quietest peaks around the hit where those are steady. Where they are not, they
+    are the ends of other hits, and the noise is known only to be no louder.
     """
-    held = _held(track.peaks)
+    held = _held_peaks(track.peaks)
     noise = np.empty_like(held)
     for here, around in _sections(len(held)):
         quietest, quiet = np.percentile(held[around], STEADY)
@@ -283,16 +213,16 @@ def _noise(track: Track) -> Float[np.ndarray, " t"]:
     return noise
 
 
-def _held(peaks: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
-    """The highest peak of each frame and those of the 50 ms after it."""
+def _held_peaks(peaks: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
+    """Returns the highest peak of each frame and the 50 ms after it."""
     after = np.concatenate([peaks, np.zeros(round(HELD_S / HOP_S) - 1, np.float32)])
     return np.lib.stride_tricks.sliding_window_view(after, round(HELD_S / HOP_S)).max(axis=1)
 
 
-def _end(track: Track, read: Read, noise: np.ndarray, start: int, limit: int) -> int:
-    """Just after the last sample before a hit has decayed, at the latest where the next starts."""
+def _find_end(track: LevelTrack, read: Read, noise: np.ndarray, start: int, limit: int) -> int:
+    """Finds the end of a hit: where it has decayed, at the latest where the next starts."""
     first = start // track.hop
-    held = _held(track.peaks[first : max(first + 1, limit // track.hop)])
+    held = _held_peaks(track.peaks[first : max(first + 1, limit // track.hop)])
     top = int(np.argmax(held))
     floor = max(TAIL * held[top], min(noise[first], LEAST_DECAY * held[top]))
     under = held[top:] < floor

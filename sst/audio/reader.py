@@ -1,4 +1,4 @@
-"""Audio files opened and decoded, and every reason why one cannot be used."""
+"""Opening and decoding of audio files, with every reason why one cannot be used."""
 
 import contextlib
 import io
@@ -33,7 +33,7 @@ class BadAudio(NothingToDo):
 
 
 class Extent(NamedTuple):
-    """What the checks need to know of the samples of a file."""
+    """The number of samples of a file, and the range of their values."""
 
     samples: int
     low: Float[np.ndarray, " channels"]
@@ -41,21 +41,21 @@ class Extent(NamedTuple):
 
     @classmethod
     def of(cls, wave: Float[np.ndarray, "n channels"]) -> "Extent":
-        """The extent of one block."""
+        """Measures one block."""
         nothing = np.zeros(wave.shape[1], np.float32)
         if not len(wave):
             return cls(0, nothing, nothing)
         return cls(len(wave), np.min(wave, axis=0), np.max(wave, axis=0))
 
-    def joined(self, other: "Extent") -> "Extent":
-        """The extent of two blocks."""
+    def union(self, other: "Extent") -> "Extent":
+        """Returns the extent of two blocks together."""
         low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
         return Extent(self.samples + other.samples, low, high)
 
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[tuple[sf.SoundFile, BinaryIO]]:
-    """An audio file ready to be decoded from its first sample, and its bytes.
+def open_audio(path: str | os.PathLike[str]) -> Iterator[tuple[sf.SoundFile, BinaryIO]]:
+    """Opens an audio file to be decoded from its first sample; yields the decoder and the bytes.
 
     Raises:
         BadAudio: with reason vanished, unreadable, unsupported, empty or truncated; one that is
@@ -86,8 +86,10 @@ def with_path(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 class _Stream(sf.SoundFile):
-    """Read from the front only: where soundfile can seek it does so after every read, which makes
-    the decoder of MP3 lose its place."""
+    """A file that is read from the front only.
+
+    Where soundfile can seek it does so after every read, and the decoder of MP3 loses its place.
+    """
 
     def seekable(self) -> bool:
         return False
@@ -96,7 +98,7 @@ class _Stream(sf.SoundFile):
 def read_block(
     file: sf.SoundFile, samples: int, dtype: str = "float32"
 ) -> Num[np.ndarray, "n channels"]:
-    """The next samples; fewer only at the end of the file.
+    """Reads the next samples; fewer only at the end of the file.
 
     Raises:
         BadAudio: with reason truncated.
@@ -108,8 +110,8 @@ def read_block(
         raise BadAudio("truncated", "the file is damaged or cut off inside") from None
 
 
-def check(extent: Extent, file: sf.SoundFile, raw: BinaryIO, start: int = 0) -> None:
-    """Refuses what decodes without an error and is no sound all the same.
+def check_decoded(extent: Extent, file: sf.SoundFile, raw: BinaryIO, start: int = 0) -> None:
+    """Refuses a file that decodes without an error but holds no usable sound.
 
     Args:
         extent: of all samples that were decoded.
@@ -140,14 +142,14 @@ def check(extent: Extent, file: sf.SoundFile, raw: BinaryIO, start: int = 0) -> 
 
 @contextlib.contextmanager
 def _open(path: str | os.PathLike[str]) -> Iterator[tuple[sf.SoundFile, BinaryIO]]:
-    """The decoder and the bytes of one regular file."""
+    """Opens one regular file; yields its decoder and its bytes."""
     facts = os.stat(path)
     if not stat.S_ISREG(facts.st_mode):  # to open a named pipe would wait for ever
         raise BadAudio("unreadable", "it is not a regular file")
     if facts.st_size == 0:
         raise BadAudio("empty", "the file has no bytes")
     with open(path, "rb") as raw:
-        if name := containers.foreign_format(raw.read(16)):
+        if name := containers.detect_foreign_format(raw.read(16)):
             raise BadAudio("unsupported", f"{name} cannot be read; convert it to WAV or FLAC")
         try:
             # As bytes: a name that is not valid UTF-8 opens too.
@@ -159,7 +161,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[tuple[sf.SoundFile, BinaryIO
 
 
 def _undecodable(error: sf.LibsndfileError) -> BadAudio:
-    """libsndfile's codes in our words: its texts speak of missing files where an MP3 is cut."""
+    """Puts libsndfile's codes into words: its own speak of missing files where an MP3 is cut."""
     if error.code == 4:
         return BadAudio("unsupported", "its encoding cannot be read; convert it to WAV or FLAC")
     if error.code == 3:
@@ -169,27 +171,27 @@ def _undecodable(error: sf.LibsndfileError) -> BadAudio:
 
 @contextlib.contextmanager
 def _readable(file: sf.SoundFile, raw: BinaryIO) -> Iterator[sf.SoundFile]:
-    """The file itself, or a mended one. Raises BadAudio where its head says it is of no use."""
+    """Yields the file, or a repaired one. Raises BadAudio where its header is of no use."""
     if not 1 <= file.channels <= MAX_CHANNELS:
         raise BadAudio("unsupported", f"it has {file.channels} channels; 1 to {MAX_CHANNELS} work")
     if not RATES[0] <= file.samplerate <= RATES[1]:
         raise BadAudio("unsupported", f"its sample rate is {file.samplerate} Hz")
     is_riff = file.format in ("WAV", "WAVEX", "AIFF")
-    chunk = containers.data_chunk(raw) if is_riff else None
-    if chunk and containers.missing_bytes(chunk):
+    chunk = containers.find_data_chunk(raw) if is_riff else None
+    if chunk and containers.count_missing_bytes(chunk):
         there = f"{chunk.present:,} of {chunk.declared:,} bytes of sound"
         raise BadAudio("truncated", f"the file is cut off: only {there} are there")
     if chunk and file.frames == 0 and chunk.little_endian:
-        with _mended(raw, chunk) as whole:
+        with _repaired(raw, chunk) as whole:
             yield whole
     else:
         yield file
 
 
 @contextlib.contextmanager
-def _mended(raw: BinaryIO, chunk: containers.DataChunk) -> Iterator[sf.SoundFile]:
-    """The file with the size written in that its writer did not come to fill in."""
-    present = min(containers.forgotten_bytes(raw, chunk), 4 * MAX_VALUES)
+def _repaired(raw: BinaryIO, chunk: containers.DataChunk) -> Iterator[sf.SoundFile]:
+    """Yields the file with the size that its writer left out of the header."""
+    present = min(containers.count_undeclared_bytes(raw, chunk), 4 * MAX_VALUES)
     if not present:
         raise BadAudio("empty", "it holds no samples")
     raw.seek(0)
@@ -200,7 +202,7 @@ def _mended(raw: BinaryIO, chunk: containers.DataChunk) -> Iterator[sf.SoundFile
 
 
 def skip(file: sf.SoundFile, samples: int) -> None:
-    """Goes on by so many samples, to where reading on would have led."""
+    """Moves on by so many samples, exactly as reading them would."""
     if samples and file.format not in INEXACT:
         file.seek(samples, sf.SEEK_CUR)
     elif samples:
@@ -209,13 +211,13 @@ def skip(file: sf.SoundFile, samples: int) -> None:
 
 
 def _cut_short(n_read: int, file: sf.SoundFile, raw: BinaryIO) -> bool:
-    """Whether a compressed file gave far less sound than its header or its size promises."""
+    """Tells whether a compressed file gave far less sound than its header or size promises."""
     body = min(round(BODY_S * file.samplerate), MAX_VALUES // file.channels)
     if n_read >= body:
         return False
     if file.format == "OGG":
         return n_read == 0 or containers.ogg_is_cut(raw)
-    size, states_length = containers.mp3_facts(raw)
+    size, states_length = containers.read_mp3_facts(raw)
     least_s = size / 40_000 / 4  # a quarter of what it lasts at the highest bit rate there is
     too_few = states_length and n_read < 0.95 * file.frames
     return too_few or n_read / file.samplerate < least_s

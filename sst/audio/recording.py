@@ -12,8 +12,8 @@ from sst.audio.reader import (
     MAX_VALUES,
     BadAudio,
     Extent,
-    check,
-    opened,
+    check_decoded,
+    open_audio,
     read_block,
     skip,
     with_path,
@@ -23,7 +23,7 @@ LEAD_S, LEAD_LEVEL = 60.0, 10 ** (-60 / 20)  # a sound is looked for so long, an
 
 
 class FileInfo(NamedTuple):
-    """What the file is, whatever its name says."""
+    """The format of a file by its content, whatever its name says."""
 
     format: str  # "WAV", "FLAC", ...
     subtype: str  # "PCM_16", "VORBIS", ...
@@ -53,20 +53,20 @@ def read_wave(path: str | os.PathLike[str], offset_s: float = 0.0) -> Recording:
         BadAudio: with reason vanished, unreadable, unsupported, empty, too_short, truncated,
             non_finite, silent or past_end.
     """
-    with with_path(path), opened(path) as (file, raw):
+    with with_path(path), open_audio(path) as (file, raw):
         start = round(offset_s * file.samplerate)
         if start >= file.frames > 0:
             seconds = file.frames / file.samplerate
             raise BadAudio("past_end", f"it lasts {seconds:.3g} s, no {offset_s:g} s")
         skip(file, start)
         wave = _read_head(file)
-        check(Extent.of(wave), file, raw, start)
+        check_decoded(Extent.of(wave), file, raw, start)
         info = FileInfo(file.format, file.subtype, file.frames)
         return Recording(wave, file.samplerate, info)
 
 
 def head_samples(wave: Float[np.ndarray, "n channels"], sample_rate: int) -> int:
-    """How much of a recording a clip can come from: 32 s from the first sound."""
+    """Counts the samples that a clip can come from: up to 32 s after the first sound."""
     body, lead = round(BODY_S * sample_rate), round(LEAD_S * sample_rate)
     if len(wave) <= body:
         return len(wave)
@@ -76,20 +76,22 @@ def head_samples(wave: Float[np.ndarray, "n channels"], sample_rate: int) -> int
 
 
 def _read_head(file: sf.SoundFile) -> np.ndarray:
-    """The samples that `head_samples` keeps, float32 [n, channels]; at most `MAX_VALUES` values."""
+    """Reads what `head_samples` keeps: float32 [n, channels], at most `MAX_VALUES` values."""
     limit = MAX_VALUES // file.channels
     body = min(limit, round(BODY_S * file.samplerate))
     lead = min(limit - body, round(LEAD_S * file.samplerate))
     wave = read_block(file, body)
-    while len(wave) >= body and lead > 0 and len(wave) < _wanted(wave, body, lead):
-        more = read_block(file, min(_wanted(wave, body, lead) - len(wave), 10 * file.samplerate))
+    while len(wave) >= body and lead > 0 and len(wave) < _samples_to_read(wave, body, lead):
+        more = read_block(
+            file, min(_samples_to_read(wave, body, lead) - len(wave), 10 * file.samplerate)
+        )
         wave = np.concatenate([wave, more])
         if not len(more):
             break
     return wave[: head_samples(wave, file.samplerate)]
 
 
-def _wanted(wave: np.ndarray, body: int, lead: int) -> int:
-    """How many samples to read, as far as the ones already read can tell."""
+def _samples_to_read(wave: np.ndarray, body: int, lead: int) -> int:
+    """Counts the samples to read, as far as those already read can tell."""
     loud = np.max(np.abs(wave[:lead]), axis=1) > LEAD_LEVEL
     return body + (int(np.argmax(loud)) if loud.any() else min(lead, len(wave)))

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile as sf
 from jaxtyping import Float
 
-from sst.audio import faults, onsets
+from sst.audio import faults, level_track, onsets
 from sst.audio.clip import canonical
 from sst.audio.reader import (
     BODY_S,
@@ -21,8 +21,8 @@ from sst.audio.reader import (
     MAX_VALUES,
     BadAudio,
     Extent,
-    check,
-    opened,
+    check_decoded,
+    open_audio,
     read_block,
 )
 from sst.audio.recording import LEAD_S, head_samples, read_wave
@@ -35,7 +35,7 @@ BLOCK_S = 60.0  # and seconds: an old machine decodes so much well within the ti
 SAME_START_S = 0.05  # one hit that starts so near to the clip of the whole file is that clip
 
 
-def only_sound(
+def read_sound(
     path: str | Path, audio: AudioConfig, offset_s: float = 0.0, measure: Sequence[str] = ()
 ) -> Sound:
     """Decodes a file as one sound: what its first seconds hold, or those after `offset_s`.
@@ -50,13 +50,13 @@ def only_sound(
         BadAudio: the file is of no use.
     """
     recording = read_wave(path, offset_s)
-    sound = _Describe(path, audio, measure)(recording.wave, recording.sample_rate)
+    sound = _SoundMaker(path, audio, measure)(recording.wave, recording.sample_rate)
     if "faults" in measure:
-        sound = sound._replace(faults=tuple(faults.faults(recording, path)))
+        sound = sound._replace(faults=tuple(faults.find_faults(recording, path)))
     return sound
 
 
-def hits(
+def read_hits(
     path: str | Path,
     audio: AudioConfig,
     settings: SegmentConfig,
@@ -64,16 +64,16 @@ def hits(
     alive: Callable[[], None] = lambda: None,
     measure: Sequence[str] = (),
 ) -> str:
-    """Cuts a file into its hits, in order. Silent ones are left out.
+    """Decodes a file and cuts it into its hits, in order. Silent ones are left out.
 
-    A file of one hit is what `only_sound` makes of it, with the real end of the hit.
+    A file of one hit gives what `read_sound` gives, with the real end of the hit.
 
     Args:
         path: of the file.
         audio: the clip and the transform.
         settings: what is a hit, and how much of the file is used.
         take: gets each hit as soon as it is cut out.
-        alive: called often, for who watches over the time.
+        alive: called after every block, so that a long file is not taken for one that hangs.
         measure: which of `wire.MEASURES` are computed.
 
     Returns:
@@ -82,19 +82,19 @@ def hits(
     Raises:
         BadAudio: the file is of no use.
     """
-    describe = _Describe(path, audio, measure)
-    with opened(path) as (file, raw):
-        blocks = _Blocks(file, round(60 * settings.max_minutes * file.samplerate), alive)
+    describe = _SoundMaker(path, audio, measure)
+    with open_audio(path) as (file, raw):
+        blocks = _BlockReader(file, round(60 * settings.max_minutes * file.samplerate), alive)
         extents: list[Extent] = []
-        track = onsets.listen(_measured(blocks, extents), file.samplerate)
-        total = _joined(extents)
-        check(total, file, raw)
+        track = level_track.measure_levels(_record_extents(blocks, extents), file.samplerate)
+        total = _join_extents(extents)
+        check_decoded(total, file, raw)
         blocks.limit = total.samples
         found = list(onsets.find(track, blocks.read, settings))
-        if len(found) == 1 and (sound := _whole(blocks, found[0], describe)):
+        if len(found) == 1 and (sound := _read_only_hit(blocks, found[0], describe)):
             take(sound)
             return blocks.left_out
-        cut = [_cut(blocks, s, describe, take) for s in found[: settings.max_segments]]
+        cut = [_read_hit(blocks, s, describe, take) for s in found[: settings.max_segments]]
         if not any(cut):
             raise BadAudio("silent", "nothing is left of it at this sample rate")
         if len(found) > len(cut):
@@ -103,8 +103,8 @@ def hits(
         return blocks.left_out
 
 
-class _Describe(NamedTuple):
-    """Makes a sound of the samples of a file, all that a decoding process can compute of it."""
+class _SoundMaker(NamedTuple):
+    """Makes a `Sound` of samples: clip, spectrogram, digest and the measures asked for."""
 
     path: str | Path
     audio: AudioConfig
@@ -139,8 +139,8 @@ class _Describe(NamedTuple):
         return sound
 
 
-class _Blocks:
-    """An open file up to a limit, read in equal blocks, of which the last two are kept."""
+class _BlockReader:
+    """Reads an open file up to a limit in equal blocks, of which the last two are kept."""
 
     def __init__(self, file: sf.SoundFile, limit: int, alive: Callable[[], None]):
         self.file, self.limit, self.alive = file, limit, alive
@@ -153,7 +153,7 @@ class _Blocks:
         self.left_out = f"only its first {minutes:g} minutes are used" if longer else ""
 
     def __iter__(self) -> Iterator[Float[np.ndarray, "n channels"]]:
-        """All blocks from the first to the last, which may be short, or empty."""
+        """Yields all blocks from the first to the last, which may be short, or empty."""
         for number in itertools.count():
             block = self._block(number)
             yield block
@@ -161,7 +161,7 @@ class _Blocks:
                 return
 
     def read(self, start: int, stop: int) -> Float[np.ndarray, "n channels"]:
-        """The samples from `start` up to `stop`, fewer at the end of the file."""
+        """Reads the samples from `start` up to `stop`, fewer at the end of the file."""
         stop = max(start + 1, min(stop, self.limit))
         parts = []
         for number in range(start // self.length, (stop - 1) // self.length + 1):
@@ -184,8 +184,10 @@ class _Blocks:
         return self.kept[number]
 
 
-def _measured(blocks: _Blocks, extents: list[Extent]) -> Iterator[Float[np.ndarray, "n channels"]]:
-    """The blocks, with the extent of each put down. Raises BadAudio for what is not finite."""
+def _record_extents(
+    blocks: _BlockReader, extents: list[Extent]
+) -> Iterator[Float[np.ndarray, "n channels"]]:
+    """Yields the blocks, and appends the extent of each. Raises BadAudio for NaN and infinity."""
     for block in blocks:
         extent = Extent.of(block)
         if not (np.isfinite(extent.low).all() and np.isfinite(extent.high).all()):
@@ -194,15 +196,17 @@ def _measured(blocks: _Blocks, extents: list[Extent]) -> Iterator[Float[np.ndarr
         yield block
 
 
-def _joined(extents: list[Extent]) -> Extent:
+def _join_extents(extents: list[Extent]) -> Extent:
     total = extents[0]
     for extent in extents[1:]:
-        total = total.joined(extent)
+        total = total.union(extent)
     return total
 
 
-def _whole(blocks: _Blocks, segment: onsets.Segment, describe: _Describe) -> Sound | None:
-    """Returns the only hit of a file as `only_sound` has it; None where that is another sound."""
+def _read_only_hit(
+    blocks: _BlockReader, segment: onsets.Segment, describe: _SoundMaker
+) -> Sound | None:
+    """Returns the only hit of a file as `read_sound` gives it; None where that differs."""
     rate = blocks.file.samplerate
     longest = min(round((BODY_S + LEAD_S) * rate), MAX_VALUES // blocks.file.channels)
     wave = blocks.read(0, longest)
@@ -216,10 +220,13 @@ def _whole(blocks: _Blocks, segment: onsets.Segment, describe: _Describe) -> Sou
     return sound._replace(end_s=max(segment.end / rate, sound.end_s))
 
 
-def _cut(
-    blocks: _Blocks, segment: onsets.Segment, describe: _Describe, take: Callable[[Sound], None]
+def _read_hit(
+    blocks: _BlockReader,
+    segment: onsets.Segment,
+    describe: _SoundMaker,
+    take: Callable[[Sound], None],
 ) -> bool:
-    """Hands on one hit; False where nothing is left of it at the rate of the clip."""
+    """Passes one hit to `take`; returns False where nothing is left of it at the clip's rate."""
     rate = blocks.file.samplerate
     longest = min(round(BODY_S * rate), MAX_VALUES // blocks.file.channels)
     wave = blocks.read(segment.start, min(segment.end, segment.start + longest))

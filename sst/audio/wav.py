@@ -1,4 +1,4 @@
-"""WAV files written whole, with a comment inside."""
+"""Writing of WAV files, whole or not at all, with a comment inside."""
 
 import io
 import os
@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from sst import atomic
 from sst.audio import containers
-from sst.audio.reader import opened, with_path
+from sst.audio.reader import open_audio, with_path
 from sst.errors import UsageError
 
 SUBTYPES = ("PCM_16", "PCM_24", "FLOAT")
@@ -37,21 +37,21 @@ def write_wave(
 
 
 def read_comment(path: str | os.PathLike[str]) -> str:
-    """The comment that `write_wave` stored; "" if there is none.
+    """Reads the comment that `write_wave` stored; "" if there is none.
 
     Raises:
         BadAudio: the file cannot be opened.
     """
-    with with_path(path), opened(path) as (_, raw):
-        return containers.comment_of(raw)
+    with with_path(path), open_audio(path) as (_, raw):
+        return containers.read_comment(raw)
 
 
 def _riff_bytes(wave: np.ndarray, sample_rate: int, subtype: str, comment: str) -> bytes:
-    """A whole WAV file in memory."""
+    """Makes a whole WAV file in memory."""
     buffer = io.BytesIO()
     channels = 1 if wave.ndim == 1 else wave.shape[1]
     with sf.SoundFile(buffer, "w", sample_rate, channels, subtype, format="WAV") as file:
         # libsndfile stamps its PEAK chunk with the time: the same sound would give other bytes.
         sf._snd.sf_command(file._file, 0x1050, sf._ffi.NULL, 0)
         file.write(wave)
-    return containers.with_comment(buffer.getvalue(), comment) if comment else buffer.getvalue()
+    return containers.add_comment(buffer.getvalue(), comment) if comment else buffer.getvalue()

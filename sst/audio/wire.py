@@ -25,7 +25,7 @@ _ARRAYS = ("log_mel", "attack", "descriptors", "thumbnail")
 
 
 class Task(NamedTuple):
-    """What a worker does with every file."""
+    """The settings of a decoding worker, for every file."""
 
     audio: AudioConfig
     timeout_s: float
@@ -64,7 +64,7 @@ def pack(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = Non
     return _HEADER.pack(len(text), len(body)) + text + body
 
 
-def take(buffer: bytearray) -> Frame | None:
+def take_frame(buffer: bytearray) -> Frame | None:
     """Cuts one whole frame off the front of `buffer`; None while it is not all there."""
     if len(buffer) < _HEADER.size:
         return None
@@ -76,7 +76,7 @@ def take(buffer: bytearray) -> Frame | None:
     return _unpack(content)
 
 
-def read(file: BinaryIO) -> Frame:
+def read_frame(file: BinaryIO) -> Frame:
     """Reads the frame at the position of a file."""
     header = file.read(_HEADER.size)
     return _unpack(header + file.read(sum(_HEADER.unpack(header))))

@@ -35,4 +35,4 @@ def copy_clusters(
             yield from read_waves(dataset, split, part)
 
     digests = [log_mel.tobytes() for log_mel in log_mels]
-    return np.array(waveform_match.clusters(digests, thumbnails, waves, audio.sample_rate))
+    return np.array(waveform_match.find_clusters(digests, thumbnails, waves, audio.sample_rate))

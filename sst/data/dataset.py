@@ -31,17 +31,17 @@ class Split(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Number of records."""
+        """Returns the number of records."""
         return len(self.ids)
 
     def features(self, rows: np.ndarray | slice) -> Features:
-        """What a model hears of some records."""
+        """Returns the input of a model for some records: float32, in the order of `rows`."""
         chosen = (self.n_frames[rows], self.peak_db[rows], self.attack[rows].astype(np.float32))
         return Features(self.log_mel[rows].astype(np.float32), *chosen)
 
 
 class Dataset(NamedTuple):
-    """What training needs of a built dataset."""
+    """A built data set as training reads it."""
 
     name: str  # sample_library/NAME
     path: Path  # of the version's directory
@@ -52,13 +52,13 @@ class Dataset(NamedTuple):
     metadata: dict[str, Any]
 
     def label_rows(self, split: Split) -> np.ndarray:
-        """The index in `class_names` of every record's label, -1 where it has none: int32 [n]."""
+        """Returns the index in `class_names` of every record's label, -1 for none: int32 [n]."""
         index = {name: row for row, name in enumerate(self.class_names)}
         return np.array([index.get(label, -1) for label in split.labels], np.int32)
 
 
 def data_root(data_dir: str | os.PathLike[str] | None = None) -> Path:
-    """The given directory, or TFDS_DATA_DIR, or ~/tensorflow_datasets."""
+    """Returns the given directory, or TFDS_DATA_DIR, or ~/tensorflow_datasets."""
     return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
@@ -74,7 +74,7 @@ def load(
         dataset: its name.
         audio: the configuration that the records must have been made with.
         data_dir: where TFDS keeps its datasets; see `data_root`.
-        progress: is told what is being read.
+        progress: called with a phrase before each split is read.
 
     Raises:
         NothingToDo: if it is not there, or one of its splits is empty.
@@ -107,14 +107,14 @@ def load(
 
 
 def read_waves(dataset: Dataset, split: str, rows: Sequence[int]) -> list[np.ndarray]:
-    """The clips of some records as float32 waves, peak 1."""
+    """Reads the clips of some records: float32 [n] of peak 1 each, at the rate of the data set."""
     builder = _open(dataset.path, dataset.name)
     records = builder.as_data_source(split=split).__getitems__([int(row) for row in rows])
     return [np.asarray(record["wave"], np.float32) / 32767.0 for record in records]
 
 
 def batch_rows(seed: int, step: int, n: int, batch_size: int) -> np.ndarray:
-    """The rows of batch `step`: int32 [batch_size], a pure function of its arguments.
+    """Returns the rows of batch `step`: int32 [batch_size], a pure function of its arguments.
 
     The rows of all batches in a row are permutations of 0..n-1, one after the other; a batch may
     span two of them, and spans several where n < batch_size.
@@ -134,7 +134,7 @@ def _permutation(seed: int, epoch: int, n: int) -> np.ndarray:
 
 
 def find(dataset: str, data_dir: str | os.PathLike[str] | None = None) -> Path:
-    """The directory of a dataset's newest version.
+    """Finds the directory of a data set's newest version.
 
     Raises:
         UsageError: if the name is not of the form sample_library/NAME.
@@ -160,15 +160,15 @@ def find(dataset: str, data_dir: str | os.PathLike[str] | None = None) -> Path:
 
 
 def build_command(config: dict[str, Any]) -> str:
-    """The command that builds a dataset with this builder configuration."""
+    """Returns the command that builds a data set with this builder configuration."""
     return f"tfds build tfds_builders/{BUILDER} --config '{json.dumps(config)}'"
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """What the builder noted about a dataset.
+    """Reads the metadata that the builder wrote.
 
     Raises:
-        ModelError: if there is no such note, or it is damaged.
+        ModelError: if there is none, or it is damaged.
     """
     try:
         metadata = json.loads((path / "metadata.json").read_text())
@@ -186,15 +186,15 @@ def read_metadata(path: Path) -> dict[str, Any]:
 def check_audio(metadata: dict[str, Any], audio: AudioConfig, dataset: str) -> None:
     """Raises ModelError, naming the fields, unless the dataset was built with this `audio`."""
     built = to_dict(from_dict(AudioConfig, metadata["audio"], "audio"))
-    wanted = to_dict(audio)
-    differing = [field for field in wanted if built[field] != wanted[field]]
+    requested = to_dict(audio)
+    differing = [field for field in requested if built[field] != requested[field]]
     if not differing:
         return
-    what = "; ".join(f"{f}: dataset {built[f]}, configuration {wanted[f]}" for f in differing)
+    what = "; ".join(f"{f}: dataset {built[f]}, configuration {requested[f]}" for f in differing)
     config = {
-        "name": f"{dataset.split('/')[1]}-{wanted['sample_rate']}",
+        "name": f"{dataset.split('/')[1]}-{requested['sample_rate']}",
         "sample_dirs": metadata.get("sample_dirs") or [],
-        **{field: wanted[field] for field in differing},
+        **{field: requested[field] for field in differing},
     }
     raise ModelError(
         f"{dataset} was built with another audio configuration ({what}). "

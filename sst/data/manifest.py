@@ -1,4 +1,4 @@
-"""What a data set says about where it comes from, and whether that is still so."""
+"""The origin of a data set: the options and files it was built from, and their changes since."""
 
 import collections
 import csv
@@ -21,7 +21,7 @@ FORMAT = 1  # of the records and this metadata
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a library becomes a data set, besides its folders."""
+    """Options of a build, besides the folders of the library."""
 
     train_ratio: float = 0.9  # about this share of the sounds trains
     validation_packs: tuple[str, ...] = ()  # these packs validate, whatever the ratio says
@@ -31,7 +31,7 @@ class Options:
     timeout_s: float = 10.0  # for decoding one file
 
     def __post_init__(self) -> None:
-        """Refuses what no data set could be built with."""
+        """Raises UsageError for a value that no data set can be built with."""
         splits.check_ratio(self.train_ratio)
         if self.labels not in ("folder", "none"):
             raise UsageError(f'labels={self.labels!r} should be "folder" or "none".')
@@ -41,12 +41,12 @@ class Options:
 
     @property
     def audio(self) -> AudioConfig:
-        """The transform at this rate."""
+        """Returns the transform at this rate."""
         return AudioConfig.at_rate(self.sample_rate, self.clip_seconds)
 
 
-def options(values: Mapping[str, Any]) -> Options:
-    """`Options` from a mapping. Raises UsageError for an unknown key or a value out of range."""
+def parse_options(values: Mapping[str, Any]) -> Options:
+    """Makes `Options` of a mapping. Raises UsageError for an unknown key or a bad value."""
     known = ["name", "sample_dirs", *(field.name for field in dataclasses.fields(Options))]
     for key in values:
         if key not in known:
@@ -56,8 +56,8 @@ def options(values: Mapping[str, Any]) -> Options:
     return from_dict(Options, dict(values), "--config")
 
 
-def request(sample_dirs: Sequence[str], options: Options, found: Survey, demo: bool) -> dict:
-    """What was asked for, and the state of the folders: two equal ones make equal data sets.
+def make_request(sample_dirs: Sequence[str], options: Options, found: Survey, demo: bool) -> dict:
+    """Returns the options and the state of the folders: equal requests make equal data sets.
 
     The demo's sounds are made by the program, so neither their place nor their file times matter.
     """
@@ -74,18 +74,22 @@ def request(sample_dirs: Sequence[str], options: Options, found: Survey, demo: b
 
 
 def fingerprint(request: Mapping[str, Any], version: Any) -> str:
-    """What two data sets share if they have the same sounds on the same sides, wherever they are.
+    """Returns text that data sets share if the same sounds are in the same splits.
+
+    Their place does not matter.
 
     Args:
-        request: of `request`.
+        request: of `make_request`.
         version: of the builder, which may divide sounds otherwise than another one.
     """
     sides = {k: v for k, v in request.items() if k not in ("sample_dirs", "fingerprint")}
     return f"{request['fingerprint']}-{digest(sides)}-{version}"
 
 
-def difference(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path, found: Survey) -> str:
-    """What has changed since the data set in `folder` was built, as a phrase; "" for nothing."""
+def describe_difference(
+    old: Mapping[str, Any], new: Mapping[str, Any], folder: Path, found: Survey
+) -> str:
+    """Describes what has changed since the data set in `folder` was built; "" for nothing."""
     for key in [*new, *old]:
         if key != "fingerprint" and old.get(key) != new.get(key):
             was, now = (json.dumps(request.get(key)) for request in (old, new))
@@ -104,27 +108,27 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path, fou
     )
 
 
-def needed_bytes(samples: Iterable[Sample], audio: AudioConfig) -> int:
-    """About how much disk a build needs at its height: the waiting records and the written ones."""
+def estimate_bytes(samples: Iterable[Sample], audio: AudioConfig) -> int:
+    """Estimates the bytes of disk that a build needs: the waiting records and the written ones."""
     longest = 2 * (audio.clip_samples + audio.n_frames * audio.n_mels)
     return 2 * sum(min(sample.size, longest) for sample in samples)
 
 
 def write_lists(folder: Path, samples: Iterable[Sample], rejects: Iterable[Skipped]) -> None:
-    """`files.csv`: every file seen. `skipped.csv`: those of no use, and why."""
+    """Writes `files.csv`, every file seen, and `skipped.csv`, those of no use and why."""
     rows = ((s.id, s.size, s.mtime_ns) for s in samples)
     _write_csv(folder / "files.csv", ("id", "size", "mtime_ns"), rows)
     skipped = ((r.path, r.reason, r.detail) for r in rejects)
     _write_csv(folder / "skipped.csv", ("path", "reason", "detail"), skipped)
 
 
-def reasons(rejects: Iterable[Skipped]) -> dict[str, int]:
-    """How many files were skipped for each reason, the most frequent first."""
+def count_reasons(rejects: Iterable[Skipped]) -> dict[str, int]:
+    """Counts the files that were skipped for each reason, the most frequent first."""
     return dict(collections.Counter(r.reason for r in rejects).most_common())
 
 
-def summary(metadata: Mapping[str, Any]) -> str:
-    """One line: `train 1,744 / validation 194 sounds, split by folder; 2 skipped: 2 silent`."""
+def summarise(metadata: Mapping[str, Any]) -> str:
+    """Returns `train 1,744 / validation 194 sounds, split by folder; 1 skipped: 1 silent`."""
     counts, skipped = metadata["n_records"], metadata["skipped"]
     line = f"train {counts['train']:,} / validation {counts['validation']:,} sounds, "
     if metadata["split_by"] == "none":

@@ -17,6 +17,7 @@ from sst.audio import wire
 from sst.audio.clip import clip_digest, from_int16, to_int16
 from sst.audio.decode_pool import decode_many
 from sst.config import AudioConfig
+from sst.data import splits
 from sst.files import Sample, to_text
 from sst.search import waveform_match
 from sst.types import Skipped, Sound, Wave
@@ -33,6 +34,17 @@ class Row(NamedTuple):
     clip_digest: str  # of the canonical clip: equal for copies without any loss
     thumbnail: list[float]  # near for copies with some loss: `dsp.thumbnail`
     offset: int
+
+
+class Division(NamedTuple):
+    """The records of each split, by chunk."""
+
+    offsets: dict[str, dict[int, list[int]]]  # "train", "validation" -> chunk -> in its spool file
+    split_by: str  # as of `splits.Split`; "none": one sound, which trains and validates
+
+    def counts(self) -> dict[str, int]:
+        """Returns the number of records of each split."""
+        return {name: sum(map(len, where.values())) for name, where in self.offsets.items()}
 
 
 def make_record(sample: Sample, sound: Sound) -> dict[str, Any]:
@@ -85,14 +97,51 @@ def read_spool(path: str | os.PathLike[str], offsets: Iterable[int]) -> Iterator
     with open(path, "rb") as spool:
         for offset in offsets:
             spool.seek(offset)
-            facts, arrays = wire.read(spool)
+            facts, arrays = wire.read_frame(spool)
             yield facts | arrays
 
 
-def clusters(rows: Sequence[tuple[int, Row]], folder: str, audio: AudioConfig) -> list[int]:
-    """Returns what only copies of one sound share, of rows with their chunks.
+def divide(
+    rows: Sequence[tuple[int, Row]],
+    folder: str,
+    audio: AudioConfig,
+    train_ratio: float,
+    validation_packs: Sequence[str],
+) -> Division:
+    """Divides records between training and validation, with all copies of a sound on one side.
 
-    See `waveform_match.clusters`.
+    Args:
+        rows: the records, each with its chunk.
+        folder: of the spool files.
+        audio: the transform of the records.
+        train_ratio: about this share trains, between 0 and 1.
+        validation_packs: if there are any, these validate: see `splits.assign`.
+
+    Raises:
+        UsageError: the packs cannot be divided so.
+    """
+    split = splits.assign(
+        [row.id for _, row in rows],
+        [row.label for _, row in rows],
+        copy_clusters(rows, folder, audio),
+        train_ratio,
+        validation_packs,
+    )
+    offsets: dict[str, dict[int, list[int]]] = {splits.TRAIN: {}, splits.VALIDATION: {}}
+    for (chunk, row), name in zip(rows, split.names, strict=True):
+        offsets[name].setdefault(chunk, []).append(row.offset)
+    if not offsets[splits.VALIDATION]:  # one sound: nothing to divide
+        return Division(offsets | {splits.VALIDATION: offsets[splits.TRAIN]}, "none")
+    return Division(offsets, split.split_by)
+
+
+def copy_clusters(rows: Sequence[tuple[int, Row]], folder: str, audio: AudioConfig) -> list[int]:
+    """Returns the first row with the same sound, for each row: see `waveform_match`.
+
+    Args:
+        rows: the records, each with its chunk.
+        folder: of the spool files.
+        audio: the transform of the records.
     """
 
     def waves(wanted: Sequence[int]) -> Iterator[Wave]:
@@ -103,7 +152,7 @@ def clusters(rows: Sequence[tuple[int, Row]], folder: str, audio: AudioConfig) -
 
     digests = [row.clip_digest for _, row in rows]
     thumbnails = np.array([row.thumbnail for _, row in rows], np.float32)
-    return waveform_match.clusters(digests, thumbnails, waves, audio.sample_rate)
+    return waveform_match.find_clusters(digests, thumbnails, waves, audio.sample_rate)
 
 
 def write_chunk(
@@ -122,7 +171,7 @@ def write_chunk(
 
 
 def read_chunk(folder: str, chunk: int) -> tuple[list[Row], list[Skipped]]:
-    """Returns what `write_chunk` found out."""
+    """Reads the rows and the skipped files of a chunk that `write_chunk` has written."""
     facts = json.loads(chunk_path(folder, chunk).with_suffix(".json").read_text())
     return [Row(*row) for row in facts["rows"]], [Skipped(*row) for row in facts["skipped"]]
 

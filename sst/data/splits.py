@@ -1,4 +1,4 @@
-"""Which samples train and which validate: whole packs and whole duplicate clusters on one side."""
+"""The split into training and validation: whole packs and whole clusters of copies on one side."""
 
 import collections
 import difflib
@@ -41,7 +41,7 @@ def assign(
     Args:
         ids: `Sample.id`, unique.
         labels: the kind of sound, "" for none.
-        duplicates: what only samples of the same sound share.
+        duplicates: a value for each sample that only samples of the same sound share.
         train_ratio: about this share trains, between 0 and 1.
         validation_packs: if there are any, these packs validate and all others train. A pack goes
             by the end of its path: `909` or `Machines/909`.
@@ -52,7 +52,7 @@ def assign(
     """
     check_ratio(train_ratio)
     if validation_packs:
-        return Split(_by_name(ids, duplicates, validation_packs), "folder")
+        return Split(_assign_named_packs(ids, duplicates, validation_packs), "folder")
     groups, split_by = _groups([files.pack_of(i) for i in ids], ids, duplicates), "folder"
     if not _worth_dividing(groups, labels):
         groups, split_by = _groups(ids, ids, duplicates), "file"
@@ -69,27 +69,27 @@ def check_ratio(train_ratio: float) -> None:
         raise UsageError(f"train_ratio={train_ratio!r} should be between 0 and 1, such as 0.9.")
 
 
-def _by_name(
+def _assign_named_packs(
     ids: Sequence[str], duplicates: Sequence[Hashable], validation_packs: Sequence[str]
 ) -> list[str]:
-    """The side of each sample where the packs that validate are named."""
+    """Returns the side of each sample where the packs that validate are named."""
     packs = [files.pack_of(i) for i in ids]
     every = set(packs)
-    wanted = {pack for name in validation_packs for pack in _named(name, every)}
-    if wanted == every:
+    named = {pack for name in validation_packs for pack in _match_packs(name, every)}
+    if named == every:
         raise UsageError("validation_packs names every pack; some have to train.")
     for rows in _groups(packs, ids, duplicates):
         there = {packs[row] for row in rows}
-        if there & wanted and there - wanted:
+        if there & named and there - named:
             raise UsageError(
-                f"validation_packs names {min(there & wanted)!r}, which shares sounds with "
-                f"{min(there - wanted)!r}: name both or neither."
+                f"validation_packs names {min(there & named)!r}, which shares sounds with "
+                f"{min(there - named)!r}: name both or neither."
             )
-    return [VALIDATION if pack in wanted else TRAIN for pack in packs]
+    return [VALIDATION if pack in named else TRAIN for pack in packs]
 
 
-def _named(name: str, packs: set[str]) -> list[str]:
-    """The packs whose path ends with `name`."""
+def _match_packs(name: str, packs: set[str]) -> list[str]:
+    """Returns the packs whose path ends with `name`. Raises UsageError where there are none."""
     found = [pack for pack in packs if f"/{pack}".endswith(f"/{name.strip('/')}")]
     if not found:
         near = difflib.get_close_matches(name, [pack.split("/")[-1] for pack in packs], n=1)
@@ -101,7 +101,7 @@ def _named(name: str, packs: set[str]) -> list[str]:
 def _groups(
     keys: Sequence[str], ids: Sequence[str], duplicates: Sequence[Hashable]
 ) -> list[list[int]]:
-    """Rows joined by a shared key or a shared sound, ordered by the sha256 of the first id."""
+    """Joins rows by a shared key or a shared sound; orders by the sha256 of the first id."""
     parent = list(range(len(keys)))
 
     def root(row: int) -> int:
@@ -128,23 +128,23 @@ def _rank(name: str) -> bytes:
 def _worth_dividing(groups: Sequence[Sequence[int]], labels: Sequence[str]) -> bool:
     if len(groups) < FEWEST_PACKS or 2 * max(map(len, groups)) > len(labels):
         return False
-    spread = _label_groups(groups, labels)
-    alone = sum(1 for label in labels if label and len(spread[label]) == 1)
-    return 2 * alone <= len(labels)
+    groups_of = _label_groups(groups, labels)
+    single = sum(1 for label in labels if label and len(groups_of[label]) == 1)
+    return 2 * single <= len(labels)
 
 
 def _label_groups(groups: Iterable[Sequence[int]], labels: Sequence[str]) -> dict[str, set[int]]:
-    spread: dict[str, set[int]] = collections.defaultdict(set)
+    groups_of: dict[str, set[int]] = collections.defaultdict(set)
     for group, rows in enumerate(groups):
         for row in rows:
-            spread[labels[row]].add(group)
-    return spread
+            groups_of[labels[row]].add(group)
+    return groups_of
 
 
 def _validation_groups(
     groups: Sequence[Sequence[int]], ids: Sequence[str], labels: Sequence[str], train_ratio: float
 ) -> list[int]:
-    """Chooses first what covers the labels, rarest label first, then by rank up to the size."""
+    """Chooses groups that cover the labels, rarest first, then by rank up to the target size."""
     if len(groups) < 2:
         return []
     selection = _Selection(groups, labels)

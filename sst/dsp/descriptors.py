@@ -51,7 +51,7 @@ def _envelope(log_mel: LogMel, audio: AudioConfig) -> Float[np.ndarray, " e"]:
 
 def _pitch(clip: Clip, audio: AudioConfig) -> Float[np.ndarray, " 3"]:
     """Places the sound on a hemisphere: its pole is no pitch, its rim runs from 30 Hz to 5 kHz."""
-    hz, share = pitch.glance(clip.wave, audio.sample_rate)
+    hz, share = pitch.quick_pitch(clip.wave, audio.sample_rate)
     if not share:
         return np.array([0.0, 0.0, 1.0])
     place = math.log(hz / pitch.LOWEST_HZ) / math.log(pitch.HIGHEST_HZ / pitch.LOWEST_HZ)

@@ -22,7 +22,7 @@ LEVEL_WIDTH = 256  # samples: 6 to 16 ms
 
 
 def attack_ms(wave: Wave, sample_rate: int) -> float:
-    """From where the envelope first reaches 5 % of its peak to where it first reaches 50 %.
+    """Measures the attack: the time in which the envelope rises from 5 % to 50 % of its peak.
 
     Args:
         wave: [n] mono samples, any level.
@@ -41,12 +41,14 @@ def attack_ms(wave: Wave, sample_rate: int) -> float:
 
 
 def attack_error_ms(original: Wave, other: Float[np.ndarray, " m"], sample_rate: int) -> float:
-    """|difference of the attack times| in ms; nan: the original is silent; inf: the other is."""
-    return _difference(attack_ms(original, sample_rate), _of_sound(attack_ms, other, sample_rate))
+    """Returns |difference of the attacks| in ms; nan: the original is silent; inf: the other is."""
+    return _difference(
+        attack_ms(original, sample_rate), _measure_other(attack_ms, other, sample_rate)
+    )
 
 
 def decay_ms(wave: Wave, sample_rate: int) -> float:
-    """From the peak of the envelope to where it is last seen 20 dB below.
+    """Measures the decay: from the peak of the envelope to where it is last 20 dB below.
 
     A sound that stops before it has fallen so far decays where it stops.
 
@@ -67,13 +69,13 @@ def decay_ms(wave: Wave, sample_rate: int) -> float:
 
 
 def decay_error_octaves(original: Wave, other: Float[np.ndarray, " m"], sample_rate: int) -> float:
-    """|log2 of the ratio of the decay times|; nan: the original is silent; inf: the other is."""
-    theirs = _of_sound(decay_ms, other, sample_rate)
+    """Returns |log2 of the decays' ratio|; nan: the original is silent; inf: the other is."""
+    theirs = _measure_other(decay_ms, other, sample_rate)
     return _difference(math.log2(decay_ms(original, sample_rate)), math.log2(theirs))
 
 
 def level_db(wave: Wave) -> float:
-    """Root mean square of the active part, in dB relative to full scale.
+    """Measures the level: root mean square of the active part, in dB relative to full scale.
 
     Active is where the envelope is within 20 dB of its peak: so the level of an exponential decay
     does not depend on how long it is, nor on silence around it.
@@ -93,13 +95,13 @@ def level_db(wave: Wave) -> float:
 
 
 def level_error_db(original: Wave, other: Float[np.ndarray, " m"]) -> float:
-    """|difference of the levels| in dB; nan: the original is silent; inf: the other is."""
-    ours, theirs = level_db(original), _of_sound(level_db, other)
+    """Returns |difference of the levels| in dB; nan: the original is silent; inf: the other is."""
+    ours, theirs = level_db(original), _measure_other(level_db, other)
     return _difference(ours if math.isfinite(ours) else math.nan, theirs)
 
 
 def _envelope(wave: Wave, width: int) -> Float[np.ndarray, " m"]:
-    """[n + 2 width], starting `width` samples before the wave; exactly 0 for silence."""
+    """Returns [n + 2 width], from `width` samples before the wave on; exactly 0 for silence."""
     import scipy.signal
 
     x = np.asarray(wave, np.float64)
@@ -111,15 +113,15 @@ def _envelope(wave: Wave, width: int) -> Float[np.ndarray, " m"]:
 
 
 def _first_crossing(envelope: Float[np.ndarray, " n"], level: float) -> float:
-    """Where the envelope first reaches `level`, in samples, between them by a straight line."""
+    """Returns where the envelope first reaches `level`, in samples, interpolated linearly."""
     i = int(np.argmax(envelope >= level))
     if i == 0:
         return 0.0
     return i - (envelope[i] - level) / (envelope[i] - envelope[i - 1])
 
 
-def _of_sound(measure, wave: np.ndarray, *arguments: int) -> float:  # type: ignore[no-untyped-def]
-    """A measure of the other sound, inf where that is silent or not a sound at all."""
+def _measure_other(measure, wave: np.ndarray, *arguments: int) -> float:  # type: ignore[no-untyped-def]
+    """Applies a measure to the other sound; inf where that is silent or not finite."""
     if not np.isfinite(wave).all() or not np.any(wave):
         return math.inf
     return measure(wave, *arguments)

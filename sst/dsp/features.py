@@ -1,4 +1,4 @@
-"""Waveform to log-mel spectrogram: once in NumPy for files, once in JAX for gradients and decoding.
+"""Waveform to log-mel spectrogram: in NumPy for files, in JAX for gradients and decoding.
 
 Both use one basis: a centred short-time Fourier transform (Hann window, zero padding at the ends)
 and triangular mel bands of equal area on the Slaney scale, as librosa's defaults define them.
@@ -22,7 +22,7 @@ MEL_GROUP = 16  # bands that are computed together
 
 
 def log_mel(wave: Wave, audio: AudioConfig) -> LogMel:
-    """The log-mel spectrogram of one clip.
+    """Computes the log-mel spectrogram of one clip.
 
     Args:
         wave: [n] float32, n >= 1; any level.
@@ -36,7 +36,7 @@ def log_mel(wave: Wave, audio: AudioConfig) -> LogMel:
 
 
 def mel_power(power: Float[np.ndarray, "t f"], audio: AudioConfig) -> Float[np.ndarray, "t m"]:
-    """The power in each band: `power @ mel_basis(audio).T`, without most of its zeros."""
+    """Sums the power in each mel band: `power @ mel_basis(audio).T`, without most of the zeros."""
     parts = [power[:, bins] @ part for bins, part in _mel_parts(audio)]
     return np.concatenate(parts, axis=1)
 
@@ -44,7 +44,13 @@ def mel_power(power: Float[np.ndarray, "t f"], audio: AudioConfig) -> Float[np.n
 def of_clips(
     clips: Sequence[Clip], audio: AudioConfig, log_mels: Sequence[Any] | None = None
 ) -> Features:
-    """What a model hears of clips; `log_mels` where they are known already."""
+    """Computes the input of a model: features of clips.
+
+    Args:
+        clips: any number.
+        audio: the transform.
+        log_mels: [t, n_mels] of each clip in dB, where they are known already.
+    """
     if log_mels is None:
         log_mels = [log_mel(clip.wave, audio) for clip in clips]
     attacks = [attack(clip.wave, audio) for clip in clips]
@@ -57,7 +63,7 @@ def of_clips(
 
 
 def attack(wave: Wave, audio: AudioConfig) -> Float[np.ndarray, " a"]:
-    """The fine envelope of the first tenth of a second, which the frames of `log_mel` blur.
+    """Computes the attack envelope: the first tenth of a second, finer than `log_mel` has it.
 
     Args:
         wave: [n] of peak 1; how far the envelope stays below 0 dB is the crest factor.
@@ -71,7 +77,7 @@ def attack(wave: Wave, audio: AudioConfig) -> Float[np.ndarray, " a"]:
 
 
 def attack_power(wave: Wave, audio: AudioConfig) -> Float[np.ndarray, " a"]:
-    """[ATTACK_POINTS] mean power under Hann windows of two hops, around multiples of the hop."""
+    """Returns [ATTACK_POINTS]: mean power under Hann windows of two hops, a hop apart."""
     hop = audio.attack_hop
     power = np.zeros((ATTACK_POINTS + 1) * hop, np.float32)
     n = min(len(wave), ATTACK_POINTS * hop)
@@ -81,7 +87,7 @@ def attack_power(wave: Wave, audio: AudioConfig) -> Float[np.ndarray, " a"]:
 
 
 def attack_power_jax(wave: Float[Array, "*b n"], audio: AudioConfig) -> Float[Array, "*b a"]:
-    """`attack_power` under jit; the wave has ATTACK_POINTS hops at least."""
+    """Does `attack_power` under jit; the wave has ATTACK_POINTS hops at least."""
     import jax.numpy as jnp
 
     hop = audio.attack_hop
@@ -93,12 +99,12 @@ def attack_power_jax(wave: Float[Array, "*b n"], audio: AudioConfig) -> Float[Ar
 
 @functools.lru_cache(maxsize=8)
 def _hann_halves(hop: int) -> Float[np.ndarray, "hop 2"]:
-    """The rising and the falling half of a window of two hops whose sum is 1."""
+    """Returns the rising and the falling half of a window of two hops whose sum is 1."""
     return window(2 * hop).reshape(2, hop).T / hop
 
 
 def pad(log_mels: Sequence[Any], audio: AudioConfig) -> Float[np.ndarray, "b t m"]:
-    """Spectrograms of any length as one float32 block, filled up with the floor."""
+    """Pads spectrograms with floor_db to one block [b, n_frames, n_mels], float32."""
     block = np.full((len(log_mels), audio.n_frames, audio.n_mels), audio.floor_db, np.float32)
     for row, log_mel in zip(block, log_mels, strict=True):
         row[: len(log_mel)] = log_mel[: audio.n_frames]
@@ -106,7 +112,7 @@ def pad(log_mels: Sequence[Any], audio: AudioConfig) -> Float[np.ndarray, "b t m
 
 
 def to_db(mel: Float[np.ndarray, "t m"], floor_db: float) -> LogMel:
-    """Mel power in dB relative to its largest cell, cut at `floor_db`."""
+    """Converts mel power to dB relative to its largest cell, cut at `floor_db`: float32."""
     loudest = mel.max(initial=0.0)
     if loudest <= 1e-20:  # silence: 16-bit noise is nine orders of magnitude above this
         return np.full(mel.shape, floor_db, np.float32)
@@ -116,7 +122,7 @@ def to_db(mel: Float[np.ndarray, "t m"], floor_db: float) -> LogMel:
 
 @functools.lru_cache(maxsize=8)
 def mel_basis(audio: AudioConfig) -> Float[np.ndarray, "m f"]:
-    """Triangular bands [n_mels, n_fft // 2 + 1] from 0 Hz to Nyquist, each of area 2 / width."""
+    """Returns triangular mel bands [n_mels, n_fft // 2 + 1], 0 Hz to Nyquist, of equal area."""
     edges = band_edges(audio)
     bins = np.fft.rfftfreq(audio.n_fft, 1.0 / audio.sample_rate)
     rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
@@ -130,9 +136,9 @@ def mel_basis(audio: AudioConfig) -> Float[np.ndarray, "m f"]:
 def band_groups(
     basis: Float[np.ndarray, "m f"], size: int
 ) -> list[tuple[slice, slice, Float[np.ndarray, "_m _f"]]]:
-    """The bands in groups of `size`: which they are, their frequencies, their part of the basis.
+    """Divides the bands into groups of `size`: (bands, their bins, their part of the basis).
 
-    Outside these frequencies the basis is zero, which a product need not multiply by.
+    Outside these bins the basis is zero, so products leave them out.
     """
     groups = []
     for first in range(0, len(basis), size):
@@ -145,26 +151,26 @@ def band_groups(
 
 @functools.lru_cache(maxsize=8)
 def _mel_parts(audio: AudioConfig) -> list[tuple[slice, Float[np.ndarray, "_f _m"]]]:
-    """The frequencies of each group of bands, and what they are multiplied by."""
+    """Returns the bins of each group of bands, and the matrix that they are multiplied by."""
     groups = band_groups(mel_basis(audio), MEL_GROUP)
     return [(bins, np.ascontiguousarray(part.T)) for _, bins, part in groups]
 
 
 def band_edges(audio: AudioConfig) -> Float[np.ndarray, " edges"]:
-    """Where the bands begin, peak and end, in Hz: band i spans edges i .. i + 2."""
+    """Returns the edges of the mel bands [n_mels + 2], Hz: band i peaks at edge i + 1."""
     return _mel_to_hz(np.linspace(0.0, _hz_to_mel(audio.sample_rate / 2), audio.n_mels + 2))
 
 
 @functools.lru_cache(maxsize=8)
 def window(n_fft: int) -> Float[np.ndarray, " n"]:
-    """The periodic Hann window."""
+    """Returns the periodic Hann window, float32 [n_fft], read-only."""
     hann = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
     hann.flags.writeable = False
     return hann
 
 
 def log_mel_jax(wave: Float[Array, "*b n"], audio: AudioConfig) -> Float[Array, "*b t m"]:
-    """`log_mel` for batches under jit and grad; each clip relative to its own loudest cell."""
+    """Does `log_mel` for batches under jit and grad; dB relative to each clip's loudest cell."""
     import jax.numpy as jnp
 
     mel = jnp.square(jnp.abs(stft(wave, audio))) @ mel_basis(audio).T
@@ -175,7 +181,7 @@ def log_mel_jax(wave: Float[Array, "*b n"], audio: AudioConfig) -> Float[Array, 
 
 
 def stft(wave: Float[Array, "*b n"], audio: AudioConfig) -> Any:
-    """Complex spectrogram [..., frames_of(n), n_fft // 2 + 1] under jit."""
+    """Computes the complex spectrogram [..., frames_of(n), n_fft // 2 + 1] under jit."""
     import jax.numpy as jnp
 
     # Frames are built from whole hops, which costs a reshape instead of a gather.
@@ -190,7 +196,7 @@ def stft(wave: Float[Array, "*b n"], audio: AudioConfig) -> Any:
 
 
 def istft(spectrum: Any, audio: AudioConfig, n_samples: int) -> Float[Array, "*b n"]:
-    """The least-squares inverse of `stft`: windowed overlap-add over the window's energy."""
+    """Inverts `stft` by least squares: windowed overlap-add over the window's energy."""
     import jax.numpy as jnp
 
     per_frame, hop = audio.n_fft // audio.hop, audio.hop
@@ -216,7 +222,7 @@ def _overlap_add(frames: Any, per_frame: int, hop: int) -> Any:
 
 
 def frames(wave: Wave, audio: AudioConfig) -> Float[np.ndarray, "t n_fft"]:
-    """The windowed frames of one clip, centred on multiples of `hop`, zeros beyond its ends."""
+    """Cuts one clip into windowed frames, centred on multiples of `hop`, zeros beyond its ends."""
     half = audio.n_fft // 2
     padded = np.zeros(len(wave) + audio.n_fft, np.float32)
     padded[half : half + len(wave)] = wave
@@ -225,7 +231,7 @@ def frames(wave: Wave, audio: AudioConfig) -> Float[np.ndarray, "t n_fft"]:
 
 
 def _hz_to_mel(hz: float) -> float:
-    """Slaney's scale: linear to 1 kHz, logarithmic above (as in his Auditory Toolbox, 1998)."""
+    """Converts to Slaney's scale: linear to 1 kHz, logarithmic above (Auditory Toolbox, 1998)."""
     return hz * 3 / 200 if hz < 1000.0 else 15.0 + np.log(hz / 1000.0) / (np.log(6.4) / 27.0)
 
 

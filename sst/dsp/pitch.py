@@ -1,4 +1,4 @@
-"""The pitch of a sound that has one, frame by frame, and how far another version of it is off.
+"""The pitch of a sound, frame by frame, and the pitch error of another version of it.
 
 Normalised cross-correlation (Talkin, "A robust algorithm for pitch tracking", 1995): a stretch of
 20 ms is compared with the stretches that follow it. For a periodic sound that decays exponentially
@@ -24,7 +24,7 @@ PRESENT = 0.6  # of one that has still some; noise stays below 0.3
 NEAR = 0.85  # of the highest peak: the earliest that is so high is the period
 QUIET = 10 ** (-30 / 20)  # of the loudest frame: below, a frame does not count
 STEADY = 3 / 12  # octaves in 5 ms: a glide from 250 to 50 Hz in a tenth of a second stays below
-GLANCE_S, GLANCE_HOP, GLANCE_CLEAR = 0.5, 882, 0.75  # of a quick look
+QUICK_S, QUICK_HOP, QUICK_CLEAR = 0.5, 882, 0.75  # of `quick_pitch`
 SHARE = 0.35  # of all loudness: what the frames with a pitch carry in a sound with a clear one
 
 
@@ -36,7 +36,7 @@ class Contour(NamedTuple):
 
 
 def contour(wave: Wave, sample_rate: int, least: float = CLEAR) -> Contour:
-    """The pitch of each frame, between 30 Hz and 5 kHz, where a neighbour has nearly the same.
+    """Tracks the pitch from 30 Hz to 5 kHz, in frames where a neighbour has nearly the same.
 
     Args:
         wave: [n] mono samples, any level.
@@ -46,7 +46,7 @@ def contour(wave: Wave, sample_rate: int, least: float = CLEAR) -> Contour:
     Returns:
         ceil(n * 44,100 / sample_rate / 220) frames.
     """
-    frames = _frames(_at_rate(wave, sample_rate), HOP)
+    frames = _frames(_resample(wave, sample_rate), HOP)
     weight = _weights(frames)
     hz = np.full(len(frames), np.nan)
     loud = weight > 0.0
@@ -58,7 +58,7 @@ def contour(wave: Wave, sample_rate: int, least: float = CLEAR) -> Contour:
 
 
 def pitch_hz(wave: Wave, sample_rate: int) -> float:
-    """The pitch at which the sound spends its loudness: the weighted median of its frames.
+    """Estimates the pitch of a sound: the median over its frames, weighted by their level.
 
     Args:
         wave: [n] mono samples, any level.
@@ -74,8 +74,8 @@ def pitch_hz(wave: Wave, sample_rate: int) -> float:
     return weighted_median(hz[clear], weight[clear])
 
 
-def glance(wave: Wave, sample_rate: int) -> tuple[float, float]:
-    """A quick look at the pitch: a frame every 20 ms of the first half second.
+def quick_pitch(wave: Wave, sample_rate: int) -> tuple[float, float]:
+    """Estimates the pitch from a frame every 20 ms of the first half second.
 
     Args:
         wave: [n] mono samples, any level.
@@ -85,13 +85,13 @@ def glance(wave: Wave, sample_rate: int) -> tuple[float, float]:
         The weighted median in Hz, and the share of the loudness with a pitch, in [0, 1]; nan and 0
         where there is none.
     """
-    start = wave[: math.ceil(GLANCE_S * sample_rate)]
-    frames = _frames(_at_rate(start, sample_rate), GLANCE_HOP)
+    start = wave[: math.ceil(QUICK_S * sample_rate)]
+    frames = _frames(_resample(start, sample_rate), QUICK_HOP)
     weight = _weights(frames)
     if not weight.any():
         return math.nan, 0.0
     hz = np.full(len(frames), np.nan)
-    hz[weight > 0.0] = _periods_to_hz(_correlation(frames[weight > 0.0]), GLANCE_CLEAR)
+    hz[weight > 0.0] = _periods_to_hz(_correlation(frames[weight > 0.0]), QUICK_CLEAR)
     clear = np.isfinite(hz)
     if not clear.any():
         return math.nan, 0.0
@@ -100,7 +100,7 @@ def glance(wave: Wave, sample_rate: int) -> tuple[float, float]:
 
 
 def pitch_error_cents(original: Wave, other: Float[np.ndarray, " m"], sample_rate: int) -> float:
-    """How far the pitch is off while the original has one.
+    """Measures the pitch error of another version of a sound, in cents.
 
     The median over the frames in which the original has a clear pitch, weighted by their loudness,
     of |1200 log2 of the ratio| at the same time: what a drum's pitch glides through is compared
@@ -130,7 +130,7 @@ def pitch_error_cents(original: Wave, other: Float[np.ndarray, " m"], sample_rat
 
 
 def weighted_median(values: Float[np.ndarray, " n"], weights: Float[np.ndarray, " n"]) -> float:
-    """The first value, in order of size, up to which half of the weight lies."""
+    """Returns the smallest value up to which half of the weight lies."""
     order = np.argsort(values)
     reached = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(reached, 0.5 * reached[-1])])
@@ -140,7 +140,7 @@ def _is_clear(hz: np.ndarray, weight: np.ndarray) -> bool:
     return bool(weight[np.isfinite(hz)].sum() > SHARE * weight.sum())
 
 
-def _at_rate(wave: Wave, sample_rate: int) -> np.ndarray:
+def _resample(wave: Wave, sample_rate: int) -> np.ndarray:
     import soxr
 
     x = np.asarray(wave, np.float64)
@@ -148,14 +148,14 @@ def _at_rate(wave: Wave, sample_rate: int) -> np.ndarray:
 
 
 def _weights(frames: np.ndarray) -> np.ndarray:
-    """[t] root mean square of each frame, 0 where it is quiet."""
+    """Returns [t]: root mean square of each frame, 0 where it is quiet."""
     weight = np.sqrt(np.mean(np.square(frames[:, :WINDOW]), axis=1))
     weight[weight < QUIET * weight.max(initial=0.0)] = 0.0
     return weight
 
 
 def _frames(wave: np.ndarray, hop: int) -> np.ndarray:
-    """[t, window + longest lag], beginning every `hop` inside the wave, zeros behind its end."""
+    """Returns [t, window + longest lag]: a frame every `hop` samples, zeros behind the end."""
     span = WINDOW + math.ceil(RATE / LOWEST_HZ)
     padded = np.pad(wave, (0, span))
     count = max(1, math.ceil(len(wave) / hop))
@@ -163,7 +163,7 @@ def _frames(wave: np.ndarray, hop: int) -> np.ndarray:
 
 
 def _correlation(frames: np.ndarray) -> np.ndarray:
-    """[t, lags]: of the first 20 ms of each frame with the 20 ms that begin `lag` samples later."""
+    """Correlates the first 20 ms of each frame with the 20 ms `lag` samples later: [t, lags]."""
     import scipy.fft
 
     span = frames.shape[1]
@@ -179,7 +179,7 @@ def _correlation(frames: np.ndarray) -> np.ndarray:
 
 
 def _periods_to_hz(correlation: np.ndarray, least: float) -> np.ndarray:
-    """[t] Hz of the period of each row, nan where none is clear."""
+    """Converts the period of each row to Hz: [t], nan where none is clear."""
     inner = correlation[:, 1:-1]
     hills = np.cumsum(inner < 0.0, axis=1)  # a new number wherever it is negative: 0 is the lag 0
     peaks = np.where((inner > correlation[:, :-2]) & (inner >= correlation[:, 2:]), inner, -1.0)
@@ -189,13 +189,15 @@ def _periods_to_hz(correlation: np.ndarray, least: float) -> np.ndarray:
     # Noise makes many peaks on one hill: the top of the hill is meant.
     same = hills == hills[np.arange(len(hills)), first][:, None]
     tops = 1 + np.argmax(np.where(same, peaks, -1.0), axis=1)
-    lags = np.array([_top(row, lag) for row, lag in zip(correlation, tops.tolist(), strict=True)])
+    lags = np.array(
+        [_peak_lag(row, lag) for row, lag in zip(correlation, tops.tolist(), strict=True)]
+    )
     hz = RATE / np.maximum(lags, 1.0)
     return np.where((highest >= least) & (hz >= LOWEST_HZ) & (hz <= HIGHEST_HZ), hz, np.nan)
 
 
-def _top(row: np.ndarray, lag: int) -> float:
-    """Where the hill around `lag` has its top, in fractions of a sample.
+def _peak_lag(row: np.ndarray, lag: int) -> float:
+    """Refines the lag of a peak to fractions of a sample.
 
     Three samples give it exactly for a pure tone; a parabola through an eighth of a period averages
     out the noise of longer periods.

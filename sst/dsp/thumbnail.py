@@ -1,4 +1,4 @@
-"""A spectrogram in a few numbers that a copy of the sound has nearly the same of."""
+"""Thumbnails of spectrograms: a few numbers that are nearly the same for copies of a sound."""
 
 import functools
 import math

@@ -47,7 +47,7 @@ def invert(
     n_samples: int,
     attack: Float[Array, "*b a"] | None = None,
 ) -> Float[Array, "*b n"]:
-    """A waveform whose log-mel spectrogram is `log_mel`, up to one gain.
+    """Inverts log-mel spectrograms to waveforms [..., n_samples], up to one gain each.
 
     Args:
         log_mel: dB, as `features.log_mel` gives them; values at or below `floor_db` are silence.
@@ -92,7 +92,7 @@ def _multiplicative_updates(power: Any, mel: Any, basis: np.ndarray, steps: int)
 
 
 def _place_lone_tones(power: Any, mel: Any, audio: AudioConfig) -> Any:
-    """`power` with lone high tones as Hann lobes, and the centre of every bin's hill, in bins."""
+    """Returns `power` with lone high tones as Hann lobes, and the centre of each bin's peak."""
     k = jnp.arange(power.shape[-1])
     left, right = _neighbours(power)
     starts = (power <= left) & (power < right)  # a hill reaches from valley to valley
@@ -148,7 +148,7 @@ def _griffin_lim(
 
 
 def _shape_attack(wave: Any, attack: Any, audio: AudioConfig) -> Any:
-    """`wave` with a gain that gives it the envelope `attack` up to where that has risen."""
+    """Applies a gain that gives `wave` the envelope `attack` up to where that has risen."""
     n = ATTACK_POINTS * audio.attack_hop
     short = wave.shape[-1]
     padded = jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, max(0, n - short))])
@@ -168,13 +168,13 @@ def _shape_attack(wave: Any, attack: Any, audio: AudioConfig) -> Any:
 
 @functools.lru_cache(maxsize=8)
 def _band_spacing(audio: AudioConfig) -> np.ndarray:
-    """Distance between neighbouring mel bands around each frequency bin, in bins."""
+    """Returns the distance between neighbouring mel bands around each frequency bin, in bins."""
     edges = features.band_edges(audio) * audio.n_fft / audio.sample_rate
     return np.interp(np.arange(audio.n_fft // 2 + 1), edges[1:], np.diff(edges))
 
 
 def _hann_lobe(x: Any) -> Any:
-    """Power of the Hann window's transform at `x` bins from its centre; sums to 1 over bins."""
+    """Returns the Hann window's power spectrum `x` bins from its centre; sums to 1 over bins."""
     away = 1.0 - jnp.square(x)
     near_one = jnp.abs(away) < 1e-3
     lobe = jnp.where(near_one, 0.5, jnp.sinc(x) / jnp.where(near_one, 1.0, away))
@@ -187,7 +187,7 @@ def _neighbours(x: Any) -> tuple[Any, Any]:
 
 
 def _sum_per_hill(starts: Any, x: Any) -> Any:
-    """The sum of `x` over the run of bins that each bin belongs to; runs begin at `starts`."""
+    """Sums `x` over the run of bins that each bin belongs to; runs begin at `starts`."""
     bins = x.shape[-1]
     first = jnp.arange(x.size // bins).reshape(*x.shape[:-1], 1) * bins
     hill = (first + jnp.cumsum(starts.at[..., 0].set(False), axis=-1)).ravel()

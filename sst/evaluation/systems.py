@@ -77,7 +77,7 @@ def measured_aspects(sounds: Sounds, config: AudioConfig) -> Float[np.ndarray, "
     ]
     cells = zip(clips, sounds.log_mel, sounds.n_frames, strict=True)
     described = [descriptors.describe(clip, mel[:n], config) for clip, mel, n in cells]
-    return aspects.weighted(np.stack(described))
+    return aspects.apply_weights(np.stack(described))
 
 
 def _of_model(model: Model, title: str, seed: int, note: str = "") -> System:

@@ -18,7 +18,7 @@ def find(held_out: Sounds, train: Sounds, audio: AudioConfig) -> dict[int, int]:
     """Returns the rows of held-out sounds that are copies, each with a training sound's row.
 
     A copy is the same waveform at any level, rate, polarity or start, lossy formats included: see
-    `waveform_match.clusters`.
+    `waveform_match.find_clusters`.
 
     Args:
         held_out: [n] sounds.
@@ -28,7 +28,7 @@ def find(held_out: Sounds, train: Sounds, audio: AudioConfig) -> dict[int, int]:
     queries, known = _thumbnails(held_out, audio), _thumbnails(train, audio)
     rows = _candidates(queries, known)  # of the training sounds; first, so that they come first
     waves = [*(train.waves[row] for row in rows), *held_out.waves]
-    first = waveform_match.clusters(
+    first = waveform_match.find_clusters(
         [_digest(wave) for wave in waves],
         np.concatenate([known[rows], queries]),
         lambda members: [waves[row] for row in members],

@@ -18,7 +18,7 @@ from sst.library import copies
 from sst.library.rows import Rows
 from sst.model import export_format
 from sst.search import aspects, novelty
-from sst.search.novelty import Known, Nearest
+from sst.search.novelty import KnownSounds, Nearest
 from sst.types import Wave
 
 MAX_DRAWS = 20  # draws of one sound, at most
@@ -28,7 +28,7 @@ class Collection(NamedTuple):
     """Real sounds that new ones are compared with."""
 
     of: str  # "training" or "library"
-    known: Known
+    known: KnownSounds
 
 
 def load_training_sounds(name: str | os.PathLike[str]) -> list[Collection]:
@@ -55,8 +55,8 @@ def library_sounds(
     ids = [_below(path, roots) for path in rows.paths]
     timbre = np.ascontiguousarray(rows.vectors[:, : -aspects.SIZE])
     is_copy = functools.partial(copies.same_sound, rows, audio=audio)
-    spacing = novelty.spacing(timbre, novelty.groups(ids), is_copy)
-    return Collection("library", Known(ids, timbre, spacing))
+    spacing = novelty.measure_spacing(timbre, novelty.number_groups(ids), is_copy)
+    return Collection("library", KnownSounds(ids, timbre, spacing))
 
 
 def nearest(
@@ -68,7 +68,7 @@ def nearest(
     if not np.any(wave):
         return ()
     vector = np.asarray(inference.embed(model, wave, sample_rate))
-    return tuple(novelty.nearest(c.of, c.known, vector) for c in collections)
+    return tuple(novelty.find_nearest(c.of, c.known, vector) for c in collections)
 
 
 def render(

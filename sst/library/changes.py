@@ -17,7 +17,7 @@ _RETRIED = (
 
 
 class Changes(NamedTuple):
-    """What a scan has to do."""
+    """The differences between a folder and its index: the work of a scan."""
 
     todo: list[Sample]  # new and changed files
     new: int  # of them
@@ -51,20 +51,20 @@ def find_changes(db: sqlite3.Connection, survey: Survey, prune: bool) -> Changes
             todo.append(sample)
     shut = tuple(os.fsencode(os.path.join(files.from_text(d), "")) for d in survey.closed)
     gone = {path: row[:3] for path, row in before.items() if not path.startswith(shut or (b"\0",))}
-    absent = set() if prune else missing.unexplained(gone, fresh)
+    absent = set() if prune else missing.find_unexplained(gone, fresh)
     kept = absent if missing.decide(len(absent), known) == "keep" else set()
     marked = {path for (path,) in db.execute("SELECT path FROM missing")}
-    return Changes(todo, len(fresh), gone, kept, marked, calibrated(db))
+    return Changes(todo, len(fresh), gone, kept, marked, is_calibrated(db))
 
 
-def settled(changes: Changes) -> bool:
-    """Whether the index says already what is there and what is missing."""
+def is_settled(changes: Changes) -> bool:
+    """Tells whether the index is up to date: nothing to decode, to remove or to mark."""
     absent = changes.gone.keys() == changes.kept == changes.marked
     return absent and not changes.todo and changes.calibrated
 
 
-def calibrated(db: sqlite3.Connection) -> bool:
-    """Whether the distances of the library were measured since it last changed."""
+def is_calibrated(db: sqlite3.Connection) -> bool:
+    """Tells whether the distances of the library were measured since it last changed."""
     return bool(db.execute("SELECT COUNT(*) FROM facts").fetchone()[0])
 
 

@@ -1,4 +1,4 @@
-"""Whether two rows of an index are copies of one sound, by the definition of `waveform_match`.
+"""Copies among the rows of an index, by the definition of `waveform_match`.
 
 An index holds no waveforms: files are decoded again, but only those whose vectors are so near that
 they may be copies.
@@ -19,10 +19,9 @@ from sst.types import Clip
 
 
 def same_sound(rows: Rows, a: int, b: int, audio: AudioConfig) -> bool:
-    """Whether two rows hold one sound: the same samples, or one waveform.
+    """Tells whether two rows hold one sound: the same samples, or one waveform.
 
-    Rows farther apart than `SAME_DISTANCE` never do; a file that cannot be read now is like no
-    other.
+    Rows farther apart than `SAME_DISTANCE` never do, nor does a file that cannot be read now.
 
     Args:
         rows: of the index.
@@ -42,7 +41,7 @@ def same_sound(rows: Rows, a: int, b: int, audio: AudioConfig) -> bool:
 
 
 def _clip(rows: Rows, row: int, audio: AudioConfig) -> Clip:
-    """Decodes the sound of a row, here: its file was decoded without harm when it was scanned."""
+    """Decodes the sound of a row in this process: the scan has decoded the file without harm."""
     onset, end = float(rows.onsets[row]), float(rows.ends[row])
     wave, rate, _ = read_wave(rows.paths[row], onset)
     return canonical(wave[: math.ceil((end - onset) * rate)], rate, audio)

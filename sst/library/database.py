@@ -1,4 +1,4 @@
-"""One SQLite file: opened, versioned, locked, and told apart when it is damaged or only busy."""
+"""The SQLite file of an index: its schema, version, transactions, lock and errors."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sst import locks
 from sst.errors import ModelError, ResourceError
-from sst.search.searcher import DamagedIndex
+from sst.search.scann_index import DamagedIndex
 
 _VERSION = 3
 _SCHEMA = """
@@ -31,7 +31,7 @@ CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
 
 @contextlib.contextmanager
 def open_database(folder: Path) -> Iterator[sqlite3.Connection]:
-    """The database of a library, made if it is not there.
+    """Opens the database of a library; makes it if it is not there.
 
     Raises:
         DamagedIndex: it cannot be read, or is of an older version.
@@ -90,7 +90,7 @@ def _unwritable(folder: Path, error: Exception) -> str:
 
 @contextlib.contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All that happens inside is stored as a whole, or not at all."""
+    """Stores all that happens inside as a whole, or not at all."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -1,4 +1,4 @@
-"""What is wrong in a library: files that are broken, faulty, in the wrong folder or out of place.
+"""Faults of a library: files that are broken, faulty, in the wrong folder or out of place.
 
 Nothing is changed; every finding says what a person could do.
 """
@@ -58,29 +58,41 @@ def examine(
     progress: Progress | None = None,
     workers: int | None = None,
 ) -> list[Finding]:
-    """All findings, by path.
+    """Finds all faults, sorted by path.
 
     Args:
         samples: the files of the library.
         rows: its index, for what is compared with other sounds.
-        progress: told how far the decoding is.
+        progress: called while files are decoded.
         workers: decoding processes.
     """
-    found = [*_of_waveforms(samples, progress, workers), *_of_sounds(samples, rows)]
+    found = [
+        *_find_waveform_faults(samples, progress, workers),
+        *_find_odd_neighbours(samples, rows),
+    ]
     order = list(ADVICE)
     return sorted(found, key=lambda finding: (finding.path, order.index(finding.fault)))
 
 
-def mislabelled(
+def find_mislabelled(
     vectors: Float[np.ndarray, "n d"],
     labels: Sequence[str],
     packs: Sequence[str],
     digests: Sequence[str],
 ) -> list[tuple[int, str, int, int]]:
-    """(row, other label, votes for it, voters) of the sounds whose neighbours are of another kind.
+    """Finds sounds whose neighbours are of another kind.
 
     The nearest sounds vote, of other packs where there are three or more packs; copies do not. Only
     kinds that the library has a few of are judged.
+
+    Args:
+        vectors: search vectors.
+        labels: the kind of each, "" for none.
+        packs: the pack of each, "" for none.
+        digests: equal for equal sounds.
+
+    Returns:
+        (row, other label, votes for it, voters) of each.
     """
     if len(vectors) < 2:
         return []
@@ -107,11 +119,14 @@ def mislabelled(
     return found
 
 
-def outliers(vectors: Float[np.ndarray, "n d"]) -> list[tuple[int, float]]:
-    """(row, how many times as far from its neighbours as the middle sound) of far ones.
+def find_outliers(vectors: Float[np.ndarray, "n d"]) -> list[tuple[int, float]]:
+    """Finds the sounds that are far from all others.
 
-    Far is the fifth neighbour of a sound at `FAR` times the median distance or more; where that is
-    so of many sounds, only of the farthest.
+    A sound is far if its fifth neighbour is at `FAR` times the median distance or more; where many
+    are, only the farthest count.
+
+    Returns:
+        (row, distance of the fifth neighbour in parts of the median) of each.
     """
     if len(vectors) < FEWEST_SOUNDS:
         return []
@@ -121,10 +136,10 @@ def outliers(vectors: Float[np.ndarray, "n d"]) -> list[tuple[int, float]]:
     return [(int(row), float(times[row])) for row in rows]
 
 
-def _of_waveforms(
+def _find_waveform_faults(
     samples: Sequence[files.Sample], progress: Progress | None, workers: int | None
 ) -> Iterator[Finding]:
-    """What decoding a file tells of it."""
+    """Decodes the files and yields what is wrong with each."""
     paths = [sample.path for sample in samples]
     broken = 0
     for done, sound in enumerate(
@@ -141,16 +156,16 @@ def _of_waveforms(
             progress(done, len(samples), broken)
 
 
-def _of_sounds(samples: Sequence[files.Sample], rows: Rows) -> Iterator[Finding]:
-    """What its neighbours tell of a sound."""
+def _find_odd_neighbours(samples: Sequence[files.Sample], rows: Rows) -> Iterator[Finding]:
+    """Yields the sounds that their neighbours show to be mislabelled or far from all others."""
     by_path = {os.fspath(sample.path): sample for sample in samples}
     known = [by_path.get(path) for path in rows.paths]
     labels = [sample.label if sample else "" for sample in known]
     packs = [files.pack_of(sample.id) if sample else "" for sample in known]
-    for row, label, votes, voters in mislabelled(rows.vectors, labels, packs, rows.digests):
+    for row, label, votes, voters in find_mislabelled(rows.vectors, labels, packs, rows.digests):
         detail = f"{votes} of the {voters} nearest sounds are {label}, it lies in {labels[row]}"
         yield _finding(rows.paths[row], "mislabelled", detail)
-    for row, times in outliers(rows.vectors):
+    for row, times in find_outliers(rows.vectors):
         detail = f"{times:.1f} times as far from other sounds as is usual here"
         yield _finding(rows.paths[row], "outlier", detail)
 

@@ -42,7 +42,7 @@ class CopyReport(NamedTuple):
 
 
 class _File(NamedTuple):
-    """What is kept of a decoded file: not its arrays, for there may be many files."""
+    """A decoded file without its arrays, for there may be many files."""
 
     sample: Sample
     clip_digest: str  # equal for copies without any loss
@@ -53,7 +53,7 @@ class _File(NamedTuple):
     duration_s: float
 
 
-def find(
+def find_duplicates(
     dirs: Sequence[str | os.PathLike[str]],
     progress: Progress | None = None,
     workers: int | None = None,
@@ -77,7 +77,7 @@ def find(
 
     thumbnails = np.array([file.thumbnail for file in found], np.float32).reshape(len(found), -1)
     digests = [file.clip_digest for file in found]
-    clusters = waveform_match.clusters(digests, thumbnails, waves, AUDIO.sample_rate)
+    clusters = waveform_match.find_clusters(digests, thumbnails, waves, AUDIO.sample_rate)
     members: dict[int, list[_File]] = {}
     for file, cluster in zip(found, clusters, strict=True):
         members.setdefault(cluster, []).append(file)

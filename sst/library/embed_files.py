@@ -1,4 +1,4 @@
-"""From files to search vectors: decoded on all cores while the model embeds in batches."""
+"""Files to search vectors: decoded on all cores while the model embeds in batches."""
 
 import concurrent.futures
 import contextlib
@@ -21,7 +21,7 @@ from sst.types import Features, Skipped, Sound
 BATCH_SIZE = 128  # sounds that wait for the model; a file of many hits may bring more
 Embed = Callable[[Features], np.ndarray]
 DecodedFile = list[Sound] | Skipped
-EmbeddedFile = list[tuple[Sound, np.ndarray | None]] | Skipped  # None where no vector was wanted
+EmbeddedFile = list[tuple[Sound, np.ndarray | None]] | Skipped  # None where the vector is known
 
 
 class Encoder(NamedTuple):
@@ -30,7 +30,8 @@ class Encoder(NamedTuple):
     digest: str
     audio: AudioConfig
     embed: Embed  # -> float32 [b, t], the timbre
-    cut: SegmentConfig | None = None  # how files are cut into hits; None: a file is one sound
+    # How files are cut into hits; None: a file is one sound.
+    segmentation: SegmentConfig | None = None
 
 
 def embed_files(
@@ -39,19 +40,25 @@ def embed_files(
     has: Callable[[str], bool] = lambda digest: False,
     workers: int | None = None,
 ) -> Generator[list[EmbeddedFile], None, None]:
-    """Decodes files on all cores while the model embeds: batches of files, in order.
+    """Decodes files on all cores while the model embeds; yields batches of files, in order.
 
-    A file is its sounds, each with its vector, or why it is skipped. No vector for sounds whose
-    digest `has` says is known. A sound that occurs twice is embedded once.
+    A file is a list of its sounds with their vectors, or `Skipped`. A sound that occurs twice is
+    embedded once.
+
+    Args:
+        encoder: the model.
+        paths: files.
+        has: tells whether the vector of a digest is known already: then it is None.
+        workers: decoding processes; as many as cores by default.
     """
     done: dict[str, np.ndarray] = {}
     stream = _decode_files(encoder, [Path(p) for p in paths], workers)
     # The decoding is what goes to another thread: XLA's programs for the CPU have been seen to
     # crash in a thread that did not compile them.
     with contextlib.closing(stream), concurrent.futures.ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(_batch, stream)
+        coming = thread.submit(_take_batch, stream)
         while batch := coming.result():
-            coming = thread.submit(_batch, stream)
+            coming = thread.submit(_take_batch, stream)
             yield _embed_batch(encoder, batch, has, done)
 
 
@@ -59,7 +66,7 @@ def embed_sounds(encoder: Encoder, sounds: Sequence[Sound]) -> Float[np.ndarray,
     """Returns the search vectors of sounds, timbre and descriptors, by one call of the model."""
     timbre = np.asarray(encoder.embed(features_of(sounds, encoder.audio)), np.float32)
     described = np.stack([sound.descriptors for sound in sounds])
-    return np.concatenate([timbre, aspects.weighted(described)], axis=1)
+    return np.concatenate([timbre, aspects.apply_weights(described)], axis=1)
 
 
 def features_of(sounds: Sequence[Sound], audio: AudioConfig) -> Features:
@@ -72,8 +79,8 @@ def features_of(sounds: Sequence[Sound], audio: AudioConfig) -> Features:
     )
 
 
-def existing(path: str | os.PathLike[str]) -> Path:
-    """Returns the path of a file that a person named.
+def existing_file(path: str | os.PathLike[str]) -> Path:
+    """Returns the path of a file that a user named.
 
     Raises:
         UsageError: it is a folder, or not there.
@@ -95,7 +102,7 @@ def decode(
     """Decodes files in order, with descriptors; silence is skipped like what cannot be read.
 
     Raises:
-        UsageError: the offset is no time after the start.
+        UsageError: the offset is negative or not finite.
     """
     if not 0.0 <= offset_s < float("inf"):
         raise UsageError(f"An offset of {offset_s:g} s should be a number of seconds from 0 up.")
@@ -103,19 +110,19 @@ def decode(
     found = decode_pool.decode_many(
         files, audio, workers, offset_s=offset_s, measure=("descriptors",)
     )
-    return map(_audible, found)
+    return map(_skip_silence, found)
 
 
 def decode_or_raise(
     paths: Sequence[str | os.PathLike[str]], audio: AudioConfig, offset_s: float = 0.0
 ) -> list[Sound]:
-    """Decodes files that a person named one by one, each from `offset_s` on.
+    """Decodes files that a user named one by one, each from `offset_s` on.
 
     Raises:
-        UsageError: there is no such file, or the offset is no time after the start.
+        UsageError: there is no such file, or the offset is negative or not finite.
         NothingToDo: it cannot be read, is silent, or ends before the offset.
     """
-    full = [existing(path) for path in paths]
+    full = [existing_file(path) for path in paths]
     sounds: list[Sound] = []
     for sound in decode(full, audio, 1, offset_s):
         if isinstance(sound, Skipped):
@@ -124,14 +131,14 @@ def decode_or_raise(
     return sounds
 
 
-def hits_or_raise(encoder: Encoder, path: str | os.PathLike[str]) -> list[Sound]:
-    """Decodes the hits of a file that a person named, cut as `encoder.cut` says.
+def decode_hits_or_raise(encoder: Encoder, path: str | os.PathLike[str]) -> list[Sound]:
+    """Decodes the hits of a file that a user named, cut as `encoder.segmentation` says.
 
     Raises:
         UsageError: there is no such file.
         NothingToDo: it cannot be read, or is silent.
     """
-    (file,) = _decode_files(encoder, [existing(path)], workers=1)
+    (file,) = _decode_files(encoder, [existing_file(path)], workers=1)
     if isinstance(file, Skipped):
         raise NothingToDo(f"Cannot use {to_text(path)}: {file.detail}.")
     return file
@@ -141,20 +148,20 @@ def _decode_files(
     encoder: Encoder, paths: list[Path], workers: int | None
 ) -> Generator[DecodedFile, None, None]:
     """Decodes every file to its hits, or to one sound."""
-    if encoder.cut is not None:
+    if encoder.segmentation is not None:
         hits = decode_pool.decode_hits(
-            paths, encoder.audio, encoder.cut, workers, measure=("descriptors",)
+            paths, encoder.audio, encoder.segmentation, workers, measure=("descriptors",)
         )
         with contextlib.closing(hits):  # type: ignore[type-var]
             yield from hits
         return
     stream = decode_pool.decode_many(paths, encoder.audio, workers, measure=("descriptors",))
     with contextlib.closing(stream):  # type: ignore[type-var]
-        for sound in map(_audible, stream):
+        for sound in map(_skip_silence, stream):
             yield sound if isinstance(sound, Skipped) else [sound]
 
 
-def _batch(stream: Iterator[DecodedFile]) -> list[DecodedFile]:
+def _take_batch(stream: Iterator[DecodedFile]) -> list[DecodedFile]:
     batch: list[DecodedFile] = []
     size = 0
     for file in stream:
@@ -171,11 +178,11 @@ def _embed_batch(
     has: Callable[[str], bool],
     done: dict[str, np.ndarray],
 ) -> list[EmbeddedFile]:
-    """Embeds those of a batch that need it. What is not finite gets no vector."""
+    """Embeds the sounds of a batch whose vector is not known."""
     sounds = {s.digest: s for file in batch if isinstance(file, list) for s in file}
-    wanted = [s for digest, s in sounds.items() if digest not in done and not has(digest)]
-    if wanted:
-        done.update(zip((s.digest for s in wanted), embed_sounds(encoder, wanted), strict=True))
+    unknown = [s for digest, s in sounds.items() if digest not in done and not has(digest)]
+    if unknown:
+        done.update(zip((s.digest for s in unknown), embed_sounds(encoder, unknown), strict=True))
     return [_with_vectors(file, done) for file in batch]
 
 
@@ -189,7 +196,7 @@ def _with_vectors(file: DecodedFile, done: dict[str, np.ndarray]) -> EmbeddedFil
     return Skipped(file[0].path, "non_finite", "the model's answer to it is not finite")
 
 
-def _audible(sound: Sound | Skipped) -> Sound | Skipped:
+def _skip_silence(sound: Sound | Skipped) -> Sound | Skipped:
     """Skips silence, which has no neighbours: whatever is near it would be noise."""
     if isinstance(sound, Sound) and not np.isfinite(sound.clip.peak_db):
         return Skipped(sound.path, "silent", "it is silent")

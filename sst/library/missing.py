@@ -1,4 +1,4 @@
-"""What it means that files which an index knows are not there: moved, deleted, or out of reach."""
+"""Files that an index knows and that are missing: moved, deleted, or on a drive not mounted."""
 
 import collections
 import os
@@ -14,9 +14,11 @@ KEEP_SHARE, STOP_SHARE = 0.05, 0.5  # shares of the known files
 Identity = tuple[int, int, int]  # size, mtime_ns, inode
 
 
-def unexplained(gone: Mapping[bytes, Identity], new: Iterable[Sample]) -> set[bytes]:
-    """The paths in `gone` that have not turned up elsewhere: no new file has their size together
-    with their time of change, or with their name."""
+def find_unexplained(gone: Mapping[bytes, Identity], new: Iterable[Sample]) -> set[bytes]:
+    """Returns the paths in `gone` that have not turned up elsewhere.
+
+    A new file explains a path if it has its size, and its time of change or its name.
+    """
     if not gone:
         return set()
     by_time: collections.Counter[tuple[int, int]] = collections.Counter()
@@ -37,7 +39,11 @@ def unexplained(gone: Mapping[bytes, Identity], new: Iterable[Sample]) -> set[by
 
 
 def decide(lost: int, known: int) -> Literal["remove", "keep"]:
-    """Whether files that are lost leave the index, of so many that it knows.
+    """Decides whether files that are lost leave the index.
+
+    Args:
+        lost: files.
+        known: files in the index, the lost ones too.
 
     Raises:
         NothingToDo: so many are lost that the reason is hardly that someone deleted them.

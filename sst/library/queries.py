@@ -21,7 +21,7 @@ Path_ = str | os.PathLike[str]
 
 
 class Query(NamedTuple):
-    """What is near to any of these vectors is looked for."""
+    """Search vectors: a search finds the sounds that are near to any of them."""
 
     vectors: Float[np.ndarray, "q e"]
     own: frozenset[str]  # digests of the sounds that it was made of
@@ -40,9 +40,9 @@ def of_file(encoder: Encoder, folder: Path, target: Path_, segment: int | None =
         UsageError: there is no such file, or no such hit in it.
         NothingToDo: the file cannot be read, or is silent.
     """
-    if segment is not None and encoder.cut is None:
+    if segment is not None and encoder.segmentation is None:
         raise UsageError("--segment goes with --library-segmentation.")
-    indexed = rows.indexed_sounds(folder, target)
+    indexed = rows.read_indexed_sounds(folder, target)
     if indexed and (segment is not None or len(indexed) == 1):
         sound = indexed[_position(target, segment or 1, len(indexed))]
         return Query(sound.vector[None], frozenset([sound.digest]))
@@ -56,10 +56,10 @@ def of_hits(encoder: Encoder, folder: Path, target: Path_, any_pitch: bool = Fal
 
     Arguments and errors as of `of_file`.
     """
-    indexed = [] if any_pitch else rows.indexed_sounds(folder, target)
+    indexed = [] if any_pitch else rows.read_indexed_sounds(folder, target)
     if indexed:
         return [Query(sound.vector[None], frozenset([sound.digest])) for sound in indexed]
-    hits = embed_files.hits_or_raise(encoder, target)
+    hits = embed_files.decode_hits_or_raise(encoder, target)
     if any_pitch:
         return [_transposed(encoder, hit, target) for hit in hits]
     vectors = _vectors(encoder, hits, target)
@@ -78,8 +78,8 @@ def count_hits(encoder: Encoder, folder: Path, target: Path_) -> int:
         UsageError: there is no such file.
         NothingToDo: the file cannot be read, or is silent.
     """
-    indexed = rows.indexed_sounds(folder, target)
-    return len(indexed) or len(embed_files.hits_or_raise(encoder, target))
+    indexed = rows.read_indexed_sounds(folder, target)
+    return len(indexed) or len(embed_files.decode_hits_or_raise(encoder, target))
 
 
 def blend(parts: Sequence[tuple[Query, float]]) -> Query:
@@ -100,7 +100,7 @@ def blend(parts: Sequence[tuple[Query, float]]) -> Query:
     return Query(aspects.blend(vectors, shares)[None], own)
 
 
-def interpolation(a: Query, b: Query, steps: int) -> list[Query]:
+def interpolate(a: Query, b: Query, steps: int) -> list[Query]:
     """Returns queries on the path from one sound to another, both ends included.
 
     Raises:
@@ -128,7 +128,7 @@ def _position(target: Path_, segment: int, there: int) -> int:
 def _decode(encoder: Encoder, target: Path_, segment: int | None) -> Sound:
     if segment is None:
         return embed_files.decode_or_raise([target], encoder.audio)[0]
-    hits = embed_files.hits_or_raise(encoder, target)
+    hits = embed_files.decode_hits_or_raise(encoder, target)
     return hits[_position(target, segment, len(hits))]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sst.library.database import open_database
-from sst.search.searcher import DamagedIndex
+from sst.search.scann_index import DamagedIndex
 from sst.search.similarity import DistanceQuantiles
 
 Path_ = str | os.PathLike[str]
@@ -48,12 +48,12 @@ class Contents(NamedTuple):
     skipped: dict[str, int]  # reason -> files
 
 
-def exists(folder: Path) -> bool:
-    """Whether there is an index in a folder."""
+def index_exists(folder: Path) -> bool:
+    """Tells whether there is an index in a folder."""
     return (folder / "index.sqlite").is_file()
 
 
-def rows(folder: Path) -> Rows:
+def read_rows(folder: Path) -> Rows:
     """Reads all sounds of the index in `folder`, as the last scan left it.
 
     Sounds of files that are missing are left out.
@@ -67,7 +67,9 @@ def rows(folder: Path) -> Rows:
             )
         )
         names = DistanceQuantiles._fields
-        distances = DistanceQuantiles(*(np.frombuffer(_fact(db, n), np.float32) for n in names))
+        distances = DistanceQuantiles(
+            *(np.frombuffer(_read_fact(db, n), np.float32) for n in names)
+        )
     return Rows(
         [os.fsdecode(row[0]) for row in found],
         [row[4] for row in found],
@@ -79,10 +81,10 @@ def rows(folder: Path) -> Rows:
     )
 
 
-def indexed_sounds(folder: Path, path: Path_) -> list[IndexedSound]:
+def read_indexed_sounds(folder: Path, path: Path_) -> list[IndexedSound]:
     """Reads the sounds of a file, if the index holds it and size and time are unchanged."""
     full = os.path.abspath(os.path.expanduser(path))
-    if not exists(folder):
+    if not index_exists(folder):
         return []
     with contextlib.suppress(DamagedIndex, OSError), open_database(folder) as db:
         info = os.stat(full)
@@ -93,13 +95,15 @@ def indexed_sounds(folder: Path, path: Path_) -> list[IndexedSound]:
             (os.fsencode(full), info.st_size, info.st_mtime_ns),
         ).fetchall()
         return [
-            IndexedSound(digest, onset_s, end_s, np.frombuffer(_intact(digest, crc, blob), "<f4"))
+            IndexedSound(
+                digest, onset_s, end_s, np.frombuffer(_check_blob(digest, crc, blob), "<f4")
+            )
             for digest, onset_s, end_s, crc, blob in found
         ]
     return []
 
 
-def skipped(folder: Path) -> list[tuple[str, str, str]]:
+def list_skipped(folder: Path) -> list[tuple[str, str, str]]:
     """Lists (path, reason, detail) of every file that has no vector, sorted by path."""
     with open_database(folder) as db:
         found = db.execute(
@@ -108,7 +112,7 @@ def skipped(folder: Path) -> list[tuple[str, str, str]]:
         return [(os.fsdecode(path), reason, detail) for path, reason, detail in found]
 
 
-def partly_used(folder: Path) -> list[tuple[str, str]]:
+def list_partly_used(folder: Path) -> list[tuple[str, str]]:
     """Lists (path, what was left out) of every file with more hits or minutes than are used."""
     with open_database(folder) as db:
         found = db.execute(
@@ -118,9 +122,9 @@ def partly_used(folder: Path) -> list[tuple[str, str]]:
         return [(os.fsdecode(path), detail) for path, detail in found]
 
 
-def contents(folder: Path) -> Contents:
+def count_contents(folder: Path) -> Contents:
     """Counts what the index in `folder` holds; all zero if there is none."""
-    if not exists(folder):
+    if not index_exists(folder):
         return Contents(0, 0, 0, {})
     with open_database(folder) as db:
         files, size = db.execute("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM present").fetchone()
@@ -132,7 +136,7 @@ def contents(folder: Path) -> Contents:
         return Contents(files, missing, size, dict(skipped.fetchall()))
 
 
-def distinct_vectors(db: sqlite3.Connection) -> Float[np.ndarray, "n e"]:
+def read_distinct_vectors(db: sqlite3.Connection) -> Float[np.ndarray, "n e"]:
     """Reads the vectors of all different sounds that are not missing, by digest."""
     found = db.execute(
         "SELECT digest, crc, vector FROM vectors WHERE digest IN (SELECT digest FROM sounds"
@@ -141,7 +145,7 @@ def distinct_vectors(db: sqlite3.Connection) -> Float[np.ndarray, "n e"]:
     return _read(found)[1]
 
 
-def vector_rows(vectors: dict[str, np.ndarray]) -> Iterator[tuple[str, int, bytes]]:
+def make_vector_rows(vectors: dict[str, np.ndarray]) -> Iterator[tuple[str, int, bytes]]:
     """Makes rows of the table of vectors: digest, checksum, numbers."""
     for digest, vector in vectors.items():
         blob = np.ascontiguousarray(vector, "<f4").tobytes()
@@ -149,11 +153,11 @@ def vector_rows(vectors: dict[str, np.ndarray]) -> Iterator[tuple[str, int, byte
 
 
 def _read(rows: Iterable[tuple[Any, ...]]) -> tuple[list[list[Any]], Float[np.ndarray, "n e"]]:
-    """Rows that end with digest, checksum and vector, and the matrix of these vectors."""
+    """Checks rows that end in (digest, crc, vector): returns the rest of each, and a matrix."""
     facts, numbers, widths = [], bytearray(), set()
     for *row, crc, blob in rows:
         facts.append(row)
-        numbers += _intact(row[-1], crc, blob)
+        numbers += _check_blob(row[-1], crc, blob)
         widths.add(len(blob))
     if len(widths) > 1:
         raise DamagedIndex("its vectors are of different lengths")
@@ -161,17 +165,17 @@ def _read(rows: Iterable[tuple[Any, ...]]) -> tuple[list[list[Any]], Float[np.nd
     return facts, matrix.reshape(len(facts), -1 if facts else 0)
 
 
-def _intact(digest: str, crc: int, blob: bytes) -> bytes:
+def _check_blob(digest: str, crc: int, blob: bytes) -> bytes:
     if zlib.crc32(blob, zlib.crc32(digest.encode())) != crc:
         raise DamagedIndex("a vector fails its checksum")
     return blob
 
 
-def _fact(db: sqlite3.Connection, name: str) -> bytes:
+def _read_fact(db: sqlite3.Connection, name: str) -> bytes:
     row = db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
     return row[0] if row else b""
 
 
-def size_on_disk(folder: Path) -> int:
-    """Bytes of everything under `folder`."""
+def measure_size(folder: Path) -> int:
+    """Sums the bytes of all files under `folder`."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

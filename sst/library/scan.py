@@ -26,7 +26,8 @@ from sst.library.changes import Changes
 from sst.library.database import move_aside, open_database, scan_lock, transaction
 from sst.library.embed_files import EmbeddedFile, Encoder, embed_files
 from sst.search import aspects, similarity
-from sst.search.searcher import DamagedIndex, IndexWarning
+from sst.search.scann_index import DamagedIndex
+from sst.search.stored_index import IndexWarning
 from sst.types import Skipped
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ Progress = Callable[[int, int, int], None]  # files done, files to do, of them s
 
 
 class ScanReport(NamedTuple):
-    """What a scan found and did."""
+    """The result of a scan, by numbers."""
 
     folder: Path  # where the index is
     found: int  # files, the skipped ones too
@@ -52,14 +53,23 @@ class ScanReport(NamedTuple):
     seconds: float
 
 
+class ScanOptions(NamedTuple):
+    """Options of a scan."""
+
+    progress: Progress | None = None
+    workers: int | None = None  # decoding processes; as many as cores by default
+    wait_s: float = 600.0  # for another process that scans the same library
+    prune: bool = False  # whether files that are gone leave the index, however many they are
+
+
 class _Job(NamedTuple):
     encoder: Encoder
     survey: files.Survey
     folder: Path
-    progress: Progress | None = None
-    workers: int | None = None
-    wait_s: float = 0.0
-    prune: bool = False
+    options: ScanOptions
+
+
+_DEFAULT = ScanOptions()
 
 
 def index_folder(dirs: Sequence[Path_], encoder: Encoder) -> Path:
@@ -67,50 +77,39 @@ def index_folder(dirs: Sequence[Path_], encoder: Encoder) -> Path:
     real = sorted({os.path.realpath(os.path.expanduser(d)) for d in dirs})
     library = hashlib.blake2b(b"\0".join(map(os.fsencode, real)), digest_size=8).hexdigest()
     model = f"{encoder.digest}-{configs.digest(encoder.audio)}-{aspects.VECTOR_VERSION}"
-    if encoder.cut is not None:
-        model += f"-{configs.digest(encoder.cut)}-{configs.SEGMENTER_VERSION}"
+    if encoder.segmentation is not None:
+        model += f"-{configs.digest(encoder.segmentation)}-{configs.SEGMENTER_VERSION}"
     return cache_root() / "libraries" / library / model
 
 
-def scan(
-    encoder: Encoder,
-    dirs: Sequence[Path_],
-    progress: Progress | None = None,
-    workers: int | None = None,
-    wait_s: float = 600.0,
-    prune: bool = False,
-) -> ScanReport:
+def scan(encoder: Encoder, dirs: Sequence[Path_], options: ScanOptions = _DEFAULT) -> ScanReport:
     """Brings the index up to date. A file of the same size and time as before is not opened.
 
     A kill loses at most the batch in flight. While another process scans the same library, this
-    one waits up to `wait_s` seconds. What is gone leaves the index, but where more than
-    `missing.KEEP_SHARE` of the known files are gone they stay in it, unseen, unless `prune`.
+    one waits up to `options.wait_s` seconds. What is gone leaves the index, but where more than
+    `missing.KEEP_SHARE` of the known files are gone they stay in it, unseen, unless
+    `options.prune`.
 
     Raises:
         UsageError: one of `dirs` is not a folder.
         NothingToDo: no audio file in them, or more than `missing.STOP_SHARE` of the known files
-            are gone and `prune` is not given; the index stays as it was.
+            are gone and `options.prune` is not given; the index stays as it was.
         ModelError: the index was written by a newer version.
-        ResourceError: the cache cannot be written, or is in use for longer than `wait_s`.
+        ResourceError: the cache cannot be written, or is in use for longer than `options.wait_s`.
     """
-    job = _Job(*_survey(encoder, dirs), progress, workers, wait_s, prune)
+    job = _Job(*_survey(encoder, dirs), options)
     return _rebuilt_if_damaged(job.folder, lambda: _scan(job))
 
 
 def scan_and_read(
-    encoder: Encoder,
-    dirs: Sequence[Path_],
-    progress: Progress | None = None,
-    workers: int | None = None,
-    wait_s: float = 600.0,
-    prune: bool = False,
+    encoder: Encoder, dirs: Sequence[Path_], options: ScanOptions = _DEFAULT
 ) -> tuple[ScanReport, rows.Rows]:
     """Does `scan`, then `rows`; what turns out to be damaged while it is read is built again."""
-    job = _Job(*_survey(encoder, dirs), progress, workers, wait_s, prune)
-    return _rebuilt_if_damaged(job.folder, lambda: (_scan(job), rows.rows(job.folder)))
+    job = _Job(*_survey(encoder, dirs), options)
+    return _rebuilt_if_damaged(job.folder, lambda: (_scan(job), rows.read_rows(job.folder)))
 
 
-def pending(encoder: Encoder, dirs: Sequence[Path_]) -> tuple[int, int, int]:
+def count_pending(encoder: Encoder, dirs: Sequence[Path_]) -> tuple[int, int, int]:
     """Counts the files that are new, changed and gone since the last scan; changes nothing."""
     _, survey, folder = _survey(encoder, dirs)
     with open_database(folder) as db:
@@ -123,7 +122,7 @@ def _survey(encoder: Encoder, dirs: Sequence[Path_]) -> tuple[Encoder, files.Sur
     try:
         return encoder, files.samples_or_raise(dirs), folder
     except NothingToDo as error:
-        before = rows.contents(folder).files
+        before = rows.count_contents(folder).files
         if not before:
             raise
         raise NothingToDo(f"{error} It held {before:,} files: is the drive mounted?") from None
@@ -146,16 +145,17 @@ def _rebuilt_if_damaged(folder: Path, work: Callable[[], T]) -> T:
 def _scan(job: _Job) -> ScanReport:
     start = time.monotonic()
     with open_database(job.folder) as db:
-        found = changes.find_changes(db, job.survey, job.prune)
+        found = changes.find_changes(db, job.survey, job.options.prune)
         moved = embedded = 0
-        if not changes.settled(found):
-            with scan_lock(job.folder, job.wait_s):
-                found = changes.find_changes(db, job.survey, job.prune)  # another may have done it
+        if not changes.is_settled(found):
+            with scan_lock(job.folder, job.options.wait_s):
+                # Another process may have done it meanwhile.
+                found = changes.find_changes(db, job.survey, job.options.prune)
                 moved, embedded = _update(db, job, found)
         (sounds,) = db.execute(
             "SELECT COUNT(*) FROM sounds WHERE path NOT IN (SELECT path FROM missing)"
         ).fetchone()
-    held = rows.contents(job.folder)
+    held = rows.count_contents(job.folder)
     return ScanReport(
         folder=job.folder,
         found=held.files,
@@ -177,7 +177,7 @@ def _update(db: sqlite3.Connection, job: _Job, found: Changes) -> tuple[int, int
     """Carries the changes out; returns the files moved and the sounds embedded."""
     todo, moved = _forget(db, found)
     embedded = _embed_new(db, job, todo) if todo else 0
-    if not changes.calibrated(db):
+    if not changes.is_calibrated(db):
         _store_distances(db)
     return moved, embedded
 
@@ -204,7 +204,7 @@ def _embed_new(db: sqlite3.Connection, job: _Job, todo: list[Sample]) -> int:
     digests = {row[0] for row in db.execute("SELECT digest FROM vectors")}
     embedded = done = skipped = 0
     paths = [sample.path for sample in todo]
-    stream = embed_files(job.encoder, paths, digests.__contains__, job.workers)
+    stream = embed_files(job.encoder, paths, digests.__contains__, job.options.workers)
     with contextlib.closing(stream):
         for batch in stream:
             with transaction(db):
@@ -214,8 +214,8 @@ def _embed_new(db: sqlite3.Connection, job: _Job, todo: list[Sample]) -> int:
                     digests |= fresh
             done += len(batch)
             skipped += sum(isinstance(file, Skipped) for file in batch)
-            if job.progress:
-                job.progress(done, len(todo), skipped)
+            if job.options.progress:
+                job.options.progress(done, len(todo), skipped)
     return embedded
 
 
@@ -232,7 +232,9 @@ def _store(db: sqlite3.Connection, sample: Sample, file: EmbeddedFile, known: se
     if isinstance(file, Skipped):
         return set()
     vectors = {sound.digest: vector for sound, vector in file if vector is not None}
-    db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows.vector_rows(vectors))
+    db.executemany(
+        "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows.make_vector_rows(vectors)
+    )
     sounds = (
         (path, number, sound.clip.onset_s, sound.end_s, sound.digest)
         for number, (sound, _) in enumerate(file, 1)
@@ -242,7 +244,7 @@ def _store(db: sqlite3.Connection, sample: Sample, file: EmbeddedFile, known: se
 
 
 def _store_distances(db: sqlite3.Connection) -> None:
-    measured = similarity.distance_quantiles(rows.distinct_vectors(db))._asdict()
+    measured = similarity.distance_quantiles(rows.read_distinct_vectors(db))._asdict()
     facts = [(name, quantiles.tobytes()) for name, quantiles in measured.items()]
     with transaction(db):
         db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)

@@ -1,41 +1,28 @@
 """A session over one library: similar sounds. It starts without JAX and loads the model late."""
 
-import collections
 import contextlib
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from sst.config import SegmentConfig
-from sst.errors import NothingToDo, UsageError
-from sst.library import copies, queries, scan
+from sst.errors import NothingToDo
+from sst.library import queries, scan
 from sst.library import rows as index_rows
 from sst.library.embed_files import Encoder
+from sst.library.hits import DEFAULT, Choice, Hit, check, choose, make_hits
 from sst.library.queries import Query
 from sst.model import export_format
 from sst.search import aspects
 from sst.search import searcher as searchers
 from sst.search import similarity as similarities
-from sst.search.similarity import SAME_DISTANCE
 from sst.types import Features
 
 Path_ = str | os.PathLike[str]
-
-
-class Hit(NamedTuple):
-    """A sound of the library, as near as `distance` to the target."""
-
-    path: str  # absolute; bytes that are no UTF-8 as surrogate escapes
-    onset_s: float
-    end_s: float
-    distance: float  # Euclidean
-    similarity: float  # per cent of the library's pairs of sounds that are farther apart
-    band: similarities.Band
-    copies: int = 0  # places of the same sound in the library that are not shown
 
 
 class Session(NamedTuple):
@@ -47,21 +34,8 @@ class Session(NamedTuple):
     searcher: searchers.Searcher
 
 
-class Choice(NamedTuple):
-    """Which of the near sounds are shown."""
-
-    num_similar: int = 10
-    include_self: bool = False  # the target itself and its copies
-    keep_duplicates: bool = False  # every place of one sound
-    per_folder: int | None = None  # at most so many of one folder
-    aspects: Mapping[str, float] = {}  # weights other than the default ones
-
-
-DEFAULT = Choice()
-
-
-def encoder(name: Path_, cut: SegmentConfig | None = None) -> Encoder:
-    """Returns a model as a library sees it. JAX is imported when the first sound is embedded."""
+def load_encoder(name: Path_, segmentation: SegmentConfig | None = None) -> Encoder:
+    """Loads a model as an `Encoder`. JAX is imported when the first sound is embedded."""
     saved = export_format.load_model(export_format.find_model(name))
 
     @functools.cache
@@ -70,12 +44,12 @@ def encoder(name: Path_, cut: SegmentConfig | None = None) -> Encoder:
 
         return inference.load(name)
 
-    def embed(heard: Features) -> np.ndarray:
+    def embed(features: Features) -> np.ndarray:
         from sst import inference
 
-        return np.asarray(inference.embed_features(loaded(), heard))
+        return np.asarray(inference.embed_features(loaded(), features))
 
-    return Encoder(saved.digest, saved.config.audio, embed, cut)
+    return Encoder(saved.digest, saved.config.audio, embed, segmentation)
 
 
 def open_session(
@@ -93,9 +67,10 @@ def open_session(
         NothingToDo: no audio in the folders, none that can be read, or most of what was known is
             gone and `prune` is not given.
     """
-    report, rows = scan.scan_and_read(encoder, dirs, progress, workers, prune=prune)
+    options = scan.ScanOptions(progress, workers, prune=prune)
+    report, rows = scan.scan_and_read(encoder, dirs, options)
     if not rows.paths:
-        _, _, detail = index_rows.skipped(report.folder)[0]
+        _, _, detail = index_rows.list_skipped(report.folder)[0]
         raise NothingToDo(
             f"0 of {report.found} files could be used; the first: {detail}."
             " Is this a network drive that is offline?"
@@ -112,10 +87,12 @@ def find(session: Session, target: Path_, choice: Choice = DEFAULT) -> list[Hit]
         NothingToDo: the file cannot be read, or is silent.
     """
     check(choice)
-    return nearest(session, query(session, target, choice), choice)
+    return find_nearest(session, make_query(session, target, choice), choice)
 
 
-def query(session: Session, target: Path_, choice: Choice, segment: int | None = None) -> Query:
+def make_query(
+    session: Session, target: Path_, choice: Choice, segment: int | None = None
+) -> Query:
     """Makes a query of a file, or of one hit of it; at any pitch if pitch weighs 0."""
     if _any_pitch(choice):
         found = queries.at_any_pitch(session.encoder, target, segment)
@@ -124,8 +101,8 @@ def query(session: Session, target: Path_, choice: Choice, segment: int | None =
     return _from_outside(session, found, target)
 
 
-def hits(session: Session, target: Path_, choice: Choice) -> list[Query]:
-    """Makes a `query` of every hit of a file."""
+def make_hit_queries(session: Session, target: Path_, choice: Choice) -> list[Query]:
+    """Makes a query, as `make_query` does, of every hit of a file."""
     folder, any_pitch = session.report.folder, _any_pitch(choice)
     found = queries.of_hits(session.encoder, folder, target, any_pitch)
     return [_from_outside(session, hit, target) for hit in found]
@@ -148,16 +125,7 @@ def _from_outside(session: Session, query: Query, target: Path_) -> Query:
     return query._replace(own=frozenset())
 
 
-def check(choice: Choice) -> None:
-    """Raises UsageError for a choice that no search could make."""
-    if choice.num_similar < 1:
-        raise UsageError(f"--num-similar {choice.num_similar} should be at least 1.")
-    if choice.per_folder is not None and choice.per_folder < 1:
-        raise UsageError(f"--per-folder {choice.per_folder} should be at least 1.")
-    aspects.factors(choice.aspects, aspects.SIZE + 1)
-
-
-def nearest(
+def find_nearest(
     session: Session,
     query: Query,
     choice: Choice = DEFAULT,
@@ -178,11 +146,10 @@ def nearest(
     reach, there = choice.num_similar + 16, len(session.rows.paths)
     while True:
         rows, distances = _candidates(session, query, choice, reach)
-        chosen, more = _chosen(session, rows, query, choice)
+        chosen = choose(session.rows, session.encoder.audio, rows, distances, query.own, choice)
         if len(chosen) >= choice.num_similar or reach >= there:
-            quantiles = quantiles or distances_of(session, choice)
-            bands = similarities.bands(distances[chosen], quantiles.nearest, _is_whole(choice))
-            return _hits(session.rows, quantiles, bands, rows, distances, chosen, more)
+            quantiles = quantiles or distance_quantiles(session, choice)
+            return make_hits(session.rows, chosen, quantiles, choice)
         reach *= 8
 
 
@@ -196,24 +163,19 @@ def interpolate(
         NothingToDo: a file cannot be read, or is silent.
     """
     start, end = (queries.of_file(session.encoder, session.report.folder, x) for x in (a, b))
-    points = queries.interpolation(start, end, steps)
-    quantiles = distances_of(session, choice)
+    points = queries.interpolate(start, end, steps)
+    quantiles = distance_quantiles(session, choice)
     found: dict[int, Hit] = {}
     taken: set[tuple[str, float]] = set()
     for step in (0, steps - 1, *range(1, steps - 1)):  # the ends choose first
         enough = choice._replace(num_similar=len(found) + 1)
-        near = nearest(session, points[step], enough, quantiles)
+        near = find_nearest(session, points[step], enough, quantiles)
         for hit in near:
             if (hit.path, hit.onset_s) not in taken:
                 found[step] = hit
                 taken.add((hit.path, hit.onset_s))
                 break
     return [found[step] for step in sorted(found)]
-
-
-def nothing_close(hits: Sequence[Hit]) -> bool:
-    """Whether even the best of the hits is farther than the library's sounds are apart."""
-    return all(hit.band == "weak" for hit in hits)
 
 
 def _candidates(
@@ -230,43 +192,7 @@ def _candidates(
     return rows[kept], distances[kept]
 
 
-def _chosen(
-    session: Session, found: Int[np.ndarray, " k"], query: Query, choice: Choice
-) -> tuple[list[int], list[int]]:
-    """Returns places in `found` that are shown, and how many more places each of these has."""
-    rows = session.rows
-    chosen: list[int] = []
-    more: list[int] = []
-    folders: collections.Counter[str] = collections.Counter()
-    for place, row in enumerate(found.tolist()):
-        if rows.digests[row] in query.own and not choice.include_self:
-            continue
-        shown = None if choice.keep_duplicates else _shown_copy(session, found[chosen], row)
-        if shown is not None:
-            more[shown] += 1
-            continue
-        folder = os.path.dirname(rows.paths[row])
-        if choice.per_folder is not None and folders[folder] >= choice.per_folder:
-            continue
-        if len(chosen) == choice.num_similar:
-            break
-        folders[folder] += 1
-        chosen.append(place)
-        more.append(0)
-    return chosen, more
-
-
-def _shown_copy(session: Session, shown: Int[np.ndarray, " k"], row: int) -> int | None:
-    """Returns the place in `shown` of a row that holds the same sound as `row`."""
-    rows, config = session.rows, session.encoder.audio
-    apart = np.linalg.norm(rows.vectors[shown] - rows.vectors[row], axis=1)
-    for place in np.flatnonzero(apart <= SAME_DISTANCE).tolist():
-        if copies.same_sound(rows, int(shown[place]), row, config):
-            return place
-    return None
-
-
-def distances_of(session: Session, choice: Choice) -> similarities.DistanceQuantiles:
+def distance_quantiles(session: Session, choice: Choice) -> similarities.DistanceQuantiles:
     """Returns the library's own distances by the weights of the choice."""
     rows = session.rows
     if not choice.aspects:
@@ -276,34 +202,3 @@ def distances_of(session: Session, choice: Choice) -> similarities.DistanceQuant
     return similarities.distance_quantiles(
         different, aspects.factors(choice.aspects, different.shape[1])
     )
-
-
-def _is_whole(choice: Choice) -> bool:
-    """Whether the timbre counts as much as ever: what agrees in less is not the same sound."""
-    return choice.aspects.get("timbre", 1.0) >= aspects.DEFAULT_WEIGHTS["timbre"]
-
-
-def _hits(
-    rows: index_rows.Rows,
-    quantiles: similarities.DistanceQuantiles,
-    bands: list[similarities.Band],
-    found: Int[np.ndarray, " k"],
-    distances: Float[np.ndarray, " k"],
-    chosen: list[int],
-    more: list[int],
-) -> list[Hit]:
-    shares = similarities.similarity(distances[chosen], quantiles.pairs)
-    return [
-        Hit(
-            rows.paths[row],
-            float(rows.onsets[row]),
-            float(rows.ends[row]),
-            float(distances[place]),
-            float(share),
-            band,
-            n_copies,
-        )
-        for place, row, share, band, n_copies in zip(
-            chosen, found[chosen].tolist(), shares, bands, more, strict=True
-        )
-    ]

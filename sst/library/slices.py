@@ -18,7 +18,7 @@ from jaxtyping import Num
 
 from sst import atomic
 from sst.audio import containers
-from sst.audio.reader import BadAudio, opened, read_block, skip
+from sst.audio.reader import BadAudio, open_audio, read_block, skip
 from sst.errors import UsageError
 from sst.files import to_text
 
@@ -38,7 +38,7 @@ class Slice(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is written of one source."""
+    """The files to write of one source."""
 
     source: Path
     slices: list[Slice]
@@ -47,16 +47,16 @@ class Plan(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What was written."""
+    """The files written, and the sources skipped."""
 
     files: list[Path]
     skipped: list[tuple[Path, str]]  # sources, and why
 
 
-def plans(
+def make_plans(
     rows: Iterable[tuple[str | os.PathLike[str], float, float]], folder: Path, markers: bool = True
 ) -> list[Plan]:
-    """Which files the slices of these rows become: NAME_001.wav and so on, NAME_markers.wav.
+    """Plans the files of slices: NAME_001.wav and so on, and NAME_markers.wav.
 
     Sources of one name get NAME-2, NAME-3, ... in the order of their paths.
 
@@ -87,7 +87,7 @@ def write(
     """Writes what is planned; each file is whole or not there. A bad source is skipped.
 
     Args:
-        plan: of `plans`.
+        plan: of `make_plans`.
         overwrite: whether files that are there may be replaced.
         progress: called with the sources done and to do.
 
@@ -95,37 +95,37 @@ def write(
         UsageError: a file is there already or is one of the sources; nothing has been written.
         OSError: the folder is missing, full or closed.
     """
-    wanted = [file for one in plan for file in (*one.targets, one.marked) if file is not None]
+    targets = [file for one in plan for file in (*one.targets, one.marked) if file is not None]
     sources = {os.path.realpath(one.source) for one in plan}
-    if own := [file for file in wanted if os.path.realpath(file) in sources]:
+    if own := [file for file in targets if os.path.realpath(file) in sources]:
         raise UsageError(f"{to_text(own[0])} is a source itself; choose another folder.")
-    there = [] if overwrite else [file for file in wanted if os.path.lexists(file)]
+    there = [] if overwrite else [file for file in targets if os.path.lexists(file)]
     if there:
         raise UsageError(f"{to_text(there[0])} exists already; --overwrite replaces it.")
     report = Report([], [])
     for done, one in enumerate(plan):
         progress(done, len(plan))
         try:
-            report.files.extend(_write_one(one))
+            report.files.extend(_write_source(one))
         except BadAudio as bad:
             report.skipped.append((one.source, bad.detail))
     progress(len(plan), len(plan))
     return report
 
 
-def write_one(source: str | os.PathLike[str], part: Slice, target: Path) -> None:
-    """One slice of one file, whole or not there; what is at `target` is replaced.
+def write_slice(source: str | os.PathLike[str], part: Slice, target: Path) -> None:
+    """Writes one slice of one file, whole or not at all; replaces what is at `target`.
 
     Raises:
-        BadAudio: the source is of no use.
+        BadAudio: the source cannot be used.
         OSError: the folder is missing, full or closed.
     """
-    for _ in _write_one(Plan(Path(source), [part], [target], None)):
+    for _ in _write_source(Plan(Path(source), [part], [target], None)):
         pass
 
 
 def _free_name(stem: str, taken: set[str]) -> str:
-    """The name of a source, with a number where another source has it; adds it to `taken`."""
+    """Returns the name of a source, numbered where it is taken; adds it to `taken`."""
     stem = os.fsdecode(os.fsencode(stem)[:LONGEST_NAME])
     numbered = (f"{stem}-{i}" for i in itertools.count(2))
     # Names that differ in case only are one name on some systems.
@@ -134,9 +134,9 @@ def _free_name(stem: str, taken: set[str]) -> str:
     return name
 
 
-def _write_one(plan: Plan) -> Iterator[Path]:
-    """All files of one source, in one walk through it, and its marked copy in another."""
-    with opened(plan.source) as (source, _):
+def _write_source(plan: Plan) -> Iterator[Path]:
+    """Writes all slices of one source in one pass, and its copy with markers in another."""
+    with open_audio(plan.source) as (source, _):
         at = 0
         for part, target in zip(plan.slices, plan.targets, strict=True):
             start, end = (round(time * source.samplerate) for time in part)
@@ -147,10 +147,10 @@ def _write_one(plan: Plan) -> Iterator[Path]:
             at = start + _copy(source, target, end - start)
             yield target
     if plan.marked is not None:
-        with opened(plan.source) as (source, _):
+        with open_audio(plan.source) as (source, _):
             starts = [round(part.start_s * source.samplerate) for part in plan.slices]
             labels = [os.fsencode(target.stem) for target in plan.targets]
-            chunks = containers.marker_chunks(starts, labels)
+            chunks = containers.make_marker_chunks(starts, labels)
             _copy(source, plan.marked, source.frames, chunks)
             yield plan.marked
 
@@ -172,7 +172,7 @@ def _copy(source: sf.SoundFile, target: Path, samples: int, chunks: bytes = b"")
 
 
 def _blocks(source: sf.SoundFile, samples: int) -> Iterator[Num[np.ndarray, "n channels"]]:
-    """The next samples in the type that keeps them as they are."""
+    """Yields the next samples in the type that keeps them as they are."""
     exact = source.subtype in _KEPT or source.subtype in _SAME_DEPTH
     dtype = {"FLOAT": "float32", "DOUBLE": "float64"}.get(source.subtype, "int32")
     while samples > 0:
@@ -184,7 +184,7 @@ def _blocks(source: sf.SoundFile, samples: int) -> Iterator[Num[np.ndarray, "n c
 
 @contextlib.contextmanager
 def _wav(path: Path, like: sf.SoundFile, subtype: str) -> Iterator[sf.SoundFile]:
-    """A new WAV file of the rate and channels of another; OSError where it cannot be written."""
+    """Opens a new WAV file of the rate and channels of another. Raises OSError where it cannot."""
     try:
         with sf.SoundFile(path, "w", like.samplerate, like.channels, subtype, format="WAV") as file:
             # libsndfile stamps its PEAK chunk with the time: the same sound would give other bytes.
@@ -195,5 +195,5 @@ def _wav(path: Path, like: sf.SoundFile, subtype: str) -> Iterator[sf.SoundFile]
 
 
 def _subtype(source: str) -> str:
-    """How samples are stored that lose nothing of those of the source."""
+    """Returns the subtype that stores the samples of the source without loss."""
     return source if source in _KEPT else _SAME_DEPTH.get(source, _OTHER)

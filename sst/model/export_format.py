@@ -16,7 +16,7 @@ from sst import atomic
 from sst import config as configs
 from sst.errors import ModelError, ResourceError
 from sst.model import quantization
-from sst.search.novelty import Known
+from sst.search.novelty import KnownSounds
 
 T = TypeVar("T")
 FORMAT = 5
@@ -49,7 +49,7 @@ def save_model(
     class_names: Sequence[str],
     facts: Mapping[str, Any],
     temperature: float = 1.0,
-    known: Known | None = None,
+    known: KnownSounds | None = None,
 ) -> None:
     """Writes params.npz, config.json and manifest.json, replacing `directory` as a whole.
 
@@ -79,7 +79,7 @@ def save_model(
     _write(target, files, manifest)
 
 
-def _known_bytes(known: Known) -> bytes:
+def _known_bytes(known: KnownSounds) -> bytes:
     """Returns known.npz, in half precision: it changes a distance by a thousandth."""
     buffer = io.BytesIO()
     np.savez(
@@ -131,7 +131,7 @@ def load_model(directory: str | os.PathLike[str]) -> SavedModel:
     return _read(directory, _read_model)
 
 
-def load_known(directory: str | os.PathLike[str]) -> Known | None:
+def load_known(directory: str | os.PathLike[str]) -> KnownSounds | None:
     """Reads the ids and search vectors of the training clips; None if exported without them.
 
     Raises:
@@ -169,7 +169,7 @@ def _read_model(target: Path) -> SavedModel:
     )
 
 
-def _read_known(target: Path) -> Known | None:
+def _read_known(target: Path) -> KnownSounds | None:
     manifest = _read_manifest(target)
     if KNOWN_FILE not in manifest["sha256"]:
         return None
@@ -178,7 +178,7 @@ def _read_known(target: Path) -> Known | None:
     vectors = arrays["vectors"].astype(np.float32)
     if vectors.ndim != 2 or len(ids) != len(vectors):
         raise ValueError(f"{len(ids)} ids of {len(vectors)} training vectors")
-    return Known(ids, vectors, arrays["spacing"])
+    return KnownSounds(ids, vectors, arrays["spacing"])
 
 
 def _read_manifest(target: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Nearest neighbours: vectors in, rows and distances out; never files.
 
-Searchers (`search`, `scannindex`), the measured parts of a search vector (`aspects`), what a
-distance means (`nearness`), how new a sound is (`novelty`), and when two sounds are copies of one
-(`duplicates`). Start with `search.build`.
+Searchers (`searcher`, `scann_index`), the parts of a search vector and their weights (`aspects`),
+the calibration of distances (`similarity`), novelty (`novelty`), and the definition of a copy
+(`waveform_match`). Start with `searcher.build`.
 """

@@ -1,4 +1,4 @@
-"""The parts of a search vector, and how they are weighed.
+"""The aspects of a search vector, and their weights.
 
 A vector is five blocks side by side: the timbre, which the model computes, and the four measured
 descriptors (`sst.dsp.descriptors`): envelope, pitch, duration and loudness. The default weights are
@@ -34,7 +34,7 @@ _UNITS = {"envelope": 7.0, "pitch": 2.0, "duration": 20.0, "loudness": 70.0}
 SEMITONES = tuple(range(-12, 13))  # that a search without pitch tries
 
 
-def weighted(described: Float[np.ndarray, "*b s"]) -> Float[np.ndarray, "*b s"]:
+def apply_weights(described: Float[np.ndarray, "*b s"]) -> Float[np.ndarray, "*b s"]:
     """Returns the measured part of search vectors, with the default weights, float32.
 
     Args:
@@ -44,27 +44,27 @@ def weighted(described: Float[np.ndarray, "*b s"]) -> Float[np.ndarray, "*b s"]:
     return described * np.repeat(np.array(scales, np.float32), list(descriptors.SIZES.values()))
 
 
-def factors(wanted: Mapping[str, float], size: int) -> Float[np.ndarray, " d"]:
+def factors(weights: Mapping[str, float], size: int) -> Float[np.ndarray, " d"]:
     """Returns factors [size], float32, for the squared differences of vectors.
 
     Args:
-        wanted: weights of some aspects; the others keep their default. 1 counts an aspect as much
+        weights: of some aspects; the others keep their default. 1 counts an aspect as much
             as the timbre, 0 leaves it out.
         size: of the whole vectors.
 
     Raises:
         UsageError: an aspect that is none, a weight that is negative or not finite, all weights 0.
     """
-    for name, weight in wanted.items():
+    for name, weight in weights.items():
         if name not in ASPECTS:
             raise UsageError(f"No aspect {name!r}; there are {', '.join(ASPECTS)}.")
         if not 0.0 <= weight < math.inf:
             raise UsageError(f"The weight {weight:g} of {name} should be 0 or more.")
-    weights = DEFAULT_WEIGHTS | dict(wanted)
-    if not any(weights.values()):
+    complete = DEFAULT_WEIGHTS | dict(weights)
+    if not any(complete.values()):
         raise UsageError("All aspects have weight 0: nothing is left to compare.")
     sizes = _block_sizes(size)
-    shares = [weights[name] / DEFAULT_WEIGHTS[name] for name in sizes]
+    shares = [complete[name] / DEFAULT_WEIGHTS[name] for name in sizes]
     return np.repeat(np.array(shares, np.float32), list(sizes.values()))
 
 

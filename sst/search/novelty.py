@@ -13,19 +13,19 @@ from jaxtyping import Float, Int
 from sst import files
 from sst.search.similarity import SAME_DISTANCE
 
-SOUNDS = 1000  # random ones whose nearest others are looked for
-STEPS = 101  # quantiles that are kept
-AT_ONCE = 64  # sounds compared with all others
+SAMPLED_SOUNDS = 1000  # random ones whose nearest others are looked for
+QUANTILES = 101  # of the distances, that are kept
+BATCH_SIZE = 64  # sounds compared with all others at once
 NO_SPACING = np.zeros(0, np.float32)
 IsCopy = Callable[[int, int], bool]  # of two rows
 
 
-class Known(NamedTuple):
-    """The sounds that a model was trained on, or some of them, or of a library."""
+class KnownSounds(NamedTuple):
+    """The sounds that new ones are compared with: of the training data, or of a library."""
 
     ids: list[str]  # names with their folders
     vectors: Float[np.ndarray, "n e"]  # search vectors
-    spacing: Float[np.ndarray, " q"]  # of `spacing`
+    spacing: Float[np.ndarray, " q"]  # of `measure_spacing`
 
 
 class Nearest(NamedTuple):
@@ -37,23 +37,29 @@ class Nearest(NamedTuple):
     novelty: float | None  # per cent, None where there are too few real sounds to say
 
 
-def nearest(of: str, known: Known, vector: Float[np.ndarray, " e"]) -> Nearest:
-    """Finds the sound of `known` that is nearest to a search vector of the same model."""
+def find_nearest(of: str, known: KnownSounds, vector: Float[np.ndarray, " e"]) -> Nearest:
+    """Finds the known sound that is nearest to a search vector of the same model.
+
+    Args:
+        of: the name of the collection: "training" or "library".
+        known: its sounds, one or more.
+        vector: of the new sound.
+    """
     distances = np.linalg.norm(known.vectors - vector, axis=1)
     row = int(distances.argmin())
     away = float(distances[row])
-    return Nearest(of, known.ids[row], away, percentage(away, known.spacing))
+    return Nearest(of, known.ids[row], away, percentile(away, known.spacing))
 
 
-def percentage(distance: float, spacing: Float[np.ndarray, " q"]) -> float | None:
-    """Returns the per cent of real sounds that are nearer to another one than `distance`."""
+def percentile(distance: float, spacing: Float[np.ndarray, " q"]) -> float | None:
+    """Returns the percentile of a distance in `spacing`, 0 to 100; None without a spacing."""
     if len(spacing) < 2:
         return None
     shares = np.linspace(0.0, 100.0, len(spacing))
     return float(np.interp(distance, spacing, shares, left=0.0, right=100.0))
 
 
-def spacing(
+def measure_spacing(
     vectors: Float[np.ndarray, "n e"],
     groups: Int[np.ndarray, " n"],
     is_copy: IsCopy,
@@ -67,13 +73,13 @@ def spacing(
             asked only of rows within `SAME_DISTANCE` of each other.
 
     Returns:
-        `STEPS` quantiles in rising order; none where there are no two groups.
+        `QUANTILES` quantiles in rising order; none where there are no two groups.
     """
     squares = np.einsum("ne,ne->n", vectors, vectors)
-    chosen = np.random.default_rng(0).permutation(len(vectors))[:SOUNDS]
+    chosen = np.random.default_rng(0).permutation(len(vectors))[:SAMPLED_SOUNDS]
     found: list[float] = []
-    for start in range(0, len(chosen), AT_ONCE):
-        rows = chosen[start : start + AT_ONCE]
+    for start in range(0, len(chosen), BATCH_SIZE):
+        rows = chosen[start : start + BATCH_SIZE]
         away = squares[rows, None] + squares - 2.0 * (vectors[rows] @ vectors.T)
         away = np.where(groups[rows, None] != groups, np.sqrt(np.maximum(away, 0.0)), np.inf)
         found += [
@@ -82,7 +88,7 @@ def spacing(
     distances = np.array([distance for distance in found if np.isfinite(distance)])
     if not len(distances):
         return NO_SPACING
-    return np.quantile(distances, np.linspace(0.0, 1.0, STEPS)).astype(np.float32)
+    return np.quantile(distances, np.linspace(0.0, 1.0, QUANTILES)).astype(np.float32)
 
 
 def _nearest_other(row: int, away: Float[np.ndarray, " n"], is_copy: IsCopy) -> float:
@@ -94,7 +100,7 @@ def _nearest_other(row: int, away: Float[np.ndarray, " n"], is_copy: IsCopy) -> 
     return float(np.min(away, initial=np.inf, where=away > SAME_DISTANCE))
 
 
-def groups(ids: Sequence[str], by_pack: bool | None = None) -> Int[np.ndarray, " n"]:
+def number_groups(ids: Sequence[str], by_pack: bool | None = None) -> Int[np.ndarray, " n"]:
     """Numbers the pack of each sound, or each sound where packs are no measure.
 
     Args:

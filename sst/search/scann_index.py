@@ -1,5 +1,4 @@
-"""An index of ScaNN (Guo et al. 2020): made, changed a few rows at a time, stored, and told apart
-from a damaged one.
+"""An index of ScaNN (Guo et al. 2020): built, updated, saved and loaded, with checksums.
 
 ScaNN keeps four bits for every two numbers of a vector and proposes candidates; their distances are
 computed by `sst.search.searcher` from the vectors themselves, so neither memory nor files hold
@@ -41,7 +40,7 @@ class DamagedIndex(Exception):
 
 
 class Plan(NamedTuple):
-    """How ScaNN looks."""
+    """Parameters of a search with ScaNN."""
 
     kind: Literal["hash", "tree"]
     candidates: int = 200  # whose exact distance is computed
@@ -50,14 +49,14 @@ class Plan(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Between the rows of an index and those of a matrix."""
+    """The difference between the rows of an index and those of a matrix."""
 
     order: Int[np.ndarray, " n"]  # for each position of the index its row, -1 where it is gone
     added: Int[np.ndarray, " a"]  # rows that the index does not hold
 
 
 class ScannIndex(NamedTuple):
-    """ScaNN's own object, and what lies at its positions."""
+    """ScaNN's own object, and the id of the vector at each of its positions."""
 
     native: Any
     plan: Plan
@@ -67,14 +66,16 @@ class ScannIndex(NamedTuple):
     recall: float = 0.0  # share of the ten nearest that are found, as last measured
 
 
-def installed() -> bool:
-    """Whether ScaNN can be imported here (it has wheels for Linux only)."""
+def is_installed() -> bool:
+    """Tells whether ScaNN can be imported here (it has wheels for Linux only)."""
     return importlib.util.find_spec("scann") is not None
 
 
-def plans(n: int) -> list[Plan]:
-    """What to try for n rows, cheapest first; all look differently into the same index. A fixed
-    share of the leaves is never right: it is measured."""
+def make_plans(n: int) -> list[Plan]:
+    """Returns the plans to try for n rows, cheapest first; all search one and the same index.
+
+    No fixed share of the leaves suits every library, so the recall of each plan is measured.
+    """
     if n < TREE_FROM:
         return [Plan("hash", candidates) for candidates in (100, 300, 1000)]
     leaves = round(math.sqrt(n))
@@ -82,8 +83,8 @@ def plans(n: int) -> list[Plan]:
     return [Plan("tree", 200, leaves, max(1, math.ceil(share * leaves))) for share in shares]
 
 
-def made(vectors: Float[np.ndarray, "n d"], plan: Plan) -> ScannIndex:
-    """An index of these vectors."""
+def build_index(vectors: Float[np.ndarray, "n d"], plan: Plan) -> ScannIndex:
+    """Builds an index of float32 vectors [n, d]."""
     builder = _scann().builder(vectors, 10, "squared_l2")
     if plan.kind == "tree":
         sample = min(len(vectors), 100_000)
@@ -91,13 +92,13 @@ def made(vectors: Float[np.ndarray, "n d"], plan: Plan) -> ScannIndex:
     builder = builder.score_ah(2, anisotropic_quantization_threshold=0.2)
     with _quiet():
         native = builder.build()
-    return ScannIndex(native, plan, ids_of(vectors), len(vectors))
+    return ScannIndex(native, plan, hash_vectors(vectors), len(vectors))
 
 
-def candidates(
+def find_candidates(
     index: ScannIndex, queries: Float[np.ndarray, "q d"], count: int
 ) -> list[Int[np.ndarray, " c"]]:
-    """For each query the positions of about `count` rows that may be near it."""
+    """Finds the positions of about `count` rows that may be near each query."""
     options = {"final_num_neighbors": count}
     if index.plan.kind == "tree":
         options["leaves_to_search"] = index.plan.leaves_to_search
@@ -106,16 +107,18 @@ def candidates(
     return [row[np.isfinite(d)] for row, d in zip(positions, distances, strict=True)]
 
 
-def ids_of(vectors: Float[np.ndarray, "n d"]) -> UInt64[np.ndarray, " n"]:
-    """A number for each vector by multilinear hashing (Carter & Wegman 1979) of its bits. Two
-    vectors of one number would cost a little recall after a change, nothing else."""
+def hash_vectors(vectors: Float[np.ndarray, "n d"]) -> UInt64[np.ndarray, " n"]:
+    """Hashes the bits of each vector to a number (multilinear: Carter & Wegman 1979).
+
+    Two vectors of one number would cost a little recall after an update, nothing else.
+    """
     factors = np.random.default_rng(0).integers(2**63, size=vectors.shape[1], dtype=np.uint64)
     bits = np.ascontiguousarray(vectors, np.float32).view(np.uint32)
     return np.einsum("nd,d->n", bits, 2 * factors + 1, dtype=np.uint64, casting="unsafe")
 
 
-def difference(ids: UInt64[np.ndarray, " n"], wanted: UInt64[np.ndarray, " m"]) -> Difference:
-    """What has to change in an index of `ids` to make it one of `wanted`; copies count singly."""
+def find_difference(ids: UInt64[np.ndarray, " n"], wanted: UInt64[np.ndarray, " m"]) -> Difference:
+    """Compares the ids of an index with those that it should have; equal ids count singly."""
     _, positions, rows = np.intersect1d(
         _numbered(ids), _numbered(wanted), assume_unique=True, return_indices=True
     )
@@ -134,11 +137,13 @@ def _numbered(ids: np.ndarray) -> np.ndarray:
     return numbered
 
 
-def changed(
+def update_index(
     index: ScannIndex, vectors: Float[np.ndarray, "m d"], change: Difference
 ) -> tuple[ScannIndex, Int[np.ndarray, " m"]]:
-    """The index of these vectors, and the row at each of its positions. ScaNN's object is changed
-    in place: `index` must not be used again."""
+    """Updates an index to other vectors: returns it, and the row at each of its positions.
+
+    ScaNN's object is changed in place: `index` must not be used again.
+    """
     ids, order = index.ids.copy(), change.order.copy()
     gone = np.flatnonzero(order < 0)[::-1]  # from the end, so that no row moves twice
     if len(gone):
@@ -150,7 +155,7 @@ def changed(
     if len(change.added):
         new = np.ascontiguousarray(vectors[change.added])
         index.native.searcher.upsert([None] * len(new), new, 256)
-    ids = np.concatenate([ids[:n], ids_of(vectors[change.added])])
+    ids = np.concatenate([ids[:n], hash_vectors(vectors[change.added])])
     total = index.changed + len(gone) + len(change.added)
     return index._replace(ids=ids, changed=total), np.concatenate([order[:n], change.added])
 
@@ -176,8 +181,10 @@ def save(index: ScannIndex, place: Path) -> None:
 
 
 def load(place: Path) -> ScannIndex:
-    """Opens a stored index. Every file's digest is checked before ScaNN sees it: ScaNN itself
-    believes altered files, aborts on short ones and executes `scann_docids.pkl`.
+    """Loads a stored index.
+
+    Every file's digest is checked before ScaNN sees it: ScaNN itself believes altered files,
+    aborts on short ones and executes `scann_docids.pkl`.
 
     Raises:
         DamagedIndex: altered, incomplete, of another format, or with files it should not have.
@@ -210,7 +217,7 @@ def load(place: Path) -> ScannIndex:
 
 
 def _scann() -> ModuleType:
-    """ScaNN without TensorFlow: its import costs 17 CPU-s, or fails beside another release."""
+    """Imports ScaNN without TensorFlow, which costs 17 CPU-s or fails beside another release."""
     absent = object()
     saved = sys.modules.get("tensorflow", absent)
     sys.modules["tensorflow"] = None  # type: ignore[assignment]

@@ -4,21 +4,16 @@ Both engines end in the same exact distances, so a caller cannot tell them apart
 by the recall that was measured on this library.
 """
 
-import contextlib
 import dataclasses
-import shutil
-import time
-import warnings
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from sst import atomic
 from sst.errors import UsageError
-from sst.search import scann_index
-from sst.search.scann_index import DamagedIndex, Plan, ScannIndex
+from sst.search import scann_index, stored_index
+from sst.search.scann_index import Plan, ScannIndex
 
 Engine = Literal["auto", "exact", "scann"]
 ENGINES: tuple[str, ...] = ("auto", "exact", "scann")
@@ -28,14 +23,9 @@ ENGINES: tuple[str, ...] = ("auto", "exact", "scann")
 # Below, exact search is instant and misses nothing.
 SCANN_FROM = 100_000
 TARGET_RECALL = 0.95  # of the ten nearest; an index below it is not used unless asked for by name
-AIM = 0.97  # what is measured on a few of the library's sounds, so that others find the target
-REBUILT_AT = 0.2  # of the rows changed since ScaNN was trained: it is trained again
-_A_DAY = 86_400.0  # seconds
-_BLOCK, _LEAST = 4 * 2**20, 32  # float32 cells of one block of distances; queries in it, at least
-
-
-class IndexWarning(UserWarning):
-    """Something stored was damaged and is made again; results are correct."""
+AIMED_RECALL = 0.97  # measured on a few sounds of the library, so that others reach the target
+REBUILD_SHARE = 0.2  # of the rows changed since ScaNN was trained: it is trained again
+_BLOCK, _MIN_QUERIES = 4 * 2**20, 32  # float32 cells of a block of distances; queries in it
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,7 +40,7 @@ class Searcher:
     norms: Float[np.ndarray, " n"] = dataclasses.field(init=False)  # squared lengths of the rows
 
     def __post_init__(self) -> None:
-        """Computes what every exact search needs."""
+        """Computes the squared lengths of the rows."""
         norms = np.einsum("nd,nd->n", self.vectors, self.vectors)
         object.__setattr__(self, "norms", norms)
 
@@ -60,15 +50,21 @@ class Searcher:
         k: int,
         factors: Float[np.ndarray, " d"] | None = None,
     ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
-        """Rows (int64) and Euclidean distances (float32), nearest first, ties by row number.
+        """Finds the k nearest rows of each query, nearest first, ties by row number.
 
-        Returns min(k, n) columns. `factors` of the squared differences change what is near: then
-        all rows are looked at, as ScaNN's partitions are those of the plain distance.
+        Args:
+            queries: [q, d], finite.
+            k: 1 or more.
+            factors: [d] weights of the squared differences, by which all rows are compared:
+                ScaNN's partitions are those of the plain distance.
+
+        Returns:
+            Rows int64 and Euclidean distances float32, both [q, min(k, n)].
 
         Raises:
             ValueError: k < 1, queries of another width, or not finite.
         """
-        queries = _checked(queries, "queries")
+        queries = _check_matrix(queries, "queries")
         n, width = self.vectors.shape
         if k < 1:
             raise ValueError(f"k={k} should be at least 1")
@@ -84,8 +80,11 @@ class Searcher:
     def _exact(
         self, queries: np.ndarray, k: int, factors: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Distances of a block by one matrix product; whatever its rounding could have misplaced is
-        ranked again by subtraction, so that identical vectors are at distance 0.0."""
+        """Compares all rows, a block of queries at a time, by one matrix product.
+
+        Rows that its rounding could have misplaced are ranked again by subtraction, so that
+        identical vectors are at distance 0.0.
+        """
         out = _empty(len(queries), k)
         if k == 0:
             return out
@@ -95,7 +94,7 @@ class Searcher:
             norms = np.einsum("nd,nd,d->n", self.vectors, self.vectors, factors)
         largest = float(norms.max())
         slack = 2.0 * float(np.finfo(np.float32).eps) * (self.vectors.shape[1] + 4)
-        step = max(_LEAST, _BLOCK // len(self.vectors))
+        step = max(_MIN_QUERIES, _BLOCK // len(self.vectors))
         for start in range(0, len(queries), step):
             block = queries[start : start + step]
             squared = (block * scale) @ self.vectors.T
@@ -111,7 +110,7 @@ class Searcher:
         assert self.index is not None and self.order is not None
         count = min(max(self.index.plan.candidates, 4 * (k + 16)), len(self.vectors))
         out = _empty(len(queries), k)
-        for i, positions in enumerate(scann_index.candidates(self.index, queries, count)):
+        for i, positions in enumerate(scann_index.find_candidates(self.index, queries, count)):
             if len(positions) < k:
                 one = self._exact(queries[i : i + 1], k)
                 out[0][i], out[1][i] = one[0][0], one[1][0]
@@ -123,119 +122,83 @@ class Searcher:
 def build(
     vectors: Float[np.ndarray, "n d"], engine: Engine = "auto", plan: Plan | None = None
 ) -> Searcher:
-    """Makes an index. "auto" is exact below `SCANN_FROM` rows, and where ScaNN is not installed
-    or misses more than it may.
+    """Builds a searcher of vectors [n, d].
+
+    "auto" is exact below `SCANN_FROM` rows, and where ScaNN is not installed or its recall is
+    below `TARGET_RECALL`.
 
     Raises:
         ValueError: vectors that are not a finite matrix.
         UsageError: an unknown engine, or "scann" where it is not installed.
     """
-    vectors = _checked(vectors, "vectors")
+    vectors = _check_matrix(vectors, "vectors")
     if _engine(engine, len(vectors)) == "exact":
         return Searcher(vectors, "exact", 1.0)
-    index = scann_index.made(vectors, plan or scann_index.plans(len(vectors))[0])
-    return _good_enough(_measured(vectors, index, np.arange(len(vectors)), plan), engine)
+    index = scann_index.build_index(vectors, plan or scann_index.make_plans(len(vectors))[0])
+    return _exact_if_poor(_tune(vectors, index, np.arange(len(vectors)), plan), engine)
 
 
 def open_or_build(
     folder: Path, vectors: Float[np.ndarray, "n d"], engine: Engine = "auto"
 ) -> Searcher:
-    """As `build`, but an index that is stored under `folder` is used again. Where few vectors have
-    changed since it was trained, it is only told so."""
-    vectors = _checked(vectors, "vectors")
+    """Does `build`, but uses an index again that is stored under `folder`.
+
+    Where few vectors have changed since it was trained, it is updated instead of built.
+    """
+    vectors = _check_matrix(vectors, "vectors")
     if _engine(engine, len(vectors)) == "exact":
         return Searcher(vectors, "exact", 1.0)
-    ids = scann_index.ids_of(vectors)
+    ids = scann_index.hash_vectors(vectors)
     place = folder / f"scann-{ids.sum():016x}-{len(ids)}"
-    stored = _stored(folder, place)
-    searcher = _followed(stored, vectors, ids) if stored else None
+    stored = stored_index.load(folder, place)
+    searcher = _update_stored(stored, vectors, ids) if stored else None
     if searcher and searcher.index is stored:
-        return _good_enough(searcher, engine)
+        return _exact_if_poor(searcher, engine)
     if not searcher:
-        index = scann_index.made(vectors, scann_index.plans(len(vectors))[0])
-        searcher = _measured(vectors, index, np.arange(len(vectors)))
+        index = scann_index.build_index(vectors, scann_index.make_plans(len(vectors))[0])
+        searcher = _tune(vectors, index, np.arange(len(vectors)))
     assert searcher.index is not None
-    _publish(searcher.index, place)
-    return _good_enough(searcher, engine)
+    stored_index.save(searcher.index, place)
+    return _exact_if_poor(searcher, engine)
 
 
-def _publish(index: ScannIndex, place: Path) -> None:
-    """Stores an index in place of all others of the library."""
-    try:
-        scann_index.save(index, place)
-    except (OSError, RuntimeError) as error:
-        said = f"The search index cannot be stored ({error}); it will be made again next time"
-        warnings.warn(said, IndexWarning, stacklevel=3)
-        return
-    for old in place.parent.glob("scann-*"):
-        if old != place:
-            _remove(old)
-    for draft in place.parent.glob(f"{atomic.PREFIX}*"):  # of a process that was killed
-        with contextlib.suppress(OSError):
-            if time.time() - draft.stat().st_mtime > _A_DAY:
-                shutil.rmtree(draft, ignore_errors=True)
-
-
-def _stored(folder: Path, wanted: Path) -> ScannIndex | None:
-    """The index `wanted`, else the newest one."""
-    with contextlib.suppress(OSError):
-        places = sorted(folder.glob("scann-*"), key=lambda p: (p == wanted, p.stat().st_mtime_ns))
-        for place in reversed(places):
-            try:
-                return scann_index.load(place)
-            except DamagedIndex as error:
-                if place.exists():  # else another process has just put a newer one beside it
-                    warnings.warn(f"{error}; it is built again", IndexWarning, stacklevel=3)
-                    _remove(place)
-    return None
-
-
-def _remove(place: Path) -> None:
-    """Out of the way of readers at once, then from the disk."""
-    aside = place.with_name(f"{atomic.PREFIX}{place.name}")
-    with contextlib.suppress(OSError):
-        shutil.rmtree(aside, ignore_errors=True)
-        place.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _followed(
+def _update_stored(
     stored: ScannIndex, vectors: Float[np.ndarray, "n d"], ids: np.ndarray
 ) -> Searcher | None:
-    """A stored index brought up to these vectors, or None where too much has changed."""
-    change = scann_index.difference(stored.ids, ids)
+    """Updates a stored index to these vectors; None where too much has changed."""
+    change = scann_index.find_difference(stored.ids, ids)
     changes = int((change.order < 0).sum()) + len(change.added)
     if not changes:
         return Searcher(vectors, "scann", stored.recall, stored, change.order)
-    if stored.changed + changes > REBUILT_AT * stored.trained:
+    if stored.changed + changes > REBUILD_SHARE * stored.trained:
         return None
-    index, order = scann_index.changed(stored, vectors, change)
-    searcher = _measured(vectors, index, order)
+    index, order = scann_index.update_index(stored, vectors, change)
+    searcher = _tune(vectors, index, order)
     return searcher if searcher.recall >= TARGET_RECALL else None
 
 
-def _good_enough(searcher: Searcher, engine: Engine) -> Searcher:
-    """The searcher, or an exact one if it misses more than it may and was not asked for."""
+def _exact_if_poor(searcher: Searcher, engine: Engine) -> Searcher:
+    """Returns the searcher, or an exact one if "auto" chose it and its recall is too low."""
     if engine == "auto" and searcher.recall < TARGET_RECALL:
         return Searcher(searcher.vectors, "exact", 1.0)
     return searcher
 
 
-def scann_installed() -> bool:
-    """Whether ScaNN can be imported here."""
-    return scann_index.installed()
+def scann_is_installed() -> bool:
+    """Tells whether ScaNN can be imported here."""
+    return scann_index.is_installed()
 
 
 def _engine(engine: str, n: int) -> str:
     if engine not in ENGINES:
         raise UsageError(f"engine {engine!r} should be one of {', '.join(ENGINES)}")
-    if engine == "scann" and not scann_installed():
+    if engine == "scann" and not scann_is_installed():
         raise UsageError("ScaNN is not installed here (it needs Linux); use --engine exact")
-    small = n < SCANN_FROM or not scann_installed()
+    small = n < SCANN_FROM or not scann_is_installed()
     return "exact" if n == 0 or engine == "exact" or (engine == "auto" and small) else "scann"
 
 
-def _checked(matrix: np.ndarray, name: str) -> np.ndarray:
+def _check_matrix(matrix: np.ndarray, name: str) -> np.ndarray:
     matrix = np.ascontiguousarray(matrix, np.float32)
     if matrix.ndim != 2:
         raise ValueError(f"{name} should be a matrix, not of shape {matrix.shape}")
@@ -265,29 +228,29 @@ def _empty(q: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros((q, k), np.int64), np.zeros((q, k), np.float32)
 
 
-def _measured(
+def _tune(
     vectors: np.ndarray, index: ScannIndex, order: np.ndarray, plan: Plan | None = None
 ) -> Searcher:
-    """Follows the plan, or the cheapest one whose measured recall is what we aim at."""
-    truth = _truth(vectors)
-    for each in [plan] if plan else scann_index.plans(index.trained):
+    """Makes a searcher with the plan, or the cheapest one that reaches `AIMED_RECALL`."""
+    truth = _ground_truth(vectors)
+    for each in [plan] if plan else scann_index.make_plans(index.trained):
         index = index._replace(plan=each)
         searcher = Searcher(vectors, "scann", 0.0, index, order)
         recall = _recall(searcher, *truth)
-        if recall >= AIM:
+        if recall >= AIMED_RECALL:
             break
     return dataclasses.replace(searcher, recall=recall, index=index._replace(recall=recall))
 
 
-def _truth(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Up to 200 rows and the distances to the eleven nearest (the first is the row itself)."""
+def _ground_truth(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns up to 200 rows and the distances of their eleven nearest, the row itself first."""
     n = len(vectors)
     rows = np.random.default_rng(0).choice(n, min(n, 200), replace=False)
     return vectors[rows], Searcher(vectors, "exact", 1.0).search(vectors[rows], 11)[1]
 
 
 def _recall(searcher: Searcher, queries: np.ndarray, truth: np.ndarray) -> float:
-    """Share of the ten nearest found. By distance, so that one of several copies is as good."""
+    """Measures the share of the ten nearest found: by distance, so that any copy is as good."""
     k = truth.shape[1]
     if k < 2:
         return 1.0

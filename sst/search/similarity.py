@@ -72,7 +72,7 @@ def similarity(
 def bands(
     distances: Float[np.ndarray, " k"], nearest: Float[np.ndarray, " s"], whole: bool = True
 ) -> list[Band]:
-    """A word for each distance; see `SAME`, `SHARES` and `LIMITS`.
+    """Returns a word for each distance: see `SAME_DISTANCE`, `SHARES` and `LIMITS`.
 
     Args:
         distances: of hits.

@@ -22,13 +22,13 @@ from sst.types import Clip, Wave
 
 # Measured by experiments/benchmarks/duplicates.py.
 SAME_LIKENESS = 0.94  # the likeness from which two sounds are one
-COMMON = 0.6  # of the energy of each must lie in the part that both have
-CORRELATED = 0.6  # at first sight: with less, the waveforms are too different to look closer
-FIRST_S, FIRST_BELOW_HZ = 0.4, 7_000.0  # of the sounds; copies at 16 kHz have these frequencies too
-FINER = 4  # steps per sample of the delays tried
+MIN_COMMON_SHARE = 0.6  # of the energy of each must lie in the part that both have
+MIN_CORRELATION = 0.6  # at first sight: with less, the waveforms are too different to look closer
+START_S, START_BELOW_HZ = 0.4, 7_000.0  # of the sounds; copies at 16 kHz have these frequencies too
+STEPS_PER_SAMPLE = 4  # steps per sample of the delays tried
 FLOOR = 10 ** (-50 / 10)  # of the loudest cell: what is softer is noise to one of the two
-LOUDNESS = 0.25  # weight of a cell: its power to this, about as loud as it is
-ABSENT = 10 ** (-20 / 10)  # of the other's energy: above some frequency one has nothing
+LOUDNESS_EXPONENT = 0.25  # weight of a cell: its power to this, about as loud as it is
+ABSENT_SHARE = 10 ** (-20 / 10)  # of the other's energy: above some frequency one has nothing
 LEAST_BAND_HZ = 4_000.0  # a copy at a lower rate or bit rate has what lies below
 TRANSITION = 0.92  # below this part of a limit, the filter that made it does nothing
 # Copies are looked for among the nearest thumbnails only.
@@ -40,7 +40,7 @@ Pair = tuple[int, int]  # two rows, the smaller one first
 Waves = Callable[[Sequence[int]], Iterable[Wave]]  # rows -> their waves, in that order
 
 
-def clusters(
+def find_clusters(
     digests: Sequence[Hashable],
     thumbnails: Float[np.ndarray, "n c"],
     waves: Waves,
@@ -49,7 +49,7 @@ def clusters(
     """Returns the first row with the same sound, for each row.
 
     Args:
-        digests: [n] what only equal clips share.
+        digests: [n] values that only equal clips share.
         thumbnails: [n, c] of `dsp.thumbnail`, in one transform.
         waves: called once, with the rows of all candidates, each once. What it gives is taken one
             by one, and only the waves of sounds that may be copies of each other are held.
@@ -66,7 +66,7 @@ def clusters(
         held = dict(zip(members, coming, strict=False))
         same = (likeness(held[i], held[j], sample_rate) >= SAME_LIKENESS for i, j in pairs)
         copies += [pair for pair, is_copy in zip(pairs, same, strict=True) if is_copy]
-    joined = dict(joins(copies))
+    joined = dict(join_pairs(copies))
     return [joined.get(row, row) for row in rows]
 
 
@@ -80,14 +80,14 @@ def near_pairs(thumbnails: Float[np.ndarray, "n c"]) -> list[Pair]:
     return sorted((int(i), int(j)) for i, j in pairs)
 
 
-def joins(pairs: Iterable[Pair]) -> Iterator[Pair]:
+def join_pairs(pairs: Iterable[Pair]) -> Iterator[Pair]:
     """Yields (row, first row of its group) of every row in a group that these pairs make."""
     for members, _ in _components(pairs):
         yield from ((row, members[0]) for row in members)
 
 
 def _components(pairs: Iterable[Pair]) -> list[tuple[list[int], list[Pair]]]:
-    """The groups that pairs make: their rows in order, and the pairs."""
+    """Joins pairs to groups: the rows of each in order, and its pairs."""
     above: dict[int, int] = {}
 
     def root(row: int) -> int:
@@ -107,7 +107,7 @@ def _components(pairs: Iterable[Pair]) -> list[tuple[list[int], list[Pair]]]:
 
 
 def same_sound(a: Clip, b: Clip, sample_rate: int) -> bool:
-    """Whether two clips of this rate are one sound: their `likeness` is `SAME` or more."""
+    """Tells whether two clips of one rate are one sound: `likeness` is `SAME_LIKENESS` or more."""
     return likeness(a.wave, b.wave, sample_rate) >= SAME_LIKENESS
 
 
@@ -118,14 +118,14 @@ def likeness(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> float:
     level. In each cell of a spectrogram, agreement is twice the common power over the sum of
     both, 1 only for equal level and phase. The result is its mean, weighted by loudness, over the
     part that both have and below the frequency from which one of them has nothing. It is 0 where
-    that part holds less than `COMMON` of the energy of either, and for silence.
+    that part holds less than `MIN_COMMON_SHARE` of the energy of either, and for silence.
 
     Args:
         a: [n] samples.
         b: [m] samples.
         sample_rate: Hz, of both.
     """
-    laid = _laid_over(a, b) if _correlated(a, b, sample_rate) else None
+    laid = _align(a, b) if _starts_correlate(a, b, sample_rate) else None
     if laid is None:
         return 0.0
     audio = AudioConfig.at_rate(sample_rate)
@@ -137,31 +137,35 @@ def likeness(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> float:
     starts = _band_starts(audio)
     starts = starts[starts < top]
     shared, total = (np.add.reduceat(each[:, :top], starts, axis=1) for each in cells)
-    heard = total > FLOOR * total.max()
-    weight = total[heard] ** LOUDNESS
-    return max(0.0, float(weight @ (2.0 * shared[heard] / total[heard]) / weight.sum()))
+    audible = total > FLOOR * total.max()
+    weight = total[audible] ** LOUDNESS_EXPONENT
+    return max(0.0, float(weight @ (2.0 * shared[audible] / total[audible]) / weight.sum()))
 
 
-def _correlated(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> bool:
-    """Whether the starts of two sounds are alike enough to look closer: so for most pairs it ends
-    here."""
-    longest = round(FIRST_S * sample_rate)
+def _starts_correlate(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> bool:
+    """Tells whether the starts of two sounds correlate enough to compare them closely.
+
+    Those of most pairs do not, which makes comparing all pairs fast.
+    """
+    longest = round(START_S * sample_rate)
     a, b = a[:longest], b[:longest]
     lags, norm = _overlaps(a, b)
     if not len(lags):
         return False
     n = scipy.fft.next_fast_len(len(a) + len(b), real=True)
     spectra = scipy.fft.rfft(a, n), scipy.fft.rfft(b, n)
-    top = math.ceil(n * FIRST_BELOW_HZ / sample_rate)
+    top = math.ceil(n * START_BELOW_HZ / sample_rate)
     shares = [_share_below(spectrum, top) for spectrum in spectra]
     low = scipy.fft.irfft((spectra[0] * np.conj(spectra[1]))[:top], n)
-    return bool(np.max(np.abs(low[lags]) / norm) >= CORRELATED * math.sqrt(shares[0] * shares[1]))
+    return bool(
+        np.max(np.abs(low[lags]) / norm) >= MIN_CORRELATION * math.sqrt(shares[0] * shares[1])
+    )
 
 
-def _laid_over(
+def _align(
     a: Wave, b: Float[np.ndarray, " m"]
 ) -> tuple[Float[np.ndarray, " c"], Float[np.ndarray, " c"]] | None:
-    """The part that two sounds have in common, the second at the place of the first.
+    """Aligns two sounds and returns the part that they have in common, of each.
 
     None where they have too little in common.
     """
@@ -170,7 +174,7 @@ def _laid_over(
         return None
     n = scipy.fft.next_fast_len(len(a) + len(b), real=True)
     spectrum = scipy.fft.rfft(b, n)
-    delay, sign = _delay(scipy.fft.rfft(a, n) * np.conj(spectrum), n, lags, norm)
+    delay, sign = _estimate_delay(scipy.fft.rfft(a, n) * np.conj(spectrum), n, lags, norm)
     turn = np.exp(-2j * np.pi / n * delay * np.arange(len(spectrum))).astype(np.complex64)
     moved = sign * scipy.fft.irfft(spectrum * turn, n)
     start, end = max(0, math.ceil(delay)), min(len(a), math.floor(delay + len(b)))
@@ -180,48 +184,48 @@ def _laid_over(
 def _overlaps(
     a: Wave, b: Float[np.ndarray, " m"]
 ) -> tuple[Int[np.ndarray, " l"], Float[np.ndarray, " l"]]:
-    """The delays of the second sound that leave enough in common, and the level there of both."""
+    """Returns the delays, in samples, that leave enough in common, and the level of both there."""
     sums = [np.concatenate([[0.0], np.cumsum(np.square(w), dtype=np.float64)]) for w in (a, b)]
     lags = np.arange(1 - len(b), len(a))
     starts, ends = np.maximum(0, lags), np.minimum(len(a), lags + len(b))
     common = sums[0][ends] - sums[0][starts], sums[1][ends - lags] - sums[1][starts - lags]
-    enough = [part > COMMON * own[-1] for part, own in zip(common, sums, strict=True)]
+    enough = [part > MIN_COMMON_SHARE * own[-1] for part, own in zip(common, sums, strict=True)]
     kept = np.flatnonzero(enough[0] & enough[1])
     return lags[kept], np.sqrt(common[0][kept] * common[1][kept])
 
 
-def _delay(
+def _estimate_delay(
     cross: Complex[np.ndarray, " f"],
     n: int,
     lags: Int[np.ndarray, " l"],
     norm: Float[np.ndarray, " l"],
 ) -> tuple[float, float]:
-    """The delay with the largest correlation coefficient of the common parts, and its sign.
+    """Finds the delay, in samples, with the largest correlation of the common parts, and its sign.
 
     The correlation is looked at between the samples too: that of a bright sound swings at nearly
     half the rate, and its largest sample may be whole swings beside its largest value.
     """
-    correlation = FINER * scipy.fft.irfft(cross, FINER * n)
-    steps = (FINER * lags[:, None] + np.arange(FINER)).ravel()
-    found = correlation[steps] / np.repeat(norm, FINER)
+    correlation = STEPS_PER_SAMPLE * scipy.fft.irfft(cross, STEPS_PER_SAMPLE * n)
+    steps = (STEPS_PER_SAMPLE * lags[:, None] + np.arange(STEPS_PER_SAMPLE)).ravel()
+    found = correlation[steps] / np.repeat(norm, STEPS_PER_SAMPLE)
     best = int(np.argmax(np.abs(found)))
     step = int(steps[best])
     before, here, after = correlation[step - 1], correlation[step], correlation[step + 1]
     bend = before - 2.0 * here + after
     off = float(np.clip(0.5 * (before - after) / bend, -1.0, 1.0)) if bend else 0.0
-    return (step + off) / FINER, math.copysign(1.0, found[best])
+    return (step + off) / STEPS_PER_SAMPLE, math.copysign(1.0, found[best])
 
 
 def _share_below(spectrum: Complex[np.ndarray, " f"], top: int) -> float:
-    """The share of the energy that lies in the first `top` bins."""
+    """Returns the share of the energy that lies in the first `top` bins."""
     power = np.square(np.abs(spectrum))
     return float(power[:top].sum() / power.sum())
 
 
 def _shared_bins(a: Float[np.ndarray, " f"], b: Float[np.ndarray, " f"], audio: AudioConfig) -> int:
-    """How many bins from 0 Hz on both have: all, or up to where a lower rate has cut one."""
+    """Counts the bins from 0 Hz on that both have: all, or up to where a lower rate cuts one."""
     tails = [np.cumsum(power[::-1], dtype=np.float64)[::-1] for power in (a, b)]
-    present = np.minimum(*tails) >= ABSENT * np.maximum(*tails)
+    present = np.minimum(*tails) >= ABSENT_SHARE * np.maximum(*tails)
     limit = int(np.argmin(present))
     if present[limit] or limit * audio.sample_rate / audio.n_fft < LEAST_BAND_HZ:
         return len(a)  # what lacks more than that was filtered, and is another sound
@@ -230,6 +234,6 @@ def _shared_bins(a: Float[np.ndarray, " f"], b: Float[np.ndarray, " f"], audio: 
 
 @functools.lru_cache(maxsize=8)
 def _band_starts(audio: AudioConfig) -> np.ndarray:
-    """The first bins of the bands: octaves up to 3.2 kHz, then every 1.6 kHz."""
+    """Returns the first bins of the bands: octaves up to 3.2 kHz, then every 1.6 kHz."""
     edges = [0, 100, 200, 400, 800, 1600, *range(3200, audio.sample_rate // 2, 1600)]
     return np.unique(np.ceil(np.array(edges) * audio.n_fft / audio.sample_rate).astype(int))

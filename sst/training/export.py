@@ -19,7 +19,7 @@ from sst.data.dataset import Dataset, Split
 from sst.model import calibration, prior, quantization
 from sst.model.functions import ModelFunctions
 from sst.search import novelty
-from sst.search.novelty import Known
+from sst.search.novelty import KnownSounds
 from sst.training import checkpoints, plots
 from sst.training.run_log import Row, RunLog
 
@@ -143,17 +143,17 @@ def class_temperature(inputs: ExportInputs, params: Any, stats: Any) -> float:
     return calibration.temperature(logits, inputs.dataset.label_rows(split))
 
 
-def training_vectors(inputs: ExportInputs, params: Any, stats: Any) -> Known:
+def training_vectors(inputs: ExportInputs, params: Any, stats: Any) -> KnownSounds:
     """Returns ids and search vectors of the training clips, at most MAX_TRAIN_VECTORS at random."""
     dataset, split = inputs.dataset, inputs.dataset.train
     rows = _random_rows(inputs, MAX_TRAIN_VECTORS)
     program = _programs(inputs.model, inputs.config).embed
     vectors = _in_batches(inputs, program, params, stats, split, rows)
     ids = [split.ids[row] for row in rows]
-    packs = novelty.groups(ids, dataset.metadata.get("split_by") == "folder")
+    packs = novelty.number_groups(ids, dataset.metadata.get("split_by") == "folder")
     clusters = copy_clusters(dataset, "train", rows, inputs.config.audio)
-    spacing = novelty.spacing(vectors, packs, lambda a, b: clusters[a] == clusters[b])
-    return Known(ids, vectors, spacing)
+    spacing = novelty.measure_spacing(vectors, packs, lambda a, b: clusters[a] == clusters[b])
+    return KnownSounds(ids, vectors, spacing)
 
 
 def encode(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sst.audio import clip as clips
 from sst.audio.clip import canonical, from_int16, to_int16
-from sst.audio.reader import BODY_S, BadAudio, opened, read_block
+from sst.audio.reader import BODY_S, BadAudio, open_audio, read_block
 from sst.audio.recording import read_wave
 from sst.audio.wav import SUBTYPES, read_comment, write_wave
 from sst.config import AudioConfig
@@ -458,8 +458,8 @@ def test_an_offset_after_the_end_or_into_silence_is_said(tmp_path):
 def test_a_file_read_in_blocks_is_the_file_read_at_once(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     sf.write(path, np.stack([synth.sequence([0.1, 0.5, 0.9], 22_050)] * 2, axis=1), 22_050)
-    with opened(path) as (file, _):
+    with open_audio(path) as (file, _):
         whole = read_block(file, 10**6)
-    with opened(path) as (file, _):
+    with open_audio(path) as (file, _):
         blocks = [read_block(file, 3_500) for _ in range(20)]
     assert np.array_equal(np.concatenate(blocks), whole)

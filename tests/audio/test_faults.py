@@ -3,7 +3,7 @@ import pytest
 import soundfile as sf
 import synth
 
-from sst.audio.faults import faults
+from sst.audio.faults import find_faults
 from sst.audio.recording import FileInfo, Recording, read_wave
 
 RATE = 44_100
@@ -13,7 +13,7 @@ def names(wave, name="x.wav", format_="WAV", rate=RATE):
     wave = np.asarray(wave, np.float32)
     wave = wave if wave.ndim == 2 else wave[:, None]
     info = FileInfo(format_, "PCM_16", len(wave))
-    return {fault.name for fault in faults(Recording(wave, rate, info), name)}
+    return {fault.name for fault in find_faults(Recording(wave, rate, info), name)}
 
 
 def in_bits(wave, bits):
@@ -67,7 +67,7 @@ def test_an_end_at_full_level_is_cut_off_unless_the_file_goes_on(rng):
     faded = wave[:3000] * np.minimum(1, np.arange(3000)[::-1] / 1500)
     assert "cut_off" not in names(faded)
     info = FileInfo("WAV", "PCM_16", 99_999)  # only the start was read
-    found = faults(Recording(wave[:3000, None], RATE, info), "x.wav")
+    found = find_faults(Recording(wave[:3000, None], RATE, info), "x.wav")
     assert "cut_off" not in {fault.name for fault in found}
 
 
@@ -76,7 +76,7 @@ def test_the_suffix_is_compared_with_what_is_inside(tmp_path, rng):
         wave = synth.snare(RATE, rng)
         sf.write(tmp_path / f"x{wrong}", wave, RATE, format=format_)
         recording = read_wave(tmp_path / f"x{wrong}")
-        (found,) = (f for f in faults(recording, f"x{wrong}") if f.name == "wrong_suffix")
+        (found,) = (f for f in find_faults(recording, f"x{wrong}") if f.name == "wrong_suffix")
         assert format_ in found.detail and wrong.lower()[1:] in found.detail
     for format_, right in (("WAV", "a.WAV"), ("AIFF", "a.aif"), ("FLAC", "a.flac")):
         assert "wrong_suffix" not in names(synth.snare(RATE, rng), right, format_)

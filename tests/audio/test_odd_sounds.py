@@ -60,9 +60,9 @@ def test_it_is_encoded_and_decoded(model, name):
 
 def test_it_is_trained_on(model):
     clips = [canonical(wave, rate, CONFIG.audio) for wave, rate in ODD.values()]
-    heard, n = features.of_clips(clips, CONFIG.audio), len(clips)
-    heard = heard._replace(peak_db=np.maximum(heard.peak_db, -200.0))  # as no record is silent
-    batch = Batch(*heard, np.full(n, -1, np.int32), np.ones(n, bool))
+    inputs, n = features.of_clips(clips, CONFIG.audio), len(clips)
+    inputs = inputs._replace(peak_db=np.maximum(inputs.peak_db, -200.0))  # as no record is silent
+    batch = Batch(*inputs, np.full(n, -1, np.int32), np.ones(n, bool))
 
     @jax.jit
     def loss_of(params):

@@ -5,7 +5,7 @@ import pytest
 import soundfile as sf
 import synth
 
-from sst.audio import onsets
+from sst.audio import level_track, onsets
 from sst.audio.clip import canonical
 from sst.audio.recording import read_wave
 from sst.config import AudioConfig, SegmentConfig, from_dict
@@ -180,9 +180,9 @@ def test_no_more_hits_than_allowed():
 @pytest.mark.parametrize("length", [1, 100, 4096, 50_000])
 def test_blocks_do_not_change_what_is_found(length):
     wave = np.stack([synth.sequence(TIMES[:3], 8_000)] * 2, axis=1)
-    whole = onsets.listen([wave], 8_000)
+    whole = level_track.measure_levels([wave], 8_000)
     blocks = [wave[i : i + length] for i in range(0, len(wave), length)]
-    parts = onsets.listen(blocks, 8_000)
+    parts = level_track.measure_levels(blocks, 8_000)
     np.testing.assert_allclose(parts.levels, whole.levels, atol=1e-3)
     np.testing.assert_array_equal(parts.peaks, whole.peaks)
     assert parts[2:] == whole[2:] and whole.samples == len(wave)

@@ -105,11 +105,11 @@ def test_hits_that_the_model_cannot_hear_are_dropped(loop, monkeypatch):
 
     monkeypatch.setattr(segment_file, "canonical", deaf)
     found = []
-    segment_file.hits(loop, A, S, found.append)
+    segment_file.read_hits(loop, A, S, found.append)
     assert np.allclose([hit.clip.onset_s for hit in found], TIMES[2::3], atol=0.012)
     sf.write(loop, synth.kick(RATE, np.random.default_rng(0)), RATE)
     with pytest.raises(BadAudio, match="sample rate"):
-        segment_file.hits(loop, A, S, found.append)
+        segment_file.read_hits(loop, A, S, found.append)
 
 
 def test_caps_are_applied_and_reported(loop, tmp_path):
@@ -132,7 +132,7 @@ def test_blocks_of_any_length_give_the_same_hits(tmp_path, monkeypatch, suffix):
     for length in (2**22, 20_000, 7_001):
         monkeypatch.setattr(segment_file, "BLOCK", length)
         found[length] = []
-        assert segment_file.hits(path, A, S, found[length].append) == ""
+        assert segment_file.read_hits(path, A, S, found[length].append) == ""
     whole = found.pop(2**22)
     assert len(whole) == len(TIMES)
     for parts in found.values():
@@ -201,12 +201,12 @@ def test_few_sounds_wait_however_many_there_are(tmp_path, monkeypatch):
     for i in range(12):
         sf.write(tmp_path / f"{i:02}.wav", synth.sequence(times, 8_000, seed=i), 8_000)
     waiting = []
-    heard = decode_pool._Pool._read_from
+    read_from = decode_pool._Pool._read_from
 
     def watched(pool):
         sounds = sum(len(r) if isinstance(r, list) else 1 for r in pool.results.values())
         waiting.append(sounds + sum(len(w.hits) for w in pool.workers))
-        return heard(pool)
+        return read_from(pool)
 
     monkeypatch.setattr(decode_pool._Pool, "_read_from", watched)
     paths = sorted(tmp_path.iterdir())

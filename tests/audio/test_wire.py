@@ -48,13 +48,15 @@ def test_a_sound_comes_back_as_it_was(other):
         thumbnail=thumbnail.thumbnail(a_sound().log_mel, A),
     )
     buffer = bytearray(wire.pack_sound(sound))
-    assert_same(wire.unpack_sound("a.wav", wire.take(buffer)), sound)
+    assert_same(wire.unpack_sound("a.wav", wire.take_frame(buffer)), sound)
     assert not buffer
 
 
 def test_silence_keeps_its_level():
     sound = a_sound(clip=canonical(np.zeros(10), 44_100, A))
-    assert math.isinf(wire.unpack_sound("", wire.take(bytearray(wire.pack_sound(sound)))).clip[1])
+    assert math.isinf(
+        wire.unpack_sound("", wire.take_frame(bytearray(wire.pack_sound(sound)))).clip[1]
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -64,7 +66,7 @@ def test_frames_that_arrive_in_pieces_come_out_whole_and_in_order(cuts):
     stream, buffer, got = b"".join(sent), bytearray(), []
     for begin, end in zip([0, *np.cumsum(cuts)], [*np.cumsum(cuts), len(stream)], strict=True):
         buffer += stream[begin:end]
-        while (frame := wire.take(buffer)) is not None:
+        while (frame := wire.take_frame(buffer)) is not None:
             got.append(frame)
     assert [frame.facts["n"] for frame in got] == [0, 1, 2, 3]
     for i, frame in enumerate(got):
@@ -78,7 +80,7 @@ def test_a_spool_file_is_read_at_any_of_its_frames():
         file.write(wire.pack({"n": i}, {"x": np.full((2, i), i, np.float16)}))
     for i in (2, 0, 1):
         file.seek(places[i])
-        frame = wire.read(file)
+        frame = wire.read_frame(file)
         assert frame.facts == {"n": i} and frame.arrays["x"].shape == (2, i)
 
 

@@ -283,7 +283,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(build, tmp_path, monkeypatch):
             build(lib)
     assert not (tmp_path / "data/sample_library/lib").exists()
     with monkeypatch.context() as patch:
-        patch.setattr(manifest, "needed_bytes", lambda *_: 10**18)
+        patch.setattr(manifest, "estimate_bytes", lambda *_: 10**18)
         with pytest.raises(ResourceError, match=r"Needs about 1000000000.0 GB"):
             build(lib)
     assert "train" in build(lib)[1]

@@ -50,7 +50,7 @@ def test_search_is_measured_on_the_vectors_that_a_library_compares(tmp_path):
     root = synth.write_library(tmp_path / "lib", per_kind=1, packs=2)
     measured = systems.of_model(inference.load(model), 0)["model"].embed
     found = sounds.from_folders([root], AUDIO)
-    encoder = session.encoder(model)
+    encoder = session.load_encoder(model)
     decoded = decode_pool.decode_many(
         [s.path for s in files.find_samples([root])], AUDIO, 1, measure=("descriptors",)
     )

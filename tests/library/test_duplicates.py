@@ -26,7 +26,7 @@ def folder(tmp_path, rng):
 
 
 def test_the_best_is_without_loss_before_it_is_of_a_rate_that_no_one_hears(folder):
-    (group,) = duplicates.find([folder], workers=1).groups
+    (group,) = duplicates.find_duplicates([folder], workers=1).groups
     order = [(copy.path.rsplit("/", 1)[1], copy.what) for copy in group]
     assert order == [
         ("same.wav", "best"),
@@ -36,5 +36,5 @@ def test_the_best_is_without_loss_before_it_is_of_a_rate_that_no_one_hears(folde
         ("low.wav", "copy"),
     ]
     sf.write(folder / "high.wav", soxr.resample(*sf.read(folder / "same.wav"), 96_000), 96_000)
-    (group,) = duplicates.find([folder], workers=1).groups
+    (group,) = duplicates.find_duplicates([folder], workers=1).groups
     assert group[0].path.endswith("high.wav")

@@ -16,7 +16,7 @@ import pytest
 import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
-from stub_encoder import Listener, assert_same_as_clean, scan
+from stub_encoder import ONE_WORKER, CountingEncoder, assert_same_as_clean, scan
 
 from sst import files
 from sst.audio import decode_pool
@@ -24,7 +24,7 @@ from sst.errors import ModelError, NothingToDo
 from sst.library import missing
 from sst.library import rows as index_rows
 from sst.library import scan as library_scan
-from sst.search.searcher import IndexWarning
+from sst.search.stored_index import IndexWarning
 from sst.types import Clip, Sound
 
 FILES = 100
@@ -56,8 +56,8 @@ def test_a_few_deleted_files_leave_the_index(folder, tmp_path, monkeypatch):
     scan(folder)
     for pack in packs(folder, 0, 2):
         shutil.rmtree(pack)
-    report, rows, heard = scan(folder)
-    assert (report.removed, report.missing, report.found, heard) == (20, 0, 80, 0)
+    report, rows, embedded = scan(folder)
+    assert (report.removed, report.missing, report.found, embedded) == (20, 0, 80, 0)
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
@@ -66,17 +66,17 @@ def test_many_missing_files_stay_unseen_and_come_back_unopened(folder, tmp_path,
     for pack in packs(folder, 0, 3):
         pack.rename(tmp_path / pack.name)
     for _ in range(2):
-        report, rows, heard = scan(folder)
-        assert (report.removed, report.missing, report.found, heard) == (0, 30, 70, 0)
+        report, rows, embedded = scan(folder)
+        assert (report.removed, report.missing, report.found, embedded) == (0, 30, 70, 0)
         assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
-        assert library_scan.pending(Listener().encoder, [folder]) == (0, 0, 30)
+        assert library_scan.count_pending(CountingEncoder().encoder, [folder]) == (0, 0, 30)
         monkeypatch.setattr(library_scan, "scan_lock", lambda *_: pytest.fail("nothing is new"))
     monkeypatch.undo()
     monkeypatch.setenv("SST_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(decode_pool, "decode_many", lambda *_, **__: (path for path in ()))
     for pack in packs(tmp_path, 0, 3):
         pack.rename(folder / pack.name)
-    report, rows, heard = scan(folder)
+    report, rows, embedded = scan(folder)
     assert (report.missing, report.new, report.changed, report.embedded) == (0, 0, 0, 0)
     assert rows.paths == complete.paths
 
@@ -88,7 +88,7 @@ def test_prune_takes_missing_files_out(folder, tmp_path, monkeypatch):
     scan(folder)
     report, rows, _ = scan(folder, prune=True)
     assert (report.removed, report.missing, report.found) == (30, 0, 70)
-    assert index_rows.contents(report.folder).missing == 0
+    assert index_rows.count_contents(report.folder).missing == 0
     assert scan(folder)[0].removed == 0
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
@@ -99,9 +99,9 @@ def test_most_files_missing_stops_before_anything_is_changed(folder, tmp_path):
         pack.rename(tmp_path / pack.name)
     write_noises(folder, 3, first=500)
     with pytest.raises(NothingToDo, match=r"60 of the 100 .* \(60%\) are missing.*mounted"):
-        library_scan.scan(Listener().encoder, [folder])
-    assert index_rows.rows(report.folder).paths == rows.paths
-    assert library_scan.pending(Listener().encoder, [folder]) == (3, 0, 60)
+        library_scan.scan(CountingEncoder().encoder, [folder])
+    assert index_rows.read_rows(report.folder).paths == rows.paths
+    assert library_scan.count_pending(CountingEncoder().encoder, [folder]) == (3, 0, 60)
     assert scan(folder, prune=True)[0].found == 43
 
 
@@ -110,7 +110,7 @@ def test_an_empty_mount_point_is_asked_about(folder, tmp_path):
     folder.rename(tmp_path / "away")
     folder.mkdir()
     with pytest.raises(NothingToDo, match="held 100 files: is the drive mounted"):
-        library_scan.scan(Listener().encoder, [folder], prune=True)
+        library_scan.scan(CountingEncoder().encoder, [folder], library_scan.ScanOptions(prune=True))
 
 
 @pytest.mark.parametrize("how", ["renamed", "copied with its times", "copied"])
@@ -124,8 +124,8 @@ def test_a_moved_folder_is_not_missing_and_not_encoded(folder, how, tmp_path, mo
             copy = shutil.copy2 if how == "copied with its times" else shutil.copyfile
             shutil.copytree(pack, folder / f"moved-{pack.name}", copy_function=copy)
             shutil.rmtree(pack)
-    report, rows, heard = scan(folder)
-    assert (report.found, report.missing, heard) == (100, 0, 0)
+    report, rows, embedded = scan(folder)
+    assert (report.found, report.missing, embedded) == (100, 0, 0)
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
@@ -145,11 +145,11 @@ def test_the_verdict_depends_on_count_and_share(lost, others):
 def test_one_new_file_explains_one_that_is_gone():
     gone = {f"/a/{i}.wav".encode(): (10, 5, i) for i in range(3)}
     new = files.Sample("a", "/b/x.wav", "x.wav", "a/x.wav", "", 10, 5)
-    assert len(missing.unexplained(gone, [new])) == 2
+    assert len(missing.find_unexplained(gone, [new])) == 2
     renamed = new._replace(path="/b/1.wav", mtime_ns=7)
-    assert missing.unexplained(gone, [renamed]) == {b"/a/0.wav", b"/a/2.wav"}
-    assert missing.unexplained(gone, [renamed._replace(size=11)]) == gone.keys()
-    assert missing.unexplained({}, [new]) == set()
+    assert missing.find_unexplained(gone, [renamed]) == {b"/a/0.wav", b"/a/2.wav"}
+    assert missing.find_unexplained(gone, [renamed._replace(size=11)]) == gone.keys()
+    assert missing.find_unexplained({}, [new]) == set()
 
 
 # ------------------------------------------------------------------------------- other versions
@@ -163,10 +163,10 @@ def test_an_index_of_a_newer_version_is_left_alone(folder):
     db.close()
     before = path.read_bytes()
     for use in (
-        lambda: library_scan.scan(Listener().encoder, [folder]),
-        lambda: library_scan.pending(Listener().encoder, [folder]),
-        lambda: index_rows.rows(report.folder),
-        lambda: index_rows.indexed_sounds(report.folder, rows.paths[0]),
+        lambda: library_scan.scan(CountingEncoder().encoder, [folder]),
+        lambda: library_scan.count_pending(CountingEncoder().encoder, [folder]),
+        lambda: index_rows.read_rows(report.folder),
+        lambda: index_rows.read_indexed_sounds(report.folder, rows.paths[0]),
     ):
         with pytest.raises(ModelError, match="newer version"):
             use()
@@ -181,8 +181,8 @@ def test_an_index_of_an_older_version_is_made_again_and_kept_aside(folder, tmp_p
         db.execute("PRAGMA user_version = 1")
     db.close()
     with pytest.warns(IndexWarning, match="format 1"):
-        _, rows, heard = scan(folder)
-    assert heard == FILES
+        _, rows, embedded = scan(folder)
+    assert embedded == FILES
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
@@ -195,14 +195,14 @@ sys.path.insert(0, {tests!r})
 import stub_encoder
 from sst.library import embed_files, scan
 embed_files.BATCH_SIZE = {batch}
-listener = stub_encoder.Listener()
-def embed(heard):
-    os.write(log, b"%d\\n" % len(heard.log_mel))
+counting = stub_encoder.CountingEncoder()
+def embed(features):
+    os.write(log, b"%d\\n" % len(features.log_mel))
     time.sleep({pause})
-    return listener.embed(heard)
+    return counting.embed(features)
 log = os.open({log!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 print("ready", flush=True)
-scan.scan(listener.encoder._replace(embed=embed), [{folder!r}], workers=1)
+scan.scan(counting.encoder._replace(embed=embed), [{folder!r}], scan.ScanOptions(workers=1))
 """
 BATCH = 4
 
@@ -215,7 +215,7 @@ def start(folder, log, pause):
     return process
 
 
-def heard_in(log):
+def embedded_in(log):
     return sum(map(int, log.read_text().split())) if log.exists() else 0
 
 
@@ -228,9 +228,9 @@ def test_kills_at_random_moments_lose_at_most_a_batch_each(folder, tmp_path, mon
             time.sleep(chance.uniform(0, 0.3))
             process.send_signal(signal.SIGKILL)
         finished += process.returncode == 0
-    report, rows, heard = scan(folder)
+    report, rows, embedded = scan(folder)
     assert report.found == FILES
-    assert heard_in(log) + heard <= FILES + kills * BATCH
+    assert embedded_in(log) + embedded <= FILES + kills * BATCH
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
     assert finished < kills
 
@@ -241,7 +241,7 @@ def test_a_kill_before_the_distances_are_measured_is_made_good(folder, tmp_path,
         with monkeypatch.context() as patch:
             patch.setattr(library_scan, "_store_distances", lambda db: sys.exit("killed"))
             with pytest.raises(SystemExit):
-                library_scan.scan(Listener().encoder, [folder], workers=1)
+                library_scan.scan(CountingEncoder().encoder, [folder], ONE_WORKER)
         assert_same_as_clean(folder, scan(folder)[1], tmp_path, monkeypatch)
 
 
@@ -251,31 +251,31 @@ def test_scans_at_once_share_the_work(folder, tmp_path, monkeypatch):
     for process in processes:
         process.communicate()
     assert [process.returncode for process in processes] == [0, 0, 0]
-    assert heard_in(log) == FILES
-    _, rows, heard = scan(folder)
-    assert heard == 0
+    assert embedded_in(log) == FILES
+    _, rows, embedded = scan(folder)
+    assert embedded == 0
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
 def test_who_waits_for_a_scan_that_is_killed_goes_on_with_it(folder, tmp_path, monkeypatch):
     log = tmp_path / "log"
     with start(folder, log, pause=0.05) as first, start(folder, log, pause=0.0) as second:
-        while heard_in(log) < 10:
+        while embedded_in(log) < 10:
             time.sleep(0.01)
         first.send_signal(signal.SIGKILL)
         second.communicate()
     assert second.returncode == 0
-    assert FILES <= heard_in(log) <= FILES + BATCH
+    assert FILES <= embedded_in(log) <= FILES + BATCH
     assert_same_as_clean(folder, scan(folder)[1], tmp_path, monkeypatch)
 
 
 def test_libraries_and_models_side_by_side_do_not_meet(folder, tmp_path):
     write_noises(tmp_path / "other", 10, first=300)
     for digest, place in itertools.product(("a" * 12, "b" * 12), (folder, tmp_path / "other")):
-        assert scan(place, Listener(digest))[2] == (FILES if place == folder else 10)
+        assert scan(place, CountingEncoder(digest))[2] == (FILES if place == folder else 10)
     for digest, place in itertools.product(("a" * 12, "b" * 12), (folder, tmp_path / "other")):
-        _, rows, heard = scan(place, Listener(digest))
-        assert heard == 0
+        _, rows, embedded = scan(place, CountingEncoder(digest))
+        assert embedded == 0
         assert all(path.startswith(str(place)) for path in rows.paths)
 
 
@@ -295,8 +295,8 @@ def test_files_that_vanish_grow_and_appear_during_a_scan_cost_themselves_only(
         patch.setattr(library_scan, "embed_files", meanwhile)
         report, _, _ = scan(folder)
     assert report.skipped == {"vanished": 10}
-    report, rows, heard = scan(folder)
-    assert (report.new, report.changed, report.removed, heard) == (1, 1, 10, 1)
+    report, rows, embedded = scan(folder)
+    assert (report.new, report.changed, report.removed, embedded) == (1, 1, 10, 1)
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
@@ -333,13 +333,13 @@ def test_two_hundred_thousand_files_are_a_library_too(tmp_path, monkeypatch):
     def made_up(encoder, paths, *_):
         for start in range(0, len(paths), 1000):
             yield [
-                [(Sound(path, clip, None, os.path.basename(path), 1, 1, 0.1), vector)]
+                [(Sound(path, clip, None, None, os.path.basename(path), 1, 1, 0.1), vector)]
                 for path in paths[start : start + 1000]
                 for vector in [np.full(4, int(os.path.basename(path)[:6]), np.float32)]
             ]
 
     monkeypatch.setattr(library_scan, "embed_files", made_up)
-    encoder = Listener().encoder
+    encoder = CountingEncoder().encoder
     report = library_scan.scan(encoder, [folder])
     assert (report.found, report.new, report.sounds) == (total, total, total)
     monkeypatch.setattr(library_scan, "embed_files", lambda *_: pytest.fail("a file was opened"))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import synth
-from stub_encoder import AUDIO, Listener, assert_same_as_clean, scan
+from stub_encoder import AUDIO, ONE_WORKER, CountingEncoder, assert_same_as_clean, scan
 
 from sst import locks
 from sst.audio import decode_pool
@@ -24,7 +24,7 @@ from sst.errors import NothingToDo, ResourceError, UsageError
 from sst.library import rows as index_rows
 from sst.library import scan as library_scan
 from sst.library.embed_files import Encoder
-from sst.search.searcher import IndexWarning
+from sst.search.stored_index import IndexWarning
 from sst.types import Skipped
 
 
@@ -40,12 +40,12 @@ def folder(tmp_path, cache):
 
 
 def test_what_is_unchanged_is_neither_decoded_nor_encoded(folder, monkeypatch):
-    report, rows, heard = scan(folder)
-    assert (report.found, report.embedded, heard, report.new) == (12, 12, 12, 12)
+    report, rows, embedded = scan(folder)
+    assert (report.found, report.embedded, embedded, report.new) == (12, 12, 12, 12)
     assert rows.paths == sorted(str(p) for p in folder.rglob("*.wav"))
     monkeypatch.setattr(library_scan, "embed_files", lambda *_: pytest.fail("a file was opened"))
-    again, same, heard = scan(folder)
-    assert (again.found, again.embedded, again.reused, heard) == (12, 0, 12, 0)
+    again, same, embedded = scan(folder)
+    assert (again.found, again.embedded, again.reused, embedded) == (12, 0, 12, 0)
     np.testing.assert_array_equal(rows.vectors, same.vectors)
 
 
@@ -55,24 +55,24 @@ def test_a_renamed_file_and_folder_cost_nothing(folder, tmp_path, monkeypatch):
     (folder / "pack1/kick/kick0.wav").rename(folder / "pack1/kick/boom.wav")
     with monkeypatch.context() as patch:
         patch.setattr(decode_pool, "decode_many", lambda *_, **__: (path for path in ()))
-        report, rows, heard = scan(folder)
-    assert (report.moved, report.embedded, heard) == (7, 0, 0)
+        report, rows, embedded = scan(folder)
+    assert (report.moved, report.embedded, embedded) == (7, 0, 0)
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
 def test_a_copy_is_decoded_but_not_encoded(folder, tmp_path, monkeypatch):
     scan(folder)
     shutil.copyfile(folder / "pack0/kick/kick0.wav", folder / "pack1/copy.wav")
-    report, rows, heard = scan(folder)
-    assert (report.new, report.embedded, heard) == (1, 0, 0)
+    report, rows, embedded = scan(folder)
+    assert (report.new, report.embedded, embedded) == (1, 0, 0)
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
 def test_copies_in_one_scan_are_encoded_once(folder):
     for i in range(3):
         shutil.copyfile(folder / "pack0/kick/kick0.wav", folder / f"copy{i}.wav")
-    report, rows, heard = scan(folder)
-    assert (report.found, report.embedded, report.reused, heard) == (15, 12, 3, 12)
+    report, rows, embedded = scan(folder)
+    assert (report.found, report.embedded, report.reused, embedded) == (15, 12, 3, 12)
     assert len(set(rows.digests)) == 12
 
 
@@ -81,8 +81,8 @@ def test_an_edited_file_is_encoded_once_even_where_the_size_stays(folder, tmp_pa
     path = folder / "pack0/snare/snare1.wav"
     wave, rate = sf.read(path)
     sf.write(path, wave[::-1], rate)
-    report, rows, heard = scan(folder)
-    assert (report.changed, report.embedded, heard) == (1, 1, 1)
+    report, rows, embedded = scan(folder)
+    assert (report.changed, report.embedded, embedded) == (1, 1, 1)
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
@@ -91,12 +91,12 @@ def test_a_deleted_file_leaves_and_comes_back_without_encoding(folder, tmp_path,
     path = folder / "pack0/hat/hat0.wav"
     content = path.read_bytes()
     path.unlink()
-    report, rows, heard = scan(folder)
-    assert (report.removed, report.moved, report.found, heard) == (1, 0, 11, 0)
+    report, rows, embedded = scan(folder)
+    assert (report.removed, report.moved, report.found, embedded) == (1, 0, 11, 0)
     assert str(path) not in rows.paths
     path.write_bytes(content)
-    report, rows, heard = scan(folder)
-    assert (report.new, report.found, heard) == (1, 12, 0)
+    report, rows, embedded = scan(folder)
+    assert (report.new, report.found, embedded) == (1, 12, 0)
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
@@ -106,8 +106,8 @@ def test_two_files_that_swap_names_swap_their_vectors(folder, tmp_path, monkeypa
     one.rename(folder / "x")
     other.rename(one)
     (folder / "x").rename(other)
-    _, rows, heard = scan(folder)
-    assert heard == 0
+    _, rows, embedded = scan(folder)
+    assert embedded == 0
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
@@ -115,9 +115,11 @@ def test_bad_files_are_counted_by_reason_and_not_opened_again(folder, monkeypatc
     (folder / "text.wav").write_text("not a sound at all, but long enough for a header" * 4)
     (folder / "nothing.wav").write_bytes(b"")
     sf.write(folder / "silent.wav", np.zeros(4000), 22_050)
-    report, rows, heard = scan(folder)
+    report, rows, embedded = scan(folder)
     assert report.skipped == {"unreadable": 1, "empty": 1, "silent": 1}
-    assert {os.path.basename(path) for path, _, detail in index_rows.skipped(report.folder)} == {
+    assert {
+        os.path.basename(path) for path, _, detail in index_rows.list_skipped(report.folder)
+    } == {
         "text.wav",
         "nothing.wav",
         "silent.wav",
@@ -128,21 +130,21 @@ def test_bad_files_are_counted_by_reason_and_not_opened_again(folder, monkeypatc
 
 def test_a_vector_that_is_not_finite_is_left_out(folder):
     broken = Encoder("b" * 12, AUDIO, lambda x: np.where(x.log_mel[:, :1, 0] > -79, np.nan, 1.0))
-    report, rows = library_scan.scan_and_read(broken, [folder], workers=1)
+    report, rows = library_scan.scan_and_read(broken, [folder], ONE_WORKER)
     assert report.skipped["non_finite"] == report.found - len(rows.paths) > 0
 
 
 def test_other_models_and_settings_have_an_index_of_their_own(folder):
     scan(folder)
-    assert scan(folder, Listener("c" * 12))[2] == 12
-    longer = Listener()
+    assert scan(folder, CountingEncoder("c" * 12))[2] == 12
+    longer = CountingEncoder()
     longer.encoder = longer.encoder._replace(audio=AudioConfig(n_mels=32, clip_seconds=1.0))
     assert scan(folder, longer)[2] == 12
     assert scan(folder)[2] == 0
 
 
 def test_folders_in_any_order_and_spelling_are_one_library(folder, monkeypatch):
-    encoder = Listener().encoder
+    encoder = CountingEncoder().encoder
     monkeypatch.chdir(folder)
     places = [
         library_scan.index_folder(["pack0", "pack1"], encoder),
@@ -164,8 +166,8 @@ def test_names_that_are_no_utf8_survive(folder):
     shutil.copyfile(folder / "pack0/kick/kick0.wav", name)
     _, rows, _ = scan(folder)
     assert name in [os.fsencode(path) for path in rows.paths]
-    known = index_rows.indexed_sounds(
-        library_scan.index_folder([folder], Listener().encoder), os.fsdecode(name)
+    known = index_rows.read_indexed_sounds(
+        library_scan.index_folder([folder], CountingEncoder().encoder), os.fsdecode(name)
     )
     assert known
     assert scan(folder)[2] == 0
@@ -174,21 +176,21 @@ def test_names_that_are_no_utf8_survive(folder):
 def test_known_is_the_row_of_an_unchanged_file_only(folder):
     report, rows, _ = scan(folder)
     path = rows.paths[3]
-    (known,) = index_rows.indexed_sounds(report.folder, path)
+    (known,) = index_rows.read_indexed_sounds(report.folder, path)
     np.testing.assert_array_equal(known.vector, rows.vectors[3])
     assert (known.digest, known.end_s) == (rows.digests[3], pytest.approx(rows.ends[3]))
     os.utime(path, (1, 1))
-    assert index_rows.indexed_sounds(report.folder, path) == []
-    assert index_rows.indexed_sounds(report.folder, folder / "absent.wav") == []
+    assert index_rows.read_indexed_sounds(report.folder, path) == []
+    assert index_rows.read_indexed_sounds(report.folder, folder / "absent.wav") == []
 
 
 def test_empty_folders_and_files_are_told_apart_and_change_nothing(folder, tmp_path):
     (tmp_path / "empty").mkdir()
     for bad, error in [("empty", NothingToDo), ("absent", UsageError)]:
         with pytest.raises(error):
-            library_scan.scan(Listener().encoder, [tmp_path / bad])
+            library_scan.scan(CountingEncoder().encoder, [tmp_path / bad])
     with pytest.raises(UsageError, match="is a file"):
-        library_scan.scan(Listener().encoder, [folder / "pack0/kick/kick0.wav"])
+        library_scan.scan(CountingEncoder().encoder, [folder / "pack0/kick/kick0.wav"])
 
 
 def test_an_unmounted_drive_empties_nothing(folder, tmp_path):
@@ -210,12 +212,12 @@ def test_progress_counts_to_the_end(folder):
 
 def test_a_failure_in_the_middle_keeps_the_batches_before(folder, monkeypatch, tmp_path):
     monkeypatch.setattr("sst.library.embed_files.BATCH_SIZE", 5)
-    listener = Listener()
+    counting = CountingEncoder()
 
     def fails_at_the_second(*batch):
-        if listener.heard >= 5:
+        if counting.embedded >= 5:
             raise RuntimeError("out of memory")
-        return listener.embed(*batch)
+        return counting.embed(*batch)
 
     with pytest.raises(RuntimeError):
         scan(
@@ -223,11 +225,11 @@ def test_a_failure_in_the_middle_keeps_the_batches_before(folder, monkeypatch, t
             type(
                 "L",
                 (),
-                {"encoder": listener.encoder._replace(embed=fails_at_the_second), "heard": 0},
+                {"encoder": counting.encoder._replace(embed=fails_at_the_second), "embedded": 0},
             ),
         )
-    report, rows, heard = scan(folder)
-    assert (heard, report.reused) == (7, 5)
+    report, rows, embedded = scan(folder)
+    assert (embedded, report.reused) == (7, 5)
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
@@ -237,12 +239,12 @@ sys.path.insert(0, {tests!r})
 import stub_encoder
 from sst.library import embed_files, scan
 embed_files.BATCH_SIZE = 2
-listener = stub_encoder.Listener()
+counting = stub_encoder.CountingEncoder()
 def slowly(*batch):
     time.sleep({pause})
-    return listener.embed(*batch)
-scan.scan(listener.encoder._replace(embed=slowly), [{folder!r}], workers=1,
-             progress=lambda *state: print(*state, flush=True))
+    return counting.embed(*batch)
+options = scan.ScanOptions(lambda *state: print(*state, flush=True), workers=1)
+scan.scan(counting.encoder._replace(embed=slowly), [{folder!r}], options)
 """
 
 
@@ -257,29 +259,29 @@ def test_a_killed_scan_is_completed_by_the_next(folder, tmp_path, monkeypatch):
         process.stdout.readline()
         process.stdout.readline()
         process.send_signal(signal.SIGKILL)
-    report, rows, heard = scan(folder)
-    assert 0 < heard <= 8
-    assert report.embedded == heard
+    report, rows, embedded = scan(folder)
+    assert 0 < embedded <= 8
+    assert report.embedded == embedded
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
 def test_two_scans_at_once_take_turns(folder, tmp_path, monkeypatch):
     with start_scan(folder, 0.1) as process:
         process.stdout.readline()
-        report, rows, heard = scan(folder)
+        report, rows, embedded = scan(folder)
         process.communicate()
         assert process.returncode == 0
-    assert heard == 0
+    assert embedded == 0
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
 def test_a_library_that_is_in_use_for_too_long_is_said_to_be(folder, monkeypatch):
-    encoder = Listener().encoder
+    encoder = CountingEncoder().encoder
     place = library_scan.index_folder([folder], encoder)
     place.mkdir(parents=True)
     words = f"in use by process {os.getpid()}"
     with locks.locked(place / "scan.lock"), pytest.raises(ResourceError, match=words):
-        library_scan.scan(encoder, [folder], wait_s=0.2)
+        library_scan.scan(encoder, [folder], library_scan.ScanOptions(wait_s=0.2))
     assert scan(folder)[2] == 12
 
 
@@ -305,8 +307,8 @@ def test_a_damaged_index_is_rebuilt_with_one_sentence(folder, fault, tmp_path, m
             db.execute("CREATE TABLE other (x)")
         db.close()
     with pytest.warns(IndexWarning, match="built again") as warned:
-        _, rows, heard = scan(folder)
-    assert (heard, len(warned)) == (12, 1)
+        _, rows, embedded = scan(folder)
+    assert (embedded, len(warned)) == (12, 1)
     assert_same_as_clean(folder, rows, tmp_path, monkeypatch)
 
 
@@ -339,12 +341,12 @@ def test_a_full_disk_loses_nothing_that_was_stored(folder, monkeypatch, tmp_path
 
 def test_readers_beside_a_scan_always_see_whole_batches(folder):
     scan(folder)
-    place = library_scan.index_folder([folder], Listener().encoder)
+    place = library_scan.index_folder([folder], CountingEncoder().encoder)
     stop, failures = threading.Event(), []
 
     def read():
         while not stop.is_set():
-            rows = index_rows.rows(place)
+            rows = index_rows.read_rows(place)
             time.sleep(0.02)
             if len(rows.paths) != len(rows.vectors):
                 failures.append(rows)

@@ -10,6 +10,7 @@ import synth
 
 from sst.config import AudioConfig
 from sst.errors import NothingToDo, UsageError
+from sst.library import hits as library_hits
 from sst.library import queries
 from sst.library import session as library_session
 from sst.library.embed_files import Encoder
@@ -18,9 +19,9 @@ AUDIO = AudioConfig(n_mels=32)
 RATE = AUDIO.sample_rate
 
 
-def embed(heard):
+def embed(features):
     """A unit vector: the mean power of the bands."""
-    power = (10.0 ** (np.asarray(heard.log_mel) / 20.0)).mean(axis=1)
+    power = (10.0 ** (np.asarray(features.log_mel) / 20.0)).mean(axis=1)
     return power / np.linalg.norm(power, axis=1, keepdims=True)
 
 
@@ -45,7 +46,7 @@ def session(folder):
 
 
 def find(session, target, num_similar=10, **choice):
-    return library_session.find(session, target, library_session.Choice(num_similar, **choice))
+    return library_session.find(session, target, library_hits.Choice(num_similar, **choice))
 
 
 def names(hits):
@@ -157,7 +158,7 @@ def test_likes_and_dislikes(session, folder):
     assert distance(more) < distance(kick) < distance(less)
     kinds = [
         name[:3]
-        for name in names(library_session.nearest(session, less, library_session.Choice(5)))
+        for name in names(library_session.find_nearest(session, less, library_hits.Choice(5)))
     ]
     assert "hat" not in kinds
     for parts in ([(kick, -1.0)], [(kick, 0.0)], [(kick, np.nan)], [(kick, 1.0), (kick, -1.0)]):
@@ -167,7 +168,7 @@ def test_likes_and_dislikes(session, folder):
 
 def test_the_way_between_two_sounds_starts_at_one_and_ends_at_the_other(session, folder):
     a, b = folder / "pack0/kick/kick1.wav", folder / "pack0/hat/hat1.wav"
-    hits = library_session.interpolate(session, a, b, 6, library_session.Choice(include_self=True))
+    hits = library_session.interpolate(session, a, b, 6, library_hits.Choice(include_self=True))
     assert (hits[0].path, hits[-1].path) == (str(a), str(b))
     assert len({hit.path for hit in hits}) == 6
     others = library_session.interpolate(session, a, b, 6)
@@ -182,9 +183,9 @@ def test_the_way_between_two_sounds_starts_at_one_and_ends_at_the_other(session,
 
 def test_a_stranger_is_told_that_nothing_is_close(session, folder, tmp_path):
     sf.write(tmp_path / "chirp.wav", synth.chirp(3000, 9000, RATE), RATE)
-    assert library_session.nothing_close(find(session, tmp_path / "chirp.wav"))
+    assert library_hits.nothing_close(find(session, tmp_path / "chirp.wav"))
     hits = find(session, folder / "pack0/snare/snare0.wav")
-    assert not library_session.nothing_close(hits)
+    assert not library_hits.nothing_close(hits)
     shares = [hit.similarity for hit in hits]
     assert shares == sorted(shares, reverse=True)
 
@@ -194,7 +195,7 @@ def test_choices_that_cannot_be_made(session, folder, wrong):
     with pytest.raises(UsageError):
         find(session, folder / "pack0/hat/hat0.wav", **wrong)
     with pytest.raises(UsageError):
-        library_session.nearest(session, None, library_session.Choice(**wrong))
+        library_session.find_nearest(session, None, library_hits.Choice(**wrong))
 
 
 def test_silent_and_unreadable_targets(session, tmp_path):

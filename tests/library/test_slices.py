@@ -63,7 +63,7 @@ def test_slices_and_the_marked_copy_have_the_very_samples(tmp_path, suffix, subt
     before = path.read_bytes()
     out = tmp_path / "out"
     out.mkdir()
-    report = slices.write(slices.plans(rows(path), out))
+    report = slices.write(slices.make_plans(rows(path), out))
     names = ["loop_001.wav", "loop_002.wav", "loop_003.wav", "loop_markers.wav"]
     assert [file.name for file in report.files] == names and not report.skipped
     assert sorted(f.name for f in out.iterdir()) == names and path.read_bytes() == before
@@ -81,7 +81,7 @@ def test_slices_and_the_marked_copy_have_the_very_samples(tmp_path, suffix, subt
 @pytest.mark.parametrize("suffix", ["ogg", "mp3"])
 def test_slices_of_compressed_files_are_what_their_decoder_gives(tmp_path, suffix):
     path = source(tmp_path / f"loop.{suffix}")
-    report = slices.write(slices.plans(rows(path), tmp_path))
+    report = slices.write(slices.make_plans(rows(path), tmp_path))
     whole, _ = sf.read(path, dtype="float32")
     for file, (start, end) in zip(report.files, SLICES, strict=False):
         part, _ = sf.read(file, dtype="float32")
@@ -92,7 +92,7 @@ def test_slices_of_compressed_files_are_what_their_decoder_gives(tmp_path, suffi
 def test_an_odd_number_of_bytes_keeps_the_chunks_in_place(tmp_path):
     path = tmp_path / "odd.wav"
     sf.write(path, synth.tone(440, RATE, 1.0)[:-1], RATE, subtype="PCM_U8")
-    (_, marked) = slices.write(slices.plans([(path, 0.1, 0.2)], tmp_path)).files
+    (_, marked) = slices.write(slices.make_plans([(path, 0.1, 0.2)], tmp_path)).files
     assert markers(marked) == [(2205, "odd_001")]
     assert len(dict(chunks(marked))[b"data"]) == RATE - 1
 
@@ -100,7 +100,7 @@ def test_an_odd_number_of_bytes_keeps_the_chunks_in_place(tmp_path):
 def test_long_slices_are_copied_in_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(slices, "BLOCK", 1000)
     path = source(tmp_path / "loop.flac")
-    report = slices.write(slices.plans(rows(path), tmp_path))
+    report = slices.write(slices.make_plans(rows(path), tmp_path))
     whole, _ = sf.read(path, dtype="int32")
     np.testing.assert_array_equal(sf.read(report.files[-1], dtype="int32")[0], whole)
 
@@ -109,7 +109,7 @@ def test_sources_of_one_name_get_names_of_their_own(tmp_path):
     for folder in ("a", "b", "c"):
         (tmp_path / folder).mkdir()
     paths = [source(tmp_path / p) for p in ("a/Loop.wav", "b/loop.wav", "c/loop.flac")]
-    plan = slices.plans([row for path in paths for row in rows(path)], tmp_path, markers=False)
+    plan = slices.make_plans([row for path in paths for row in rows(path)], tmp_path, markers=False)
     names = [target.name for one in plan for target in one.targets]
     assert names[::3] == ["Loop_001.wav", "loop-2_001.wav", "loop-3_001.wav"]
     assert len(slices.write(plan).files) == 9
@@ -117,7 +117,7 @@ def test_sources_of_one_name_get_names_of_their_own(tmp_path):
 
 def test_nothing_is_replaced_unless_asked_for(tmp_path):
     path = source(tmp_path / "loop.wav")
-    plan = slices.plans(rows(path), tmp_path)
+    plan = slices.make_plans(rows(path), tmp_path)
     (tmp_path / "loop_003.wav").write_text("mine")
     with pytest.raises(UsageError, match=r"loop_003\.wav exists.*--overwrite"):
         slices.write(plan)
@@ -132,7 +132,7 @@ def test_a_source_is_never_the_target(tmp_path):
     path = source(tmp_path / "a_markers.wav")
     other = source(tmp_path / "a.wav")
     before = path.read_bytes()
-    plan = slices.plans([*rows(other), *rows(path)], tmp_path)
+    plan = slices.make_plans([*rows(other), *rows(path)], tmp_path)
     with pytest.raises(UsageError, match="source"):
         slices.write(plan, overwrite=True)
     assert path.read_bytes() == before
@@ -142,7 +142,9 @@ def test_a_bad_source_is_skipped_and_the_others_are_written(tmp_path):
     path = source(tmp_path / "good.wav")
     (tmp_path / "bad.wav").write_text("no sound")
     gone = tmp_path / "gone.wav"
-    plan = slices.plans([*rows(path), *rows(tmp_path / "bad.wav"), *rows(gone)], tmp_path / "out")
+    plan = slices.make_plans(
+        [*rows(path), *rows(tmp_path / "bad.wav"), *rows(gone)], tmp_path / "out"
+    )
     (tmp_path / "out").mkdir()
     report = slices.write(plan)
     assert len(report.files) == 4
@@ -158,15 +160,15 @@ def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(slices.os, "fsync", full)
     with pytest.raises(OSError, match="space"):
-        slices.write(slices.plans(rows(path), tmp_path / "out"))
+        slices.write(slices.make_plans(rows(path), tmp_path / "out"))
     assert list((tmp_path / "out").iterdir()) == []
     monkeypatch.undo()
     with pytest.raises(OSError):
-        slices.write(slices.plans(rows(path), tmp_path / "absent"))
+        slices.write(slices.make_plans(rows(path), tmp_path / "absent"))
 
 
 def test_the_same_slices_have_the_same_bytes(tmp_path):
     path = source(tmp_path / "loop.wav", "FLOAT")
-    plan = slices.plans(rows(path), tmp_path)
+    plan = slices.make_plans(rows(path), tmp_path)
     first = [file.read_bytes() for file in slices.write(plan).files]
     assert [file.read_bytes() for file in slices.write(plan, overwrite=True).files] == first

@@ -225,7 +225,7 @@ def test_loading_imports_neither_jax_nor_orbax(tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-KNOWN = novelty.Known(
+KNOWN = novelty.KnownSounds(
     ["lib/a kick.wav", "lib/Ü/b.wav"], np.array([[0.6, -0.8], [1.0, 0.0]]), np.array([0.25, 0.5])
 )
 

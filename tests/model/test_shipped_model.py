@@ -122,7 +122,7 @@ def test_it_names_a_sound_that_it_was_trained_on_and_calls_it_a_copy(model, rng)
     # The prior holds the latent of every training sound: decoded, it is that sound, blurred.
     for name in ("train/TR-808/clap/clap-cp.ogg", "train/sonic-pi/kick/bd_haus.flac"):
         row = known.ids.index(name)
-        itself = novelty.nearest("training", known, known.vectors[row])
+        itself = novelty.find_nearest("training", known, known.vectors[row])
         assert (itself.name, itself.novelty) == (name, 0.0)
         wave = inference.decode(model, model.prior["points"][row])
         (found,) = novelty_filter.nearest(model, training, wave, model.config.audio.sample_rate)

@@ -490,7 +490,7 @@ def test_embed_writes_what_the_library_holds(sst, library, model):
         (19, 6 + 64 + aspects.SIZE),
     )
     assert str(paths[0]).endswith("lib/pack0/hat/hat0.wav")
-    _, rows = scan.scan_and_read(session.encoder(model), [library])
+    _, rows = scan.scan_and_read(session.load_encoder(model), [library])
     np.testing.assert_allclose(vectors[:18], rows.vectors, atol=1e-5)
     assert paths.tolist()[:18] == rows.paths
     assert sst("embed", library, "--out", "emb.npz")[0] == 2
@@ -565,7 +565,7 @@ def test_exits_that_are_no_bugs(error, code, capfd, monkeypatch):
 def test_our_warnings_become_sentences(capsys):
     import warnings
 
-    from sst.search.searcher import IndexWarning
+    from sst.search.stored_index import IndexWarning
 
     def command(_):
         warnings.warn_explicit("the index was damaged", IndexWarning, exit_codes.__file__, 1)

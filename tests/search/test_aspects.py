@@ -22,7 +22,9 @@ BLOCKS = dict(
 
 def described(wave, rate=RATE):
     clip = canonical(wave, rate, AUDIO)
-    return aspects.weighted(descriptors.describe(clip, features.log_mel(clip.wave, AUDIO), AUDIO))
+    return aspects.apply_weights(
+        descriptors.describe(clip, features.log_mel(clip.wave, AUDIO), AUDIO)
+    )
 
 
 def difference(a, b):
@@ -72,12 +74,12 @@ def test_a_quieter_copy_is_as_good_as_the_sound_itself(plain):
 
 def test_the_glance_finds_the_pitch_of_tones_and_none_in_noise(rng):
     for hz in (55.0, 220.0, 1760.0):
-        found, share = pitch.glance(synth.tone(hz, RATE), RATE)
+        found, share = pitch.quick_pitch(synth.tone(hz, RATE), RATE)
         assert abs(1200 * math.log2(found / hz)) < 5
         assert share == pytest.approx(1.0, abs=0.05)
-    found, share = pitch.glance(rng.standard_normal(RATE).astype(np.float32), RATE)
+    found, share = pitch.quick_pitch(rng.standard_normal(RATE).astype(np.float32), RATE)
     assert share < 0.1
-    assert pitch.glance(np.zeros(100, np.float32), RATE)[1] == 0.0
+    assert pitch.quick_pitch(np.zeros(100, np.float32), RATE)[1] == 0.0
 
 
 def test_factors_scale_the_blocks_that_are_named():

@@ -16,7 +16,7 @@ from sst.data import dataset as datasets
 from sst.errors import ModelError, UsageError
 from sst.generation import novelty_filter, recipe, rendering, sampling
 from sst.model import export_format
-from sst.model.export_format import Known
+from sst.model.export_format import KnownSounds
 from sst.model.functions import VAE
 from sst.search import novelty, similarity
 from sst.training import export
@@ -54,35 +54,35 @@ def test_spacing_is_what_loops_find(rng):
         others = [d for d, group in zip(away, groups, strict=True) if group != groups[i]]
         found.append(min(others))
     expected = np.quantile(found, np.linspace(0, 1, 101))
-    np.testing.assert_allclose(novelty.spacing(vectors, groups, never), expected, rtol=1e-5)
+    np.testing.assert_allclose(novelty.measure_spacing(vectors, groups, never), expected, rtol=1e-5)
 
 
 def test_copies_in_other_packs_make_nothing_seem_usual(rng):
     vectors = 5.0 * rng.standard_normal((30, 4))
     twice = np.concatenate([vectors, vectors + 0.01])
     packs, sounds = np.repeat([0, 1], 30), np.tile(np.arange(30), 2)
-    spaced = novelty.spacing(twice, packs, lambda a, b: sounds[a] == sounds[b])
+    spaced = novelty.measure_spacing(twice, packs, lambda a, b: sounds[a] == sounds[b])
     assert spaced[0] > similarity.SAME_DISTANCE
     # Near, but by their waveforms no copies: they do make what is near seem usual.
-    np.testing.assert_allclose(novelty.spacing(twice, packs, never), 0.02, rtol=1e-2)
-    none = novelty.spacing(vectors, np.zeros(30), never)
+    np.testing.assert_allclose(novelty.measure_spacing(twice, packs, never), 0.02, rtol=1e-2)
+    none = novelty.measure_spacing(vectors, np.zeros(30), never)
     np.testing.assert_array_equal(none, novelty.NO_SPACING)
 
 
 def test_per_cents_are_the_share_of_real_sounds_that_are_nearer():
     quantiles = np.linspace(1.0, 3.0, 101)
     for distance, share in ((0.0, 0), (1.0, 0), (1.5, 25), (2.0, 50), (3.0, 100), (9.0, 100)):
-        assert novelty.percentage(distance, quantiles) == pytest.approx(share)
-    assert novelty.percentage(1.0, novelty.NO_SPACING) is None
+        assert novelty.percentile(distance, quantiles) == pytest.approx(share)
+    assert novelty.percentile(1.0, novelty.NO_SPACING) is None
 
 
 def test_packs_are_groups_where_there_are_enough_of_them():
     many = [f"lib/pack{i % 12}/kick/{i}.wav" for i in range(24)]
-    assert len(set(novelty.groups(many))) == 12
+    assert len(set(novelty.number_groups(many))) == 12
     few = [f"lib/pack{i % 3}/kick/{i}.wav" for i in range(24)]
-    assert len(set(novelty.groups(few))) == 24
-    assert len(set(novelty.groups(few, by_pack=True))) == 3
-    assert len(set(novelty.groups(few[::3], by_pack=True))) == 8  # of one pack
+    assert len(set(novelty.number_groups(few))) == 24
+    assert len(set(novelty.number_groups(few, by_pack=True))) == 3
+    assert len(set(novelty.number_groups(few[::3], by_pack=True))) == 8  # of one pack
 
 
 # ------------------------------------------------------------------------------------- novelty
@@ -123,7 +123,7 @@ def test_low_novelty_is_drawn_again_reproducibly(model, training):
 
 def test_the_most_novel_draw_is_kept_where_none_is_novel_enough(model, training):
     (one,) = sampling.draw(model, 1, 5)
-    far = [Known(c.known.ids, c.known.vectors, c.known.spacing + 100.0) for c in training]
+    far = [KnownSounds(c.known.ids, c.known.vectors, c.known.spacing + 100.0) for c in training]
     near = [training[0]._replace(known=far[0])]
     _, found = novelty_filter.render_novel(model, one, near, 50.0, draw(model))
     assert (found.tries, novelty_filter.novelty_of(found)) == (novelty_filter.MAX_DRAWS, 0.0)
@@ -174,8 +174,10 @@ def test_an_export_holds_ids_and_vectors_of_training_clips(monkeypatch):
     assert known.ids == ids
     vectors = np.asarray(inference.embed_features(model, split.features(slice(None))))
     np.testing.assert_allclose(known.vectors, vectors, atol=1e-4)
-    packs = novelty.groups(ids, by_pack=True)
-    np.testing.assert_allclose(known.spacing, novelty.spacing(vectors, packs, never), atol=1e-4)
+    packs = novelty.number_groups(ids, by_pack=True)
+    np.testing.assert_allclose(
+        known.spacing, novelty.measure_spacing(vectors, packs, never), atol=1e-4
+    )
     monkeypatch.setattr(export, "MAX_TRAIN_VECTORS", 5)
     some = export.training_vectors(inputs, model.params, model.stats).ids
     assert len(some) == 5 and sorted(some, key=ids.index) == some
@@ -185,7 +187,7 @@ def test_a_library_is_compared_by_timbre_and_named_from_its_folder_on(tmp_path, 
     from sst.library import session
 
     library = synth.write_library(tmp_path / "lib", per_kind=2, packs=2, sample_rate=RATE)
-    opened = session.open_session(session.encoder(folder), [library], "exact")
+    opened = session.open_session(session.load_encoder(folder), [library], "exact")
     collection = novelty_filter.library_sounds(opened.rows, [library], opened.encoder.audio)
     wave, _ = sf.read(library / "pack1/snare/snare0.wav", dtype="float32")
     (found,) = novelty_filter.nearest(model, [collection], wave, RATE)

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sst.errors import UsageError
-from sst.search import scann_index
+from sst.search import scann_index, stored_index
 from sst.search import searcher as searchers
 
-needs_scann = pytest.mark.skipif(not searchers.scann_installed(), reason="ScaNN is not installed")
+needs_scann = pytest.mark.skipif(
+    not searchers.scann_is_installed(), reason="ScaNN is not installed"
+)
 BOTH = ["exact", pytest.param("scann", marks=needs_scann)]
 
 
@@ -114,7 +116,7 @@ def test_auto_takes_scann_only_where_it_is_large_and_good_enough(vectors, monkey
 
 
 def test_without_scann_the_exact_engine_serves(vectors, monkeypatch):
-    monkeypatch.setattr(searchers, "scann_installed", lambda: False)
+    monkeypatch.setattr(searchers, "scann_is_installed", lambda: False)
     monkeypatch.setattr(searchers, "SCANN_FROM", 100)
     assert searchers.build(vectors).engine == "exact"
     with pytest.raises(UsageError, match="not installed"):
@@ -138,7 +140,7 @@ def test_what_is_not_finite_or_does_not_fit_is_refused(vectors):
 def test_a_stored_index_moves_and_is_used_again(vectors, tmp_path, monkeypatch):
     first = searchers.open_or_build(tmp_path / "a", vectors, "scann")
     (tmp_path / "a").rename(tmp_path / "b")
-    monkeypatch.setattr(scann_index, "made", lambda *_: pytest.fail("built again"))
+    monkeypatch.setattr(scann_index, "build_index", lambda *_: pytest.fail("built again"))
     again = searchers.open_or_build(tmp_path / "b", vectors, "scann")
     assert (again.index.plan, again.recall) == (first.index.plan, first.recall)
     for one, other in zip(first.search(vectors, 5), again.search(vectors, 5), strict=True):
@@ -168,7 +170,7 @@ def test_after_any_changes_the_index_holds_what_a_new_one_would(tmp_path, rng, m
 
     vectors = draw(3000)
     searchers.open_or_build(tmp_path, vectors, "scann")
-    monkeypatch.setattr(scann_index, "made", lambda *_: pytest.fail("built again"))
+    monkeypatch.setattr(scann_index, "build_index", lambda *_: pytest.fail("built again"))
     recalls = []
     for _ in range(8):
         kept = vectors[rng.random(len(vectors)) > rng.choice([0, 0.004, 0.01])]
@@ -181,7 +183,7 @@ def test_after_any_changes_the_index_holds_what_a_new_one_would(tmp_path, rng, m
         assert searcher.recall >= 0.95
         np.testing.assert_array_equal(searcher.search(vectors, 1)[1], 0.0)
         (place,) = tmp_path.iterdir()
-        np.testing.assert_array_equal(held(place), np.sort(scann_index.ids_of(vectors)))
+        np.testing.assert_array_equal(held(place), np.sort(scann_index.hash_vectors(vectors)))
         again = searchers.open_or_build(tmp_path, vectors, "scann")
         for one, other in zip(searcher.search(new, 10), again.search(new, 10), strict=True):
             np.testing.assert_array_equal(one, other)
@@ -191,15 +193,15 @@ def test_after_any_changes_the_index_holds_what_a_new_one_would(tmp_path, rng, m
 @needs_scann
 def test_one_new_row_is_one_row_put_in(vectors, tmp_path, monkeypatch):
     first = searchers.open_or_build(tmp_path, vectors[:-1], "scann")
-    monkeypatch.setattr(scann_index, "made", lambda *_: pytest.fail("built again"))
+    monkeypatch.setattr(scann_index, "build_index", lambda *_: pytest.fail("built again"))
     added = []
-    real = scann_index.changed
+    real = scann_index.update_index
 
     def counted(index, vectors, change):
         added.append((list(change.added), int((change.order < 0).sum())))
         return real(index, vectors, change)
 
-    monkeypatch.setattr(scann_index, "changed", counted)
+    monkeypatch.setattr(scann_index, "update_index", counted)
     searchers.open_or_build(tmp_path, vectors, "scann")
     assert added == [([len(vectors) - 1], 0)]
     searchers.open_or_build(tmp_path, vectors[::-1], "scann")
@@ -239,7 +241,7 @@ def test_a_reader_that_comes_while_the_index_is_replaced_finds_the_new_one(
 
     def replaced(place):
         monkeypatch.setattr(scann_index, "load", real)
-        searchers._remove(place)
+        stored_index.remove(place)
         return real(place)
 
     monkeypatch.setattr(scann_index, "load", replaced)
@@ -253,7 +255,7 @@ def test_an_index_that_cannot_be_stored_serves_all_the_same(vectors, tmp_path, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "rename", full)
-    with pytest.warns(searchers.IndexWarning, match="No space left"):
+    with pytest.warns(stored_index.IndexWarning, match="No space left"):
         searcher = searchers.open_or_build(tmp_path, vectors, "scann")
     assert recall(searcher, vectors[:50]) >= 0.95
     assert list(tmp_path.iterdir()) == []
@@ -274,22 +276,22 @@ def test_files_that_scann_does_not_know_are_an_index_that_is_built_again(vectors
     searchers.open_or_build(tmp_path, vectors, "scann")
     (place,) = tmp_path.iterdir()
     altered(place, "scann_config.pb", b"something else")
-    with pytest.warns(searchers.IndexWarning, match="cannot be read"):
+    with pytest.warns(stored_index.IndexWarning, match="cannot be read"):
         searchers.open_or_build(tmp_path, vectors, "scann")
     scann_index.load(place)
 
 
 def test_ids_tell_rows_apart_and_do_not_depend_on_their_order(vectors):
-    ids = scann_index.ids_of(vectors)
+    ids = scann_index.hash_vectors(vectors)
     assert len(set(ids.tolist())) == len(vectors)
-    np.testing.assert_array_equal(scann_index.ids_of(vectors[::-1]), ids[::-1])
-    np.testing.assert_array_equal(scann_index.ids_of(vectors[7:9]), ids[7:9])
+    np.testing.assert_array_equal(scann_index.hash_vectors(vectors[::-1]), ids[::-1])
+    np.testing.assert_array_equal(scann_index.hash_vectors(vectors[7:9]), ids[7:9])
 
 
 @given(st.lists(st.integers(0, 5), max_size=12), st.lists(st.integers(0, 5), max_size=12))
 def test_a_difference_is_that_of_multisets(before, after):
     ids, wanted = (np.array(x, np.uint64) for x in (before, after))
-    order, added = scann_index.difference(ids, wanted)
+    order, added = scann_index.find_difference(ids, wanted)
     kept = order[order >= 0]
     np.testing.assert_array_equal(ids[order >= 0], wanted[kept])
     np.testing.assert_array_equal(np.sort([*kept, *added]), np.arange(len(wanted)))
@@ -299,12 +301,12 @@ def test_a_difference_is_that_of_multisets(before, after):
 @needs_scann
 @pytest.mark.parametrize("n", [0, 1, 5])
 def test_an_index_of_any_size_can_be_emptied_and_filled(vectors, n):
-    index = scann_index.made(vectors[:n] if n else vectors[:1], searchers.Plan("hash"))
+    index = scann_index.build_index(vectors[:n] if n else vectors[:1], searchers.Plan("hash"))
     for end in (0, 3):
-        change = scann_index.difference(index.ids, scann_index.ids_of(vectors[:end]))
-        index, order = scann_index.changed(index, vectors[:end], change)
+        change = scann_index.find_difference(index.ids, scann_index.hash_vectors(vectors[:end]))
+        index, order = scann_index.update_index(index, vectors[:end], change)
         assert index.native.size() == len(order) == end
-    np.testing.assert_array_equal(scann_index.ids_of(vectors[order]), index.ids)
+    np.testing.assert_array_equal(scann_index.hash_vectors(vectors[order]), index.ids)
 
 
 @needs_scann
@@ -313,7 +315,7 @@ def test_every_flipped_bit_missing_or_foreign_file_is_noticed_before_scann(
 ):
     plan = searchers.Plan("tree", leaves=16, leaves_to_search=4)
     place = tmp_path / "scann-x"
-    scann_index.save(scann_index.made(vectors, plan), place)
+    scann_index.save(scann_index.build_index(vectors, plan), place)
     monkeypatch.setattr(scann_index, "_scann", lambda: pytest.fail("ScaNN saw a damaged index"))
     for path in sorted(place.iterdir()):
         intact = path.read_bytes()
@@ -323,14 +325,14 @@ def test_every_flipped_bit_missing_or_foreign_file_is_noticed_before_scann(
             path.write_bytes(flipped)
             if path.name == "MANIFEST.json" and _same_json(intact, flipped):
                 continue
-            with pytest.raises(searchers.DamagedIndex):
+            with pytest.raises(scann_index.DamagedIndex):
                 scann_index.load(place)
         path.unlink()
-        with pytest.raises(searchers.DamagedIndex):
+        with pytest.raises(scann_index.DamagedIndex):
             scann_index.load(place)
         path.write_bytes(intact)
     (place / "scann_docids.pkl").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
-    with pytest.raises(searchers.DamagedIndex):
+    with pytest.raises(scann_index.DamagedIndex):
         scann_index.load(place)
 
 
@@ -352,20 +354,20 @@ def altered(place, name, content):
 @needs_scann
 def test_asset_paths_may_not_leave_the_folder_even_with_a_matching_manifest(vectors, tmp_path):
     place = tmp_path / "scann-x"
-    scann_index.save(scann_index.made(vectors, searchers.Plan("hash")), place)
+    scann_index.save(scann_index.build_index(vectors, searchers.Plan("hash")), place)
     assets = (place / "scann_assets.pbtxt").read_bytes()
     altered(place, "scann_assets.pbtxt", assets.replace(b"hashed_dataset", b"../hashed_dataset"))
-    with pytest.raises(searchers.DamagedIndex, match="altered"):
+    with pytest.raises(scann_index.DamagedIndex, match="altered"):
         scann_index.load(place)
 
 
 @needs_scann
 def test_a_list_of_rows_that_does_not_fit_is_refused(vectors, tmp_path):
     place = tmp_path / "scann-x"
-    scann_index.save(scann_index.made(vectors, searchers.Plan("hash")), place)
-    np.save(tmp_path / "ids.npy", scann_index.ids_of(vectors[1:]))
+    scann_index.save(scann_index.build_index(vectors, searchers.Plan("hash")), place)
+    np.save(tmp_path / "ids.npy", scann_index.hash_vectors(vectors[1:]))
     altered(place, "ids.npy", (tmp_path / "ids.npy").read_bytes())
-    with pytest.raises(searchers.DamagedIndex, match="fit"):
+    with pytest.raises(scann_index.DamagedIndex, match="fit"):
         scann_index.load(place)
 
 
@@ -374,7 +376,7 @@ def test_a_damaged_index_is_rebuilt_with_a_warning(vectors, tmp_path):
     searchers.open_or_build(tmp_path, vectors, "scann")
     (place,) = tmp_path.iterdir()
     (place / "hashed_dataset.npy").write_bytes(b"")
-    with pytest.warns(searchers.IndexWarning, match="built again"):
+    with pytest.warns(stored_index.IndexWarning, match="built again"):
         searcher = searchers.open_or_build(tmp_path, vectors, "scann")
     np.testing.assert_array_equal(searcher.search(vectors[:3], 1)[0][:, 0], [0, 1, 2])
     assert [p.name for p in tmp_path.iterdir()] == [place.name]

@@ -129,7 +129,7 @@ def clusters(waves, digests=None):
             read.append(row)
             yield waves[row]
 
-    found = waveform_match.clusters(
+    found = waveform_match.find_clusters(
         digests or range(len(waves)), looks(waves), given, A.sample_rate
     )
     assert len(read) == len(set(read))
@@ -158,13 +158,16 @@ def test_copies_of_copies_are_one_cluster(rng):
 
 
 def test_clusters_of_nothing_and_of_one(rng):
-    assert waveform_match.clusters([], np.zeros((0, 3), np.float32), lambda rows: [], 22_050) == []
+    assert (
+        waveform_match.find_clusters([], np.zeros((0, 3), np.float32), lambda rows: [], 22_050)
+        == []
+    )
     assert clusters([synth.kick(22_050, rng)])[0] == [0]
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=20))
 def test_joins_are_the_connected_groups(pairs):
-    joined = dict(waveform_match.joins(pairs))
+    joined = dict(waveform_match.join_pairs(pairs))
     group = {row: joined.get(row, row) for row in range(13)}
     assert all(group[i] == group[j] for i, j in pairs)
     assert all(first == min(r for r in group if group[r] == first) for first in group.values())

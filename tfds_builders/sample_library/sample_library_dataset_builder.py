@@ -1,8 +1,6 @@
 """Folders of audio samples as a data set: `tfds build tfds_builders/sample_library`."""
 
-import collections
 import contextlib
-import errno
 import functools
 import json
 import os
@@ -18,21 +16,21 @@ import tensorflow_datasets as tfds
 
 from pipelines.console.messages import say
 from pipelines.console.progress import Progress
-from sst import files, locks
+from sst import files
 from sst.cache import cache_root
 from sst.config import to_dict
-from sst.data import manifest, records, splits
+from sst.data import build_folder, manifest, records
 from sst.demo import library as demo_library
 from sst.dsp.features import ATTACK_POINTS
-from sst.errors import Interrupted, ModelError, NothingToDo, ResourceError, UsageError, UserError
+from sst.errors import Interrupted, ModelError, NothingToDo, UsageError, UserError
 
 DEMO = "demo"  # the configuration of the project's own sounds
 CHUNK = 512  # files per step of a build through Beam
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Under the `tfds` command, what a user can mend becomes one line and an exit code."""
+def _user_errors_to_exit_codes() -> Iterator[None]:
+    """Under the `tfds` command, turns a UserError into its message and its exit code."""
     try:
         yield
     except (UserError, KeyboardInterrupt) as error:
@@ -48,12 +46,12 @@ class SampleLibraryConfig(tfds.core.BuilderConfig):
     """One library: a name, the folders, and `sst.data.manifest.Options` by name."""
 
     def __init__(self, *, name: str = "", sample_dirs: str | Sequence[str] = (), **options: Any):
-        with _told():
+        with _user_errors_to_exit_codes():
             if not re.fullmatch(r"\w[\w.-]*", str(name)):
                 raise UsageError(
                     f'--config needs a "name" of letters, digits, _ - and ., not {name!r}.'
                 )
-            self.options = manifest.options(options)
+            self.options = manifest.parse_options(options)
         super().__init__(name=name)
         self.sample_dirs = [sample_dirs] if isinstance(sample_dirs, str) else list(sample_dirs)
         for key, value in to_dict(self.options).items():
@@ -76,9 +74,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     BUILDER_CONFIGS = [SampleLibraryConfig(name=DEMO)]
 
     def __init__(self, *, file_format: Any = None, **kwargs: Any):
-        """The arguments of TFDS; records are array_record unless another format is asked for."""
+        """Takes the arguments of TFDS; the file format is array_record by default."""
         config = kwargs.get("config")
-        with _told():
+        with _user_errors_to_exit_codes():
             if isinstance(config, SampleLibraryConfig) and config.name == DEMO:
                 if config.sample_dirs or config.options != manifest.Options():
                     raise UsageError(
@@ -123,7 +121,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         config = kwargs.get("download_config") or tfds.download.DownloadConfig()
         if config.download_mode == tfds.download.GenerateMode.UPDATE_DATASET_INFO:
             return super().download_and_prepare(**kwargs)
-        with _told():
+        with _user_errors_to_exit_codes():
             self._dirs = self._find_dirs()
             self._found = files.samples_or_raise(self._dirs)
             self._request = self._make_request()
@@ -135,23 +133,23 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         """Returns the folders of the library; the demo is made first, in the cache."""
         if self.builder_config.name == DEMO:
             root = cache_root()
-            with _disk_errors(root, "Set SST_CACHE_DIR to another folder."):
+            with build_folder.disk_errors(root, "Set SST_CACHE_DIR to another folder."):
                 return [os.fspath(demo_library.cached(root))]
         if not self.builder_config.sample_dirs:
             raise UsageError('--config needs "sample_dirs": a list of folders.')
         return self.builder_config.sample_dirs
 
     def _prepare(self, config: Any, kwargs: dict[str, Any]) -> None:
-        with _locked(Path(self.data_path).parent):
+        with build_folder.build_lock(Path(self.data_path).parent):
             if self.data_path.exists() and not config.download_mode.overwrite_dataset:
                 return self._reuse()
-            _remove_stale(self.data_path)
+            build_folder.remove_stale_drafts(Path(self.data_path))
             for sentence in files.passed_over(self._found):
                 say(sentence)
             self._check_disk()
-            with _without_tfds_bars(), _disk_errors(self._data_dir_root):
+            with _without_tfds_bars(), build_folder.disk_errors(self._data_dir_root):
                 super().download_and_prepare(**kwargs)
-            say(f"{self._title}: {manifest.summary(self.info.metadata)}")
+            say(f"{self._title}: {manifest.summarise(self.info.metadata)}")
             if self.info.metadata["skipped"]:
                 say(f"The skipped files and why: {self.data_path / 'skipped.csv'}")
 
@@ -161,16 +159,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _make_request(self) -> dict[str, Any]:
         config = self.builder_config
-        return manifest.request(self._dirs, config.options, self._found, config.name == DEMO)
+        return manifest.make_request(self._dirs, config.options, self._found, config.name == DEMO)
 
     def _check_disk(self) -> None:
-        needed = manifest.needed_bytes(self._found.samples, self.builder_config.options.audio)
-        free = shutil.disk_usage(self.data_path.parent).free
-        if needed > free:
-            raise ResourceError(
-                f"Needs about {needed / 1e9:.1f} GB in {self._data_dir_root}, {free / 1e9:.1f} GB "
-                "free. Give another --data_dir."
-            )
+        needed = manifest.estimate_bytes(self._found.samples, self.builder_config.options.audio)
+        build_folder.check_room(needed, Path(self.data_path).parent, self._data_dir_root)
 
     def _reuse(self) -> None:
         """Says that the finished data set is up to date. Raises ModelError where it is not."""
@@ -182,9 +175,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             raise ModelError(
                 f"{self._title} is incomplete at {self.data_path}. {rebuild}"
             ) from None
-        if what := manifest.difference(old, self._request, Path(self.data_path), self._found):
+        if what := manifest.describe_difference(
+            old, self._request, Path(self.data_path), self._found
+        ):
             raise ModelError(f"{self._title} is out of date: {what}. {rebuild}")
-        say(f"{self._title} is up to date: {manifest.summary(metadata)}")
+        say(f"{self._title} is up to date: {manifest.summarise(metadata)}")
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
         self._spool = os.path.join(os.fspath(self.data_dir), "spool")
@@ -208,26 +203,16 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 f"0 of {len(samples):,} files could be read; the first, {self._rejects[0].path}: "
                 f"{self._rejects[0].detail}. Is this a drive that is offline?"
             )
-        split = splits.assign(
-            [row.id for _, row in rows],
-            [row.label for _, row in rows],
-            records.clusters(rows, self._spool, options.audio),
-            options.train_ratio,
-            options.validation_packs,
+        division = records.divide(
+            rows, self._spool, options.audio, options.train_ratio, options.validation_packs
         )
-        chosen: dict[str, dict[int, list[int]]] = {
-            name: collections.defaultdict(list) for name in (splits.TRAIN, splits.VALIDATION)
-        }
-        for (chunk, row), name in zip(rows, split.names, strict=True):
-            chosen[name][chunk].append(row.offset)
-        if not chosen[splits.VALIDATION]:  # one sound: nothing to divide
-            chosen[splits.VALIDATION] = chosen[splits.TRAIN]
-        self._metadata = self._describe(rows, split.split_by, chosen)
-        return {name: self._generate_examples(where) for name, where in chosen.items()}
+        self._metadata = self._describe(rows, division)
+        return {name: self._generate_examples(where) for name, where in division.offsets.items()}
 
-    def _describe(self, rows: Sequence[Any], split_by: str, chosen: dict) -> dict[str, Any]:
+    def _describe(
+        self, rows: Sequence[tuple[int, records.Row]], division: records.Division
+    ) -> dict[str, Any]:
         options = self.builder_config.options
-        same = chosen[splits.TRAIN] == chosen[splits.VALIDATION]
         return {
             "audio": to_dict(options.audio),
             # A run goes on only with the split that it began with.
@@ -236,15 +221,15 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             "class_names": sorted({row.label for _, row in rows} - {""}),
             "labels": options.labels,
             "train_ratio": options.train_ratio,
-            "split_by": "none" if same else split_by,
+            "split_by": division.split_by,
             "n_files": len(self._found.samples),
-            "n_records": {name: sum(map(len, where.values())) for name, where in chosen.items()},
-            "skipped": manifest.reasons(self._rejects),
+            "n_records": division.counts(),
+            "skipped": manifest.count_reasons(self._rejects),
             "request": self._request,
         }
 
     def _decode(self, samples: Sequence[files.Sample]) -> list[tuple[list, list]]:
-        """All files into spool files: (rows, rejects) of each."""
+        """Decodes all files into spool files; returns (rows, rejects) of each."""
         options = self.builder_config.options
         if self._beam:
             return self._decode_with_beam(samples)
@@ -271,7 +256,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return [records.read_chunk(self._spool, chunk) for chunk in range(len(chunks))]
 
     def _generate_examples(self, where: dict[int, list[int]]) -> Any:
-        """Pairs of id and record, from the given offsets in the given spool files."""
+        """Yields pairs of id and record, from the given offsets in the given spool files."""
         read = functools.partial(records.keyed_records, folder=self._spool)
         if not self._beam:
             return self._read_in_turn(where, read)
@@ -290,46 +275,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lets one process at a time build a library."""
-    try:
-        with contextlib.ExitStack() as stack:
-            with _disk_errors(folder):
-                stack.enter_context(locks.locked(folder / ".lock"))
-            yield
-    except locks.Locked as lock:
-        raise ResourceError(
-            f"Another build, process {lock.holder}, is writing {folder}. Wait until it is done."
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):  # unless there is something in it
-            os.rmdir(folder)
-
-
-def _remove_stale(data_path: Path) -> None:
-    """Deletes what killed builds of this data set left behind."""
-    for left in Path(data_path.parent).glob(f"incomplete.*_{data_path.name}"):
-        shutil.rmtree(left, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _disk_errors(folder: Any, remedy: str = "Give another --data_dir.") -> Iterator[None]:
-    """Turns a full or closed disk into a sentence with what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            text = f"The disk of {folder} is full and nothing was kept. {remedy}"
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            text = f"Cannot write {error.filename or folder}. {remedy}"
-        else:
-            raise
-        raise ResourceError(text) from error
-
-
-@contextlib.contextmanager
 def _without_tfds_bars() -> Iterator[None]:
-    """TFDS's bars know no totals, and off a terminal they write a line per second."""
+    """Switches off TFDS's bars: they know no totals, and write lines where there is no terminal."""
     tfds.disable_progress_bar()
     try:
         yield
