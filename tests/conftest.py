@@ -1,6 +1,7 @@
 """Every test sees two virtual CPU devices, so that data parallelism is real, and its own caches."""
 
 import os
+import sys
 
 # Compiling is most of the time of small tests: without the backend's optimisations it is half.
 os.environ["XLA_FLAGS"] = " ".join(
@@ -19,6 +20,14 @@ import pytest  # noqa: E402
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
     os.environ["SST_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_compiled_programs():
+    """Modules share few of them, and together they take gigabytes."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
 
 
 @pytest.fixture(scope="session")

@@ -214,8 +214,10 @@ def _silenced() -> Iterator[None]:
     sys.unraisablehook = lambda _: None
     try:
         yield
-    finally:
+    except BaseException:
         gc.collect()  # abandoned futures report themselves when they are collected
+        raise
+    finally:
         level, sys.excepthook, sys.unraisablehook = before
         logger.setLevel(level)
 
