@@ -58,6 +58,7 @@ def test_it_is_encoded_and_decoded(model, name):
     assert np.isfinite(back).all()
 
 
+@pytest.mark.slow
 def test_it_is_trained_on(model):
     clips = [canonical(wave, rate, CONFIG.audio) for wave, rate in ODD.values()]
     inputs, n = features.of_clips(clips, CONFIG.audio), len(clips)

@@ -50,6 +50,7 @@ def norm(tree):
     return float(jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree))))
 
 
+@pytest.mark.slow
 def test_loss_and_gradient_are_those_of_float32_but_for_the_rounding(begun):
     slope = jax.jit(jax.value_and_grad(mean_terms, has_aux=True), static_argnums=2)
     ((full, full_terms), full_slope), ((low, low_terms), low_slope) = (

@@ -161,6 +161,7 @@ def test_different_kinds_are_classified_correctly(fitted_classifier):
     assert classifier.hidden(fitted, rows).shape == (30, classifier.HIDDEN_UNITS)
 
 
+@pytest.mark.slow
 def test_random_labels_have_a_low_held_out_score_and_low_confidence(fitted_classifier):
     _, rows, names, packs = fitted_classifier
     shuffled = list(np.random.default_rng(0).permutation(names))
@@ -169,6 +170,7 @@ def test_random_labels_have_a_low_held_out_score_and_low_confidence(fitted_class
     assert classifier.probabilities(fitted, rows + 0.01).max(axis=1).mean() < 0.8
 
 
+@pytest.mark.slow
 def test_a_kind_of_a_single_pack_is_still_classified(fitted_classifier):
     _, rows, names, packs = fitted_classifier
     lonely = ["clap" if pack == "pack0" else name for name, pack in zip(names, packs, strict=True)]

@@ -176,6 +176,7 @@ def test_a_training_sound_is_nearest_to_itself(rng):
     assert all(a is b for a, b in zip(nearest, train.waves, strict=True))
 
 
+@pytest.mark.slow
 def test_as_many_components_as_sounds_bring_the_sounds_back():
     train = made(12)
     chosen = systems.principal_components(train, tiny_model.CONFIG, 0)
@@ -322,6 +323,7 @@ def test_active_units_and_capacity_of_a_model_whose_posterior_is_known():
     np.testing.assert_allclose(nats, expected, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_linear_model_is_white_and_its_draws_have_the_covariance_of_the_codes():
     train = made(60, audio=small_model.CONFIG.audio)
     linear = systems.linear_model(train, small_model.CONFIG, 5, 0)

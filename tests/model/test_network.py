@@ -90,6 +90,7 @@ def test_search_spans_are_single_frames_at_the_onset_and_longer_later():
     np.testing.assert_allclose(frames.span_weights(20), np.eye(20), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_search_embeds_clips_of_any_size():
     short = AudioConfig(sample_rate=8_000, clip_seconds=0.05, n_fft=64, hop=32, n_mels=8)
     config = dataclasses.replace(CONFIG, audio=short)
