@@ -65,7 +65,7 @@ def export(
         vectors = np.asarray(_embed(params, stats, inputs, config))
         packs = novelty.number_groups(list(sounds), by_pack=True)
         known = novelty.KnownSounds(
-            list(sounds), vectors, novelty.measure_spacing(vectors, packs, lambda a, b: True)
+            list(sounds), vectors, novelty.measure_spacing(vectors, packs, lambda a, b: False)
         )
     export_format.save_model(folder, config, params, stats, fitted, class_names, {}, known=known)
     return folder

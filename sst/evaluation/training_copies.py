@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float, Int
 
+from sst.audio.clip import clip_digest
 from sst.config import AudioConfig
 from sst.dsp.thumbnail import thumbnail
 from sst.evaluation.sounds import Sounds, short_name
 from sst.search import searcher, waveform_match
-from sst.types import Wave
 
 MAX_NAMED = 5  # copies that the report names
 
@@ -29,7 +29,7 @@ def find(held_out: Sounds, train: Sounds, audio: AudioConfig) -> dict[int, int]:
     rows = _candidates(queries, known)  # of the training sounds; first, so that they come first
     waves = [*(train.waves[row] for row in rows), *held_out.waves]
     first = waveform_match.find_clusters(
-        [_digest(wave) for wave in waves],
+        [clip_digest(wave) for wave in waves],
         np.concatenate([known[rows], queries]),
         lambda members: [waves[row] for row in members],
         audio.sample_rate,
@@ -62,9 +62,3 @@ def _candidates(
 def _thumbnails(sounds: Sounds, audio: AudioConfig) -> Float[np.ndarray, "n c"]:
     cells = zip(sounds.log_mel, sounds.n_frames, strict=True)
     return np.stack([thumbnail(log_mel[:n], audio) for log_mel, n in cells])
-
-
-def _digest(wave: Wave) -> bytes:
-    """Returns the samples as 16 bits at full level: equal for exact copies, silence included."""
-    peak = float(np.abs(wave).max(initial=0.0)) or 1.0
-    return np.round(wave / peak * 32767).astype(np.int16).tobytes()

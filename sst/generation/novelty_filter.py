@@ -1,7 +1,6 @@
 """The novelty filter: the nearest real sound to a new one, and other draws where it is too near."""
 
 import dataclasses
-import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -54,7 +53,7 @@ def library_sounds(
     roots = [os.path.dirname(absolute(folder)) for folder in dirs]
     ids = [_below(path, roots) for path in rows.paths]
     timbre = np.ascontiguousarray(rows.vectors[:, : -aspects.SIZE])
-    is_copy = functools.partial(copies.same_sound, rows, audio=audio)
+    is_copy = copies.Comparison(rows, audio).same_sound
     spacing = novelty.measure_spacing(timbre, novelty.number_groups(ids), is_copy)
     return Collection("library", KnownSounds(ids, timbre, spacing))
 

@@ -4,6 +4,7 @@ An index holds no waveforms: files are decoded again, but only those whose vecto
 they may be copies.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -14,34 +15,46 @@ from sst.audio.recording import read_wave
 from sst.config import AudioConfig
 from sst.library.rows import Rows
 from sst.search import waveform_match
-from sst.search.similarity import SAME_DISTANCE
+from sst.search.similarity import COPY_REACH
 from sst.types import Clip
 
+MAX_CLIPS = 256  # that are held, so that a sound compared with several is decoded once
 
-def same_sound(rows: Rows, a: int, b: int, audio: AudioConfig) -> bool:
-    """Tells whether two rows hold one sound: the same samples, or one waveform.
 
-    Rows farther apart than `SAME_DISTANCE` never do, nor does a file that cannot be read now.
+class Comparison:
+    """Tells which rows of an index are copies. Rows farther apart than `COPY_REACH` are none.
+
+    A file that cannot be read now is a copy of nothing but its equal.
 
     Args:
         rows: of the index.
-        a: row of one sound.
-        b: row of another.
         audio: the transform that the index was made with.
     """
-    if rows.digests[a] == rows.digests[b]:
-        return True
-    if np.linalg.norm(rows.vectors[a] - rows.vectors[b]) > SAME_DISTANCE:
-        return False
-    try:
-        one, other = (_clip(rows, row, audio) for row in (a, b))
-    except BadAudio:
-        return False
-    return waveform_match.same_sound(one, other, audio.sample_rate)
 
+    def __init__(self, rows: Rows, audio: AudioConfig) -> None:
+        self._rows, self._audio = rows, audio
+        self._clip = functools.lru_cache(MAX_CLIPS)(self._read)
 
-def _clip(rows: Rows, row: int, audio: AudioConfig) -> Clip:
-    """Decodes the sound of a row in this process: the scan has decoded the file without harm."""
-    onset, end = float(rows.onsets[row]), float(rows.ends[row])
-    wave, rate, _ = read_wave(rows.paths[row], onset)
-    return canonical(wave[: math.ceil((end - onset) * rate)], rate, audio)
+    def same_sound(self, a: int, b: int) -> bool:
+        """Tells whether two rows hold one sound: the same samples, or one waveform."""
+        if self._rows.digests[a] == self._rows.digests[b]:
+            return True
+        vectors = self._rows.vectors
+        if np.linalg.norm(vectors[a] - vectors[b]) > COPY_REACH:
+            return False
+        clip = self._clip(a)
+        return clip is not None and self.holds(b, clip)
+
+    def holds(self, row: int, clip: Clip) -> bool:
+        """Tells whether a row holds the sound of a clip, whatever their vectors say."""
+        own = self._clip(row)
+        return own is not None and waveform_match.same_sound(clip, own, self._audio.sample_rate)
+
+    def _read(self, row: int) -> Clip | None:
+        """Decodes the sound of a row, in this process: the scan has done so without harm."""
+        onset, end = float(self._rows.onsets[row]), float(self._rows.ends[row])
+        try:
+            wave, rate, _ = read_wave(self._rows.paths[row], onset)
+            return canonical(wave[: math.ceil((end - onset) * rate)], rate, self._audio)
+        except BadAudio:
+            return None

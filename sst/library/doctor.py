@@ -82,8 +82,8 @@ def find_mislabelled(
 ) -> list[tuple[int, str, int, int]]:
     """Finds sounds whose neighbours are of another kind.
 
-    The nearest sounds vote, of other packs where there are three or more packs; copies do not. Only
-    kinds that the library has a few of are judged.
+    The nearest sounds vote, of other packs where there are three or more packs; equal ones do
+    not. Only kinds that the library has a few of are tested.
 
     Args:
         vectors: search vectors.

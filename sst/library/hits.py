@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from sst.config import AudioConfig
 from sst.errors import UsageError
-from sst.library import copies
+from sst.library.copies import Comparison
+from sst.library.queries import Query
 from sst.library.rows import Rows
 from sst.search import aspects
 from sst.search import similarity as similarities
-from sst.search.similarity import SAME_DISTANCE
+from sst.search.similarity import COPY_REACH
 
 
 class Hit(NamedTuple):
@@ -44,7 +44,8 @@ class ChosenRow(NamedTuple):
 
     row: int
     distance: float  # Euclidean
-    copies: int  # rows of the same sound that are not shown
+    same: bool  # as the target: its copy
+    copies: int = 0  # rows of the same sound that are not shown
 
 
 DEFAULT = Choice()
@@ -61,28 +62,30 @@ def check(choice: Choice) -> None:
 
 def choose(
     rows: Rows,
-    audio: AudioConfig,
+    compare: Comparison,
     found: Int[np.ndarray, " k"],
     distances: Float[np.ndarray, " k"],
-    own: frozenset[str],
+    query: Query,
     choice: Choice,
 ) -> list[ChosenRow]:
     """Chooses the rows that are shown, one for all copies of a sound.
 
     Args:
         rows: of the index.
-        audio: the transform that the index was made with.
+        compare: of these rows.
         found: the near rows, nearest first.
         distances: of these.
-        own: digests of the target's own sounds.
+        query: what was looked for.
         choice: what is shown, and how many.
     """
     chosen: list[ChosenRow] = []
     folders: collections.Counter[str] = collections.Counter()
+    targets = _rows_of_targets(rows, query)
     for row, distance in zip(found.tolist(), distances.tolist(), strict=True):
-        if rows.digests[row] in own and not choice.include_self:
+        same = _is_target(rows, compare, query, targets, row)
+        if same and query.own and not choice.include_self:
             continue
-        shown = None if choice.keep_duplicates else _find_copy(rows, audio, chosen, row)
+        shown = None if choice.keep_duplicates else _find_copy(rows, compare, chosen, row)
         if shown is not None:
             chosen[shown] = chosen[shown]._replace(copies=chosen[shown].copies + 1)
             continue
@@ -92,27 +95,23 @@ def choose(
         if len(chosen) == choice.num_similar:
             break
         folders[folder] += 1
-        chosen.append(ChosenRow(row, distance, 0))
+        chosen.append(ChosenRow(row, distance, same))
     return chosen
 
 
 def make_hits(
-    rows: Rows,
-    chosen: Sequence[ChosenRow],
-    quantiles: similarities.DistanceQuantiles,
-    choice: Choice,
+    rows: Rows, chosen: Sequence[ChosenRow], quantiles: similarities.DistanceQuantiles
 ) -> list[Hit]:
     """Makes a hit of every chosen row.
 
     Args:
         rows: of the index.
         chosen: by `choose`.
-        quantiles: of the library's distances by the weights of the choice.
-        choice: that the rows were chosen by.
+        quantiles: of the library's distances by the weights that the rows were chosen by.
     """
     distances = np.array([one.distance for one in chosen])
     shares = similarities.similarity(distances, quantiles.pairs)
-    bands = similarities.bands(distances, quantiles.nearest, _timbre_counts_in_full(choice))
+    bands = similarities.bands(distances, quantiles.nearest)
     return [
         Hit(
             rows.paths[one.row],
@@ -120,7 +119,7 @@ def make_hits(
             float(rows.ends[one.row]),
             one.distance,
             float(share),
-            band,
+            "same sound" if one.same else band,
             one.copies,
         )
         for one, share, band in zip(chosen, shares, bands, strict=True)
@@ -132,16 +131,36 @@ def nothing_close(hits: Sequence[Hit]) -> bool:
     return all(hit.band == "weak" for hit in hits)
 
 
-def _find_copy(rows: Rows, audio: AudioConfig, chosen: Sequence[ChosenRow], row: int) -> int | None:
+def _rows_of_targets(rows: Rows, query: Query) -> list[int]:
+    """Returns a row of each target that the index holds, where the query has no clips of them."""
+    if query.clips:
+        return []
+    first: dict[str, int] = {}
+    for row, digest in enumerate(rows.digests):
+        if digest in query.own:
+            first.setdefault(digest, row)
+    return list(first.values())
+
+
+def _is_target(
+    rows: Rows, compare: Comparison, query: Query, targets: Sequence[int], row: int
+) -> bool:
+    """Tells whether a row holds a sound that the query was made of."""
+    if rows.digests[row] in query.own:
+        return True
+    if any(compare.same_sound(target, row) for target in targets):
+        return True
+    apart = np.linalg.norm(query.vectors - rows.vectors[row], axis=1).min()
+    return bool(apart <= COPY_REACH) and any(compare.holds(row, clip) for clip in query.clips)
+
+
+def _find_copy(
+    rows: Rows, compare: Comparison, chosen: Sequence[ChosenRow], row: int
+) -> int | None:
     """Returns the place in `chosen` of a row that holds the same sound as `row`."""
     shown = np.array([one.row for one in chosen], np.int64)
     apart = np.linalg.norm(rows.vectors[shown] - rows.vectors[row], axis=1)
-    for place in np.flatnonzero(apart <= SAME_DISTANCE).tolist():
-        if copies.same_sound(rows, int(shown[place]), row, audio):
+    for place in np.flatnonzero(apart <= COPY_REACH).tolist():
+        if compare.same_sound(int(shown[place]), row):
             return place
     return None
-
-
-def _timbre_counts_in_full(choice: Choice) -> bool:
-    """Tells whether timbre has its default weight or more: else a hit is not the same sound."""
-    return choice.aspects.get("timbre", 1.0) >= aspects.DEFAULT_WEIGHTS["timbre"]

@@ -1,7 +1,7 @@
 """Queries as vectors: a file, a hit in it, likes and dislikes, an interpolation."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from sst.files import to_text
 from sst.library import embed_files, rows
 from sst.library.embed_files import Encoder
 from sst.search import aspects
-from sst.types import Sound
+from sst.types import Clip, Sound
 
 Path_ = str | os.PathLike[str]
 
@@ -25,6 +25,7 @@ class Query(NamedTuple):
 
     vectors: Float[np.ndarray, "q e"]
     own: frozenset[str]  # digests of the sounds that it was made of
+    clips: tuple[Clip, ...] = ()  # of these sounds, unless the index holds them
 
 
 def of_file(encoder: Encoder, folder: Path, target: Path_, segment: int | None = None) -> Query:
@@ -48,7 +49,8 @@ def of_file(encoder: Encoder, folder: Path, target: Path_, segment: int | None =
         return Query(sound.vector[None], frozenset([sound.digest]))
     decoded = _decode(encoder, target, segment)
     hits = [sound.digest for sound in indexed]  # of a whole that the index has in parts
-    return Query(_vectors(encoder, [decoded], target), frozenset([decoded.digest, *hits]))
+    own = frozenset([decoded.digest, *hits])
+    return Query(_vectors(encoder, [decoded], target), own, (decoded.clip,))
 
 
 def of_hits(encoder: Encoder, folder: Path, target: Path_, any_pitch: bool = False) -> list[Query]:
@@ -63,7 +65,10 @@ def of_hits(encoder: Encoder, folder: Path, target: Path_, any_pitch: bool = Fal
     if any_pitch:
         return [_transposed(encoder, hit, target) for hit in hits]
     vectors = _vectors(encoder, hits, target)
-    return [Query(v[None], frozenset([hit.digest])) for v, hit in zip(vectors, hits, strict=True)]
+    return [
+        Query(vector[None], frozenset([hit.digest]), (hit.clip,))
+        for vector, hit in zip(vectors, hits, strict=True)
+    ]
 
 
 def at_any_pitch(encoder: Encoder, target: Path_, segment: int | None = None) -> Query:
@@ -97,7 +102,7 @@ def blend(parts: Sequence[tuple[Query, float]]) -> Query:
         raise UsageError("Something to be like is missing: give a target, or --like.")
     vectors = np.concatenate([query.vectors for query, _ in parts])
     own = frozenset().union(*(query.own for query, _ in parts))
-    return Query(aspects.blend(vectors, shares)[None], own)
+    return Query(aspects.blend(vectors, shares)[None], own, _clips(query for query, _ in parts))
 
 
 def interpolate(a: Query, b: Query, steps: int) -> list[Query]:
@@ -108,14 +113,20 @@ def interpolate(a: Query, b: Query, steps: int) -> list[Query]:
     """
     if steps < 2:
         raise UsageError(f"--steps {steps} should be at least 2.")
-    ends, own = np.concatenate([a.vectors, b.vectors]), a.own | b.own
+    ends, own, clips = np.concatenate([a.vectors, b.vectors]), a.own | b.own, _clips([a, b])
     points = np.linspace(0.0, 1.0, steps)
-    return [Query(aspects.blend(ends, np.array([1 - t, t]))[None], own) for t in points]
+    return [Query(aspects.blend(ends, np.array([1 - t, t]))[None], own, clips) for t in points]
+
+
+def _clips(parts: Iterable[Query]) -> tuple[Clip, ...]:
+    """Returns the clips of all the sounds of some queries; none where the index holds some."""
+    clips = [query.clips for query in parts]
+    return tuple(clip for each in clips for clip in each) if all(clips) else ()
 
 
 def _transposed(encoder: Encoder, sound: Sound, target: Path_) -> Query:
     variants = [_at_pitch(sound, semitones, encoder) for semitones in aspects.SEMITONES]
-    return Query(_vectors(encoder, variants, target), frozenset([sound.digest]))
+    return Query(_vectors(encoder, variants, target), frozenset([sound.digest]), (sound.clip,))
 
 
 def _position(target: Path_, segment: int, there: int) -> int:

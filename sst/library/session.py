@@ -13,6 +13,7 @@ from sst.config import SegmentConfig
 from sst.errors import NothingToDo
 from sst.library import queries, scan
 from sst.library import rows as index_rows
+from sst.library.copies import Comparison
 from sst.library.embed_files import Encoder
 from sst.library.hits import DEFAULT, Choice, Hit, check, choose, make_hits
 from sst.library.queries import Query
@@ -144,12 +145,13 @@ def find_nearest(
     """
     check(choice)
     reach, there = choice.num_similar + 16, len(session.rows.paths)
+    compare = Comparison(session.rows, session.encoder.audio)
     while True:
         rows, distances = _candidates(session, query, choice, reach)
-        chosen = choose(session.rows, session.encoder.audio, rows, distances, query.own, choice)
+        chosen = choose(session.rows, compare, rows, distances, query, choice)
         if len(chosen) >= choice.num_similar or reach >= there:
             quantiles = quantiles or distance_quantiles(session, choice)
-            return make_hits(session.rows, chosen, quantiles, choice)
+            return make_hits(session.rows, chosen, quantiles)
         reach *= 8
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sst import files
-from sst.search.similarity import SAME_DISTANCE
 
 SAMPLED_SOUNDS = 1000  # random ones whose nearest others are looked for
 QUANTILES = 101  # of the distances, that are kept
@@ -69,8 +68,7 @@ def measure_spacing(
     Args:
         vectors: the search vectors.
         groups: sounds of one group are not compared, such as those of one pack.
-        is_copy: whether two rows are copies of one sound, by the definition of `waveform_match`;
-            asked only of rows within `SAME_DISTANCE` of each other.
+        is_copy: whether two rows are copies of one sound, by the definition of `waveform_match`.
 
     Returns:
         `QUANTILES` quantiles in rising order; none where there are no two groups.
@@ -93,11 +91,10 @@ def measure_spacing(
 
 def _nearest_other(row: int, away: Float[np.ndarray, " n"], is_copy: IsCopy) -> float:
     """Returns the distance of the nearest row that is no copy; inf where there is none."""
-    near = np.flatnonzero(away <= SAME_DISTANCE)
-    for other in near[np.argsort(away[near], kind="stable")].tolist():
-        if not is_copy(row, other):
-            return float(away[other])
-    return float(np.min(away, initial=np.inf, where=away > SAME_DISTANCE))
+    away = away.copy()
+    while np.isfinite(away[other := int(away.argmin())]) and is_copy(row, other):
+        away[other] = np.inf
+    return float(away[other])
 
 
 def number_groups(ids: Sequence[str], by_pack: bool | None = None) -> Int[np.ndarray, " n"]:

@@ -9,15 +9,16 @@ from sst.search import searcher
 
 Band = Literal["same sound", "close", "related", "weak"]
 
-# Nearer than this are quieter copies of drums, nine of ten MP3 of them and half of those cut short.
-SAME_DISTANCE = 0.2
+# Two sounds that are farther apart are no copies; whether nearer ones are, their waveforms tell
+# (`waveform_match`). Quieter copies of drums are nearer, and nine of ten MP3 of them.
+COPY_REACH = 0.2
 # "close" is as near as the nearer half of the library's own sounds have a neighbour, "related" as
 # 95 of 100 have one; what is farther is farther than the library's sounds are from each other. Some
 # sounds with nothing in common are no measure: beyond these distances nothing is close or related.
 SHARES, LIMITS = (0.5, 0.95), (0.7, 1.0)
 _PAIRS = 20_000  # random pairs of sounds whose distances stand for all
 _SOUNDS = 500  # random sounds whose nearest ones are looked for
-_COPIES = 10  # of one sound that are passed over, at most, to find another one
+_COPIES = 10  # sounds within `COPY_REACH` that are passed over, at most
 _STEPS = 513  # quantiles that are kept
 
 
@@ -25,7 +26,7 @@ class DistanceQuantiles(NamedTuple):
     """Quantiles of the distances in a library; empty where there are no two different sounds."""
 
     pairs: Float[np.ndarray, " s"]  # quantiles of the distance between two different sounds
-    # Quantiles of the distance of a sound to the nearest other that is not just a copy of it.
+    # Quantiles of the distance of a sound to the nearest other that cannot be a copy of it.
     nearest: Float[np.ndarray, " s"]
 
 
@@ -48,7 +49,7 @@ def distance_quantiles(
     pairs = np.sqrt(np.einsum("pd,pd->p", difference, scaled))
     some = vectors[rng.permutation(n)[:_SOUNDS]]
     near = searcher.build(vectors, "exact").search(some, 1 + _COPIES, factors)[1][:, 1:]
-    different = near > SAME_DISTANCE
+    different = near > COPY_REACH
     others = np.where(different.any(axis=1), different.argmax(axis=1), near.shape[1] - 1)
     nearest = near[np.arange(len(near)), others]
     return DistanceQuantiles(_quantiles(pairs), _quantiles(nearest))
@@ -69,15 +70,12 @@ def similarity(
     return 100.0 * (1.0 - np.interp(distances, grid, share))
 
 
-def bands(
-    distances: Float[np.ndarray, " k"], nearest: Float[np.ndarray, " s"], whole: bool = True
-) -> list[Band]:
-    """Returns a word for each distance: see `SAME_DISTANCE`, `SHARES` and `LIMITS`.
+def bands(distances: Float[np.ndarray, " k"], nearest: Float[np.ndarray, " s"]) -> list[Band]:
+    """Returns a word for each distance between different sounds: see `SHARES` and `LIMITS`.
 
     Args:
-        distances: of hits.
+        distances: of hits that are no copies of the target; those are the same sound.
         nearest: `DistanceQuantiles.nearest`.
-        whole: whether the sounds were compared as a whole, timbre and all: else none is the same.
     """
     close, related = LIMITS
     if len(nearest):
@@ -85,9 +83,7 @@ def bands(
         close, related = np.minimum(LIMITS, np.interp(SHARES, grid, nearest))
     words: list[Band] = []
     for distance in np.asarray(distances).tolist():
-        if distance <= SAME_DISTANCE and whole:
-            words.append("same sound")
-        elif distance <= close:
+        if distance <= close:
             words.append("close")
         else:
             words.append("related" if distance <= related else "weak")

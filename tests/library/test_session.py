@@ -14,6 +14,7 @@ from sst.library import hits as library_hits
 from sst.library import queries
 from sst.library import session as library_session
 from sst.library.embed_files import Encoder
+from sst.search import similarity
 
 AUDIO = AudioConfig(n_mels=32)
 RATE = AUDIO.sample_rate
@@ -84,6 +85,36 @@ def test_a_copy_by_ear_is_a_copy_and_a_similar_sound_is_not(folder, tmp_path):
     assert len(hits) == len(session.rows.paths) - 1 - 4
     (root / "pack0/louder.flac").unlink()  # what is gone meanwhile is like no other
     assert sum(hit.copies for hit in find(session, root / "pack2/snare/snare2.wav", 100)) == 3
+
+
+def test_copies_of_the_target_by_waveform_are_left_out_too_and_the_same_sound(folder, tmp_path):
+    root = shutil.copytree(folder, tmp_path / "lib")
+    wave, rate = sf.read(root / "pack2/kick/kick3.wav", dtype="float32")
+    copies = {root / "pack0/quieter.flac", root / "pack1/lossy.mp3"}
+    for path in copies:
+        sf.write(path, 0.7 * wave, rate)
+    shutil.copyfile(root / "pack2/kick/kick3.wav", tmp_path / "outside.wav")
+    session = library_session.open_session(ENCODER, [root], workers=1)
+    inside, every = root / "pack2/kick/kick3.wav", len(session.rows.paths)
+    assert len(find(session, inside, every, keep_duplicates=True)) == every - 1 - len(copies)
+    for target in (inside, tmp_path / "outside.wav"):
+        hits = find(session, target, every, keep_duplicates=True, include_self=True)
+        same = {hit.path for hit in hits if hit.band == "same sound"}
+        assert same == {str(path) for path in copies | {inside}}
+    _, *likes = find(session, tmp_path / "outside.wav", 2)
+    assert likes and likes[0].band != "same sound"
+
+
+def test_what_is_near_with_another_waveform_is_not_the_same_sound(folder, tmp_path):
+    root = shutil.copytree(folder, tmp_path / "lib")
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):  # two hits of noise with one spectrum and one envelope
+        noise = rng.standard_normal(RATE) * np.exp(-np.arange(RATE) / RATE * 8)
+        sf.write(root / f"pack0/{name}.wav", (0.2 * noise).astype(np.float32), RATE)
+    session = library_session.open_session(ENCODER, [root], workers=1)
+    (hit,) = find(session, root / "pack0/a.wav", 1)
+    assert (hit.path, hit.band) == (str(root / "pack0/b.wav"), "close")
+    assert hit.distance < similarity.COPY_REACH
 
 
 def test_a_target_outside_finds_its_copy_and_one_inside_does_not(session, folder, tmp_path):

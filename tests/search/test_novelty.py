@@ -62,7 +62,7 @@ def test_copies_in_other_packs_make_nothing_seem_usual(rng):
     twice = np.concatenate([vectors, vectors + 0.01])
     packs, sounds = np.repeat([0, 1], 30), np.tile(np.arange(30), 2)
     spaced = novelty.measure_spacing(twice, packs, lambda a, b: sounds[a] == sounds[b])
-    assert spaced[0] > similarity.SAME_DISTANCE
+    assert spaced[0] > similarity.COPY_REACH
     # Near, but by their waveforms no copies: they do make what is near seem usual.
     np.testing.assert_allclose(novelty.measure_spacing(twice, packs, never), 0.02, rtol=1e-2)
     none = novelty.measure_spacing(vectors, np.zeros(30), never)

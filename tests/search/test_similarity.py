@@ -27,7 +27,7 @@ def test_similarity_without_two_different_sounds():
     share = similarity.similarity(np.array([0.0, 1.0]), alone.pairs)
     np.testing.assert_allclose(share, [100, 50])
     words = similarity.bands(np.array([0.0, 0.6, 0.9, 2.0]), alone.nearest)
-    assert words == ["same sound", "close", "related", "weak"]
+    assert words == ["close", "close", "related", "weak"]
 
 
 def test_bands_come_from_the_distances_to_the_nearest_sound(vectors):
@@ -37,11 +37,10 @@ def test_bands_come_from_the_distances_to_the_nearest_sound(vectors):
     every = np.linalg.norm(vectors[:, None] - vectors, axis=-1)
     np.fill_diagonal(every, np.inf)
     own = np.sort(every.min(axis=1))
-    assert own[100] > similarity.SAME_DISTANCE
+    assert own[100] > similarity.COPY_REACH
     middle, most = similarity.bands(own[[100, 250]], nearest)
     assert (middle, most) == ("close", "related")
     assert similarity.bands(1.01 * own[-1:], nearest) == ["weak"]
-    assert similarity.bands([similarity.SAME_DISTANCE], nearest) == ["same sound"]
 
 
 def test_a_few_sounds_with_nothing_in_common_are_no_measure():
