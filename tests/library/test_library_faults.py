@@ -21,7 +21,7 @@ from stub_encoder import ONE_WORKER, CountingEncoder, assert_same_as_clean, scan
 from sst import files
 from sst.audio import decode_pool
 from sst.errors import ModelError, NothingToDo
-from sst.library import missing
+from sst.library import missing, write_rows
 from sst.library import rows as index_rows
 from sst.library import scan as library_scan
 from sst.search.stored_index import IndexWarning
@@ -239,7 +239,7 @@ def test_a_kill_before_the_distances_are_measured_is_made_good(folder, tmp_path,
     for changed in (lambda: None, lambda: shutil.rmtree(folder / "pack00")):
         changed()
         with monkeypatch.context() as patch:
-            patch.setattr(library_scan, "_store_distances", lambda db: sys.exit("killed"))
+            patch.setattr(write_rows, "store_distances", lambda db: sys.exit("killed"))
             with pytest.raises(SystemExit):
                 library_scan.scan(CountingEncoder().encoder, [folder], ONE_WORKER)
         assert_same_as_clean(folder, scan(folder)[1], tmp_path, monkeypatch)
