@@ -14,7 +14,7 @@ from sst.audio import decode_pool
 from sst.config import AudioConfig, SegmentConfig
 from sst.dsp.features import pad
 from sst.errors import NothingToDo, UsageError
-from sst.files import to_text
+from sst.files import existing_file, to_text
 from sst.search import aspects
 from sst.types import Features, Skipped, Sound
 
@@ -77,20 +77,6 @@ def features_of(sounds: Sequence[Sound], audio: AudioConfig) -> Features:
         np.array([sound.clip.peak_db for sound in sounds], np.float32),
         np.array([sound.attack for sound in sounds], np.float32),
     )
-
-
-def existing_file(path: str | os.PathLike[str]) -> Path:
-    """Returns the path of a file that a user named.
-
-    Raises:
-        UsageError: it is a folder, or not there.
-    """
-    file = Path(path).expanduser()
-    if file.is_dir():
-        raise UsageError(f"{to_text(file)} is a folder; give an audio file.")
-    if not os.path.lexists(file):
-        raise UsageError(f"No file {to_text(file)}. (Looked from {to_text(os.getcwd())}.)")
-    return file
 
 
 def decode(
