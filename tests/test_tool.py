@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
-import tiny_model
 
 import sst
 from sst.errors import ModelError, NothingToDo, UsageError
 from sst.generation import novelty_filter, recipe
 from sst.model import export_format
+from tests import synth, tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
-from hostile import HANG
 
 from sst import files
 from sst.audio import decode_pool, decode_process, wire
@@ -20,6 +18,8 @@ from sst.audio.recording import read_wave
 from sst.config import AudioConfig
 from sst.dsp import features
 from sst.types import Sound
+from tests import synth
+from tests.hostile import HANG
 
 A = AudioConfig()
 

@@ -3,12 +3,12 @@ import itertools
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
 
 from sst.audio import level_track, onsets
 from sst.audio.clip import canonical
 from sst.audio.recording import read_wave
 from sst.config import AudioConfig, SegmentConfig
+from tests import synth
 
 RATE = 44_100
 S = SegmentConfig()

@@ -5,8 +5,6 @@ import struct
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
-from hostile import HANG
 
 from sst import files
 from sst.audio import decode_pool, decode_process, onsets, read_sound, segment_file
@@ -16,6 +14,8 @@ from sst.audio.recording import read_wave
 from sst.config import AudioConfig, SegmentConfig
 from sst.dsp import features
 from sst.types import Skipped
+from tests import synth
+from tests.hostile import HANG
 
 A, S = AudioConfig(), SegmentConfig()
 RATE = 22_050

@@ -2,9 +2,9 @@ import math
 
 import numpy as np
 import pytest
-import synth
 
 from sst.dsp import envelopes
+from tests import synth
 
 
 @pytest.mark.parametrize("sample_rate", [22_050, 44_100])

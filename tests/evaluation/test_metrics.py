@@ -2,9 +2,9 @@ import math
 
 import numpy as np
 import pytest
-import synth
 
 from sst.evaluation import metrics
+from tests import synth
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.1, 4.0])

@@ -6,8 +6,6 @@ import json
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
-import tiny_model
 
 from sst import inference
 from sst.errors import ModelError, UsageError
@@ -15,6 +13,7 @@ from sst.generation import novelty_filter, recipe, rendering, sampling
 from sst.library import session
 from sst.search import novelty
 from sst.search.novelty import KnownSounds
+from tests import synth, tiny_model
 
 RATE = 16_000
 

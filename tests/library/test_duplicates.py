@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
-import synth
 
 from sst.audio.clip import to_int16
 from sst.library import duplicates
+from tests import synth
 
 RATE = 44_100
 

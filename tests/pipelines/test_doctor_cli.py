@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
-import synth
-import tiny_model
 
 from pipelines import cli
+from tests import synth, tiny_model
 
 
 @pytest.fixture

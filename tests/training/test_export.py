@@ -1,13 +1,13 @@
 from pathlib import Path
 
 import numpy as np
-import small_model
 
 from sst import inference
 from sst.data import dataset as datasets
 from sst.model.functions import VAE
 from sst.search import novelty
 from sst.training import export
+from tests import small_model
 
 
 def test_an_export_holds_ids_and_vectors_of_training_clips(monkeypatch):

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import small_model
 
 from sst.config import ModelConfig
 from sst.model import network, objective, pca
 from sst.training import step as training_step
+from tests import small_model
 
 FULL = dataclasses.replace(
     small_model.CONFIG,
