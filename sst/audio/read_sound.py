@@ -51,7 +51,7 @@ class SoundMaker(NamedTuple):
     def __call__(self, wave: Float[np.ndarray, "n channels"], sample_rate: int) -> Sound:
         """Raises BadAudio where nothing is left of the samples."""
         clip = canonical(wave, sample_rate, self.audio)
-        if not np.isfinite(clip.peak_db):
+        if not np.isfinite(clip.peak_db):  # silence has no neighbours: what is near it is noise
             raise BadAudio("silent", "nothing is left of it at this sample rate", self.path)
         log_mel = features.log_mel(clip.wave, self.audio)
         if not np.isfinite(log_mel).all():

@@ -93,10 +93,9 @@ def decode(
     if not 0.0 <= offset_s < float("inf"):
         raise UsageError(f"An offset of {offset_s:g} s should be a number of seconds from 0 up.")
     files = [Path(path) for path in paths]
-    found = decode_pool.decode_many(
+    return decode_pool.decode_many(
         files, audio, workers, offset_s=offset_s, measure=("descriptors",)
     )
-    return map(_skip_silence, found)
 
 
 def decode_or_raise(
@@ -143,7 +142,7 @@ def _decode_files(
         return
     stream = decode_pool.decode_many(paths, encoder.audio, workers, measure=("descriptors",))
     with contextlib.closing(stream):  # type: ignore[type-var]
-        for sound in map(_skip_silence, stream):
+        for sound in stream:
             yield sound if isinstance(sound, Skipped) else [sound]
 
 
@@ -180,10 +179,3 @@ def _with_vectors(file: DecodedFile, done: dict[str, np.ndarray]) -> EmbeddedFil
     if finite:
         return finite
     return Skipped(file[0].path, "non_finite", "the model's answer to it is not finite")
-
-
-def _skip_silence(sound: Sound | Skipped) -> Sound | Skipped:
-    """Skips silence, which has no neighbours: whatever is near it would be noise."""
-    if isinstance(sound, Sound) and not np.isfinite(sound.clip.peak_db):
-        return Skipped(sound.path, "silent", "it is silent")
-    return sound
