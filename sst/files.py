@@ -150,6 +150,20 @@ def absolute(path: str | os.PathLike[str]) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
+def existing_file(path: str | os.PathLike[str]) -> Path:
+    """Returns the path of a file that a user named.
+
+    Raises:
+        UsageError: it is a folder, or not there.
+    """
+    file = Path(path).expanduser()
+    if file.is_dir():
+        raise UsageError(f"{to_text(file)} is a folder; give an audio file.")
+    if not os.path.lexists(file):
+        raise UsageError(f"No file {to_text(file)}. (Looked from {to_text(os.getcwd())}.)")
+    return file
+
+
 def _folder(path: str | os.PathLike[str]) -> str:
     full = absolute(path)
     if os.path.isdir(full):

@@ -1,12 +1,11 @@
 """Synthetic sounds as an evaluation has them."""
 
 import numpy as np
-import synth
-import tiny_model
 
 from sst.audio.clip import canonical
 from sst.config import AudioConfig
 from sst.evaluation import sounds
+from tests import synth, tiny_model
 
 AUDIO = tiny_model.CONFIG.audio
 

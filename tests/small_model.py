@@ -4,8 +4,6 @@ import functools
 
 import jax
 import numpy as np
-import synth
-import tiny_model
 
 from sst import inference
 from sst.audio.clip import canonical
@@ -14,6 +12,7 @@ from sst.dsp import features
 from sst.model import pca, prior
 from sst.model.functions import VAE
 from sst.types import Batch, Features
+from tests import synth, tiny_model
 
 CONFIG = Config(
     name="small",

@@ -6,16 +6,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("sst/models/*/*.md")])
+FOLDERS = (".", "docs", "sst/models/*", "experiments/benchmarks", "tfds_builders/*")
+DOCUMENTS = sorted(path for folder in FOLDERS for path in ROOT.glob(f"{folder}/*.md"))
 DOCUMENTS.remove(ROOT / "CHANGELOG.md")  # says what was there, too
 SUFFIXES = {"py", "sh", "md", "cfg", "json", "jsonl", "csv", "txt", "html", "wav"}
 CODE = [path for folder in ("sst", "pipelines") for path in (ROOT / folder).rglob("*.py")]
 
 
-def quoted(document: Path) -> list[str]:
-    """The words in backticks, without the blocks of code."""
+def spans(document: Path) -> list[str]:
+    """The texts in backticks, without the blocks of code."""
     text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
-    return re.findall(r"`([^`\s]+)`", text)
+    return re.findall(r"`([^`]+)`", text)
+
+
+def quoted(document: Path) -> list[str]:
+    """The single words in backticks."""
+    return [span for span in spans(document) if not re.search(r"\s", span)]
 
 
 def exists(name: str, document: Path) -> bool:
@@ -25,7 +31,8 @@ def exists(name: str, document: Path) -> bool:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_that_are_named_exist(document):
-    named = [word for word in quoted(document) if re.fullmatch(r"[\w./-]+\.(py|sh|md|cfg)", word)]
+    words = [word for span in spans(document) for word in span.split()]
+    named = [word for word in words if re.fullmatch(r"[\w./-]+\.(py|sh|md|cfg)", word)]
     named = [name for name in named if "NAME" not in name and name != "utils.py"]
     assert not [name for name in named if not exists(name, document)]
 

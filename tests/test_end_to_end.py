@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
+
+from tests import synth
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow

@@ -1,12 +1,11 @@
 import jax
 import numpy as np
 import pytest
-import small_model
-import synth
 
 from sst import inference
 from sst.errors import ModelError, UsageError
 from sst.model import network, objective
+from tests import small_model, synth
 
 RATE = small_model.CONFIG.audio.sample_rate
 

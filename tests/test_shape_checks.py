@@ -6,13 +6,13 @@ import importlib.util
 
 import numpy as np
 import pytest
-import small_model
 from jaxtyping import TypeCheckError
 
 from sst import inference
 from sst.dsp import features, pitch
 from sst.model import losses, network, pca, prior
 from sst.training import step as training_step
+from tests import small_model
 from tests.test_layering import ROOT
 
 CONFIG = small_model.CONFIG

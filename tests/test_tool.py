@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
-import tiny_model
 
 import sst
 from sst.errors import ModelError, NothingToDo, UsageError
-from sst.generation import recipe
+from sst.generation import novelty_filter, recipe
+from sst.model import export_format
+from tests import synth, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +131,21 @@ def test_what_is_missing_is_said(model, tmp_path):
         sst.SoundSampleTool(tmp_path)
     with pytest.raises(NothingToDo):
         sst.SoundSampleTool(model, tmp_path).find_similar(tmp_path / "x.wav")
+
+
+def test_sounds_too_near_to_training_sounds_are_drawn_again(model, tmp_path):
+    folder = tiny_model.export(tmp_path / "knowing", with_known=True)
+    tool = sst.SoundSampleTool(folder)
+    plain = tool.generate(seed=4)
+    assert plain.recipe.nearest[0].of == "training" and plain.recipe.tries == 1
+    novel = tool.generate(tmp_path / "x.wav", seed=4, min_novelty=99.0)
+    assert novelty_filter.novelty_of(novel.recipe) >= novelty_filter.novelty_of(plain.recipe)
+    assert recipe.read(tmp_path / "x.wav") == novel.recipe
+    assert export_format.load_known(folder) is not None
+    sf.write(tmp_path / "a.wav", synth.tone(440, 16_000), 16_000)
+    with pytest.raises(UsageError, match="variance"):
+        tool.generate(audio_files=[tmp_path / "a.wav"], min_novelty=10.0)
+    older = sst.SoundSampleTool(model)
+    assert older.generate(seed=4).recipe.nearest == ()
+    with pytest.raises(ModelError, match="exported without"):
+        older.generate(seed=4, min_novelty=10.0)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import synth
 
 from sst.audio.clip import canonical
 from sst.config import AudioConfig, Config, ModelConfig
@@ -13,6 +12,7 @@ from sst.dsp import features
 from sst.model import export_format, network, pca, prior
 from sst.search import novelty
 from sst.types import Features
+from tests import synth
 
 CONFIG = Config(
     name="tiny",

@@ -66,7 +66,6 @@ def _add(found: Embedded, sounds: Sequence[Any]) -> None:
 def audio_paths(given: Sequence[str]) -> list[Path]:
     """Returns the given files, and all audio files of the given folders, each once."""
     from sst import files
-    from sst.library import embed_files
 
     paths: dict[Path, None] = {}
     for one in given:
@@ -74,7 +73,7 @@ def audio_paths(given: Sequence[str]) -> list[Path]:
             samples = files.samples_or_raise([one]).samples
             paths.update(dict.fromkeys(Path(sample.path) for sample in samples))
         else:
-            paths[Path(os.path.abspath(embed_files.existing_file(one)))] = None
+            paths[Path(os.path.abspath(files.existing_file(one)))] = None
     return list(paths)
 
 

@@ -64,15 +64,15 @@ def _write(
 
 def _check(arguments: argparse.Namespace) -> Any:
     """Checks the options before the model is loaded; returns the recipe of --from, if any."""
+    from sst import files
     from sst.generation import recipe
-    from sst.library import embed_files
 
     _check_values(arguments)
     _check_sources(arguments)
     _check_interpolation_and_mix(arguments)
     _check_novelty(arguments)
     for file in arguments.audio_files or []:
-        embed_files.existing_file(file)
+        files.existing_file(file)
     return recipe.read(arguments.origin) if arguments.origin else None
 
 

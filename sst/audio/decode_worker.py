@@ -13,8 +13,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sst.audio import wire
+from sst.audio.read_sound import read_sound
 from sst.audio.reader import BadAudio
-from sst.audio.segment_file import read_hits, read_sound
+from sst.audio.segment_file import read_hits
 from sst.audio.wire import Task
 from sst.dsp import features
 from sst.types import Sound

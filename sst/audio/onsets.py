@@ -55,6 +55,8 @@ def split(
 
     They do not overlap. What lies between them, before the first and after the last is noise,
     silence, or the background that they stand out from. A recording without an onset is one hit.
+    `segment_file` finds the same in a file of any length; this is for waves that are at hand, as
+    in the benchmark of segmentation.
 
     Args:
         wave: floating point with full scale 1; channels may have any phase.

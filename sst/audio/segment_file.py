@@ -1,20 +1,18 @@
-"""The sounds of one file: the file as a whole, or the hits of a recording of any length.
+"""The hits of a recording of any length: each is a sound of its own.
 
 A long recording is decoded in blocks, more than once: to find the hits, and to cut them out.
 """
 
-import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import soundfile as sf
 from jaxtyping import Float
 
-from sst.audio import faults, level_track, onsets
-from sst.audio.clip import canonical
+from sst.audio import level_track, onsets
+from sst.audio.read_sound import SoundMaker
 from sst.audio.reader import (
     BODY_S,
     INEXACT,
@@ -25,35 +23,13 @@ from sst.audio.reader import (
     open_audio,
     read_block,
 )
-from sst.audio.recording import LEAD_S, head_samples, read_wave
+from sst.audio.recording import LEAD_S, head_samples
 from sst.config import AudioConfig, SegmentConfig
-from sst.dsp import descriptors, features, thumbnail
 from sst.types import Sound
 
 BLOCK = 2**22  # samples times channels decoded at once: 16 MB
 BLOCK_S = 60.0  # and seconds: an old machine decodes so much well within the time for a file
 SAME_START_S = 0.05  # one hit that starts so near to the clip of the whole file is that clip
-
-
-def read_sound(
-    path: str | Path, audio: AudioConfig, offset_s: float = 0.0, measure: Sequence[str] = ()
-) -> Sound:
-    """Decodes a file as one sound: what its first seconds hold, or those after `offset_s`.
-
-    Args:
-        path: of the file.
-        audio: the clip and the transform.
-        offset_s: where in the file to begin.
-        measure: which of `wire.MEASURES` are computed.
-
-    Raises:
-        BadAudio: the file is of no use.
-    """
-    recording = read_wave(path, offset_s)
-    sound = _SoundMaker(path, audio, measure)(recording.wave, recording.sample_rate)
-    if "faults" in measure:
-        sound = sound._replace(faults=tuple(faults.find_faults(recording, path)))
-    return sound
 
 
 def read_hits(
@@ -82,7 +58,7 @@ def read_hits(
     Raises:
         BadAudio: the file is of no use.
     """
-    describe = _SoundMaker(path, audio, measure)
+    describe = SoundMaker(path, audio, measure)
     with open_audio(path) as (file, raw):
         blocks = _BlockReader(file, round(60 * settings.max_minutes * file.samplerate), alive)
         extents: list[Extent] = []
@@ -101,42 +77,6 @@ def read_hits(
             until = found[-1].start / file.samplerate / 60
             return f"only its first {len(cut):,} hits are used, up to {until:.1f} minutes"
         return blocks.left_out
-
-
-class _SoundMaker(NamedTuple):
-    """Makes a `Sound` of samples: clip, spectrogram, digest and the measures asked for."""
-
-    path: str | Path
-    audio: AudioConfig
-    measure: Sequence[str]
-
-    def __call__(self, wave: Float[np.ndarray, "n channels"], sample_rate: int) -> Sound:
-        """Raises BadAudio where nothing is left of the samples."""
-        clip = canonical(wave, sample_rate, self.audio)
-        if not np.isfinite(clip.peak_db):
-            raise BadAudio("silent", "nothing is left of it at this sample rate", self.path)
-        log_mel = features.log_mel(clip.wave, self.audio)
-        if not np.isfinite(log_mel).all():
-            raise BadAudio("non_finite", "its spectrogram is not finite", self.path)
-        sound = Sound(
-            self.path,
-            clip,
-            log_mel,
-            features.attack(clip.wave, self.audio),
-            _digest(wave, sample_rate),
-            sample_rate,
-            wave.shape[1],
-            end_s=clip.onset_s + clip.duration_s,
-        )
-        return self._measured(sound)
-
-    def _measured(self, sound: Sound) -> Sound:
-        if "descriptors" in self.measure:
-            described = descriptors.describe(sound.clip, sound.log_mel, self.audio)
-            sound = sound._replace(descriptors=described)
-        if "thumbnail" in self.measure:
-            sound = sound._replace(thumbnail=thumbnail.thumbnail(sound.log_mel, self.audio))
-        return sound
 
 
 class _BlockReader:
@@ -204,7 +144,7 @@ def _join_extents(extents: list[Extent]) -> Extent:
 
 
 def _read_only_hit(
-    blocks: _BlockReader, segment: onsets.Segment, describe: _SoundMaker
+    blocks: _BlockReader, segment: onsets.Segment, describe: SoundMaker
 ) -> Sound | None:
     """Returns the only hit of a file as `read_sound` gives it; None where that differs."""
     rate = blocks.file.samplerate
@@ -223,7 +163,7 @@ def _read_only_hit(
 def _read_hit(
     blocks: _BlockReader,
     segment: onsets.Segment,
-    describe: _SoundMaker,
+    describe: SoundMaker,
     take: Callable[[Sound], None],
 ) -> bool:
     """Passes one hit to `take`; returns False where nothing is left of it at the clip's rate."""
@@ -237,9 +177,3 @@ def _read_hit(
     clip = sound.clip._replace(onset_s=segment.start / rate)
     take(sound._replace(clip=clip, end_s=segment.end / rate))
     return True
-
-
-def _digest(wave: Float[np.ndarray, "n channels"], sample_rate: int) -> str:
-    digest = hashlib.blake2b(f"{sample_rate} {wave.shape[1]} ".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(wave).data)
-    return digest.hexdigest()

@@ -46,7 +46,6 @@ _SQUARES = {"tune_hz": (220, 520), "cut_hz": (4800, 12_000), "hiss": AMOUNT}
 _RING = {"tune_hz": (2400, 5500), "hiss": AMOUNT}
 _PLATES = {"tune_hz": (300, 700), "sizzle": AMOUNT, "bright": AMOUNT}
 _STEAM = {"cut_hz": (4500, 8500), "high_hz": (9000, 16_000)}
-_WOOD = {"hollow": AMOUNT}
 
 VOICES: dict[str, Voice] = {
     "kick_sine": Voice(

@@ -14,7 +14,7 @@ from sst.audio import decode_pool
 from sst.config import AudioConfig, SegmentConfig
 from sst.dsp.features import pad
 from sst.errors import NothingToDo, UsageError
-from sst.files import to_text
+from sst.files import existing_file, to_text
 from sst.search import aspects
 from sst.types import Features, Skipped, Sound
 
@@ -79,20 +79,6 @@ def features_of(sounds: Sequence[Sound], audio: AudioConfig) -> Features:
     )
 
 
-def existing_file(path: str | os.PathLike[str]) -> Path:
-    """Returns the path of a file that a user named.
-
-    Raises:
-        UsageError: it is a folder, or not there.
-    """
-    file = Path(path).expanduser()
-    if file.is_dir():
-        raise UsageError(f"{to_text(file)} is a folder; give an audio file.")
-    if not os.path.lexists(file):
-        raise UsageError(f"No file {to_text(file)}. (Looked from {to_text(os.getcwd())}.)")
-    return file
-
-
 def decode(
     paths: Sequence[str | os.PathLike[str]],
     audio: AudioConfig,
@@ -107,10 +93,9 @@ def decode(
     if not 0.0 <= offset_s < float("inf"):
         raise UsageError(f"An offset of {offset_s:g} s should be a number of seconds from 0 up.")
     files = [Path(path) for path in paths]
-    found = decode_pool.decode_many(
+    return decode_pool.decode_many(
         files, audio, workers, offset_s=offset_s, measure=("descriptors",)
     )
-    return map(_skip_silence, found)
 
 
 def decode_or_raise(
@@ -157,7 +142,7 @@ def _decode_files(
         return
     stream = decode_pool.decode_many(paths, encoder.audio, workers, measure=("descriptors",))
     with contextlib.closing(stream):  # type: ignore[type-var]
-        for sound in map(_skip_silence, stream):
+        for sound in stream:
             yield sound if isinstance(sound, Skipped) else [sound]
 
 
@@ -194,10 +179,3 @@ def _with_vectors(file: DecodedFile, done: dict[str, np.ndarray]) -> EmbeddedFil
     if finite:
         return finite
     return Skipped(file[0].path, "non_finite", "the model's answer to it is not finite")
-
-
-def _skip_silence(sound: Sound | Skipped) -> Sound | Skipped:
-    """Skips silence, which has no neighbours: whatever is near it would be noise."""
-    if isinstance(sound, Sound) and not np.isfinite(sound.clip.peak_db):
-        return Skipped(sound.path, "silent", "it is silent")
-    return sound

@@ -1,10 +1,13 @@
-"""The content of a library's index as arrays: read in one go, every vector by its checksum."""
+"""Reading the index of a library: its content as arrays, every vector by its checksum.
+
+`write_rows` writes what is read here.
+"""
 
 import contextlib
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -145,11 +148,9 @@ def read_distinct_vectors(db: sqlite3.Connection) -> Float[np.ndarray, "n e"]:
     return _read(found)[1]
 
 
-def make_vector_rows(vectors: dict[str, np.ndarray]) -> Iterator[tuple[str, int, bytes]]:
-    """Makes rows of the table of vectors: digest, checksum, numbers."""
-    for digest, vector in vectors.items():
-        blob = np.ascontiguousarray(vector, "<f4").tobytes()
-        yield digest, zlib.crc32(blob, zlib.crc32(digest.encode())), blob
+def checksum(digest: str, blob: bytes) -> int:
+    """Returns the CRC-32 that guards a stored vector and the digest that it belongs to."""
+    return zlib.crc32(blob, zlib.crc32(digest.encode()))
 
 
 def _read(rows: Iterable[tuple[Any, ...]]) -> tuple[list[list[Any]], Float[np.ndarray, "n e"]]:
@@ -166,7 +167,7 @@ def _read(rows: Iterable[tuple[Any, ...]]) -> tuple[list[list[Any]], Float[np.nd
 
 
 def _check_blob(digest: str, crc: int, blob: bytes) -> bytes:
-    if zlib.crc32(blob, zlib.crc32(digest.encode())) != crc:
+    if checksum(digest, blob) != crc:
         raise DamagedIndex("a vector fails its checksum")
     return blob
 

@@ -2,8 +2,8 @@
 
 The index lives in the user's cache, never in the library. Vectors are keyed by the decoded sound,
 so a renamed or copied file is not embedded again; each pair of a model and audio settings has an
-index of its own, so vectors of different models never meet. Nothing here imports JAX: the caller
-passes `embed`.
+index of its own, so vectors of different models never meet. `write_rows` writes the rows and `rows`
+reads them. Nothing here imports JAX: the caller passes `embed`.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ from sst import files
 from sst.cache import cache_root
 from sst.errors import NothingToDo
 from sst.files import Sample
-from sst.library import changes, rows
+from sst.library import changes, rows, write_rows
 from sst.library.changes import Changes
 from sst.library.database import move_aside, open_database, scan_lock, transaction
-from sst.library.embed_files import EmbeddedFile, Encoder, embed_files
-from sst.search import aspects, similarity
+from sst.library.embed_files import Encoder, embed_files
+from sst.search import aspects
 from sst.search.scann_index import DamagedIndex
 from sst.search.stored_index import IndexWarning
 from sst.types import Skipped
@@ -175,28 +175,11 @@ def _scan(job: _Job) -> ScanReport:
 
 def _update(db: sqlite3.Connection, job: _Job, found: Changes) -> tuple[int, int]:
     """Carries the changes out; returns the files moved and the sounds embedded."""
-    todo, moved = _forget(db, found)
+    todo, moved = write_rows.remove_gone(db, found)
     embedded = _embed_new(db, job, todo) if todo else 0
     if not changes.is_calibrated(db):
-        _store_distances(db)
+        write_rows.store_distances(db)
     return moved, embedded
-
-
-def _forget(db: sqlite3.Connection, found: Changes) -> tuple[list[Sample], int]:
-    """Takes what is gone out of the index, except what is the same file under a new name."""
-    todo, moved = changes.split_moved(found)
-    removed = ((path,) for path in found.gone.keys() - found.kept)
-    with transaction(db):
-        db.executemany("UPDATE OR REPLACE files SET path = ? WHERE path = ?", moved)
-        db.executemany("DELETE FROM files WHERE path = ?", removed)
-        db.execute("DELETE FROM missing")
-        db.executemany(
-            "INSERT INTO missing SELECT path FROM files WHERE path = ?",
-            ((path,) for path in found.kept),
-        )
-        if todo or len(moved) < len(found.gone) or found.marked:
-            db.execute("DELETE FROM facts")
-    return todo, len(moved)
 
 
 def _embed_new(db: sqlite3.Connection, job: _Job, todo: list[Sample]) -> int:
@@ -209,7 +192,7 @@ def _embed_new(db: sqlite3.Connection, job: _Job, todo: list[Sample]) -> int:
         for batch in stream:
             with transaction(db):
                 for sample, file in zip(todo[done : done + len(batch)], batch, strict=True):
-                    fresh = _store(db, sample, file, digests)
+                    fresh = write_rows.store_file(db, sample, file, digests)
                     embedded += len(fresh)
                     digests |= fresh
             done += len(batch)
@@ -217,34 +200,3 @@ def _embed_new(db: sqlite3.Connection, job: _Job, todo: list[Sample]) -> int:
             if job.options.progress:
                 job.options.progress(done, len(todo), skipped)
     return embedded
-
-
-def _store(db: sqlite3.Connection, sample: Sample, file: EmbeddedFile, known: set[str]) -> set[str]:
-    """Puts a file in the place of what the index holds of it; returns the new digests."""
-    path = os.fsencode(sample.path)
-    why: tuple[str | None, str | None] = (None, None)
-    if isinstance(file, Skipped):
-        why = file.reason, file.detail
-    elif file[-1][0].left_out:
-        why = None, file[-1][0].left_out
-    row = (path, *changes.identity(sample), *why)
-    db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
-    if isinstance(file, Skipped):
-        return set()
-    vectors = {sound.digest: vector for sound, vector in file if vector is not None}
-    db.executemany(
-        "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows.make_vector_rows(vectors)
-    )
-    sounds = (
-        (path, number, sound.clip.onset_s, sound.end_s, sound.digest)
-        for number, (sound, _) in enumerate(file, 1)
-    )
-    db.executemany("INSERT INTO sounds VALUES (?, ?, ?, ?, ?)", sounds)
-    return vectors.keys() - known
-
-
-def _store_distances(db: sqlite3.Connection) -> None:
-    measured = similarity.distance_quantiles(rows.read_distinct_vectors(db))._asdict()
-    facts = [(name, quantiles.tobytes()) for name, quantiles in measured.items()]
-    with transaction(db):
-        db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)

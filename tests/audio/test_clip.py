@@ -4,7 +4,6 @@ import struct
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from sst.audio.recording import read_wave
 from sst.audio.wav import SUBTYPES, read_comment, write_wave
 from sst.config import AudioConfig
 from sst.errors import NothingToDo, UsageError
+from tests import synth
 
 A = AudioConfig()
 FORMATS = [  # suffix, format, subtype, tolerance of the samples

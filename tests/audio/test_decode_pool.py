@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
-from hostile import HANG
 
 from sst import files
 from sst.audio import decode_pool, decode_process, wire
@@ -20,6 +18,8 @@ from sst.audio.recording import read_wave
 from sst.config import AudioConfig
 from sst.dsp import features
 from sst.types import Sound
+from tests import synth
+from tests.hostile import HANG
 
 A = AudioConfig()
 
@@ -68,8 +68,8 @@ def test_a_file_that_hangs_the_decoder_costs_itself_only(library, tmp_path):
 
 WORKER_WITH_TRAPS = """
 import os, resource, signal, sys
-from sst.audio import segment_file
-whole = segment_file.read_wave
+from sst.audio import read_sound
+whole = read_sound.read_wave
 def read(path, offset_s):
     name = os.path.basename(path)
     if name == "segv.wav": os.kill(os.getpid(), signal.SIGSEGV)
@@ -78,7 +78,7 @@ def read(path, offset_s):
     if name == "odd.wav": raise ZeroDivisionError("surprise")
     if name == "noise.wav": os.write(2, b"E" * 300_000); os.write(1, b"O" * 300_000)
     return whole(path, offset_s)
-segment_file.read_wave = read
+read_sound.read_wave = read
 """
 
 

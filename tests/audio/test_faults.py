@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
 
 from sst.audio.faults import find_faults
 from sst.audio.recording import FileInfo, Recording, read_wave
+from tests import synth
 
 RATE = 44_100
 

@@ -5,17 +5,17 @@ import struct
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
-from hostile import HANG
 
 from sst import files
-from sst.audio import decode_pool, decode_process, onsets, segment_file
+from sst.audio import decode_pool, decode_process, onsets, read_sound, segment_file
 from sst.audio.clip import canonical
 from sst.audio.reader import BadAudio
 from sst.audio.recording import read_wave
 from sst.config import AudioConfig, SegmentConfig
 from sst.dsp import features
 from sst.types import Skipped
+from tests import synth
+from tests.hostile import HANG
 
 A, S = AudioConfig(), SegmentConfig()
 RATE = 22_050
@@ -95,7 +95,7 @@ def test_a_late_hit_in_a_long_silence_is_found(tmp_path):
 
 
 def test_hits_that_the_model_cannot_hear_are_dropped(loop, monkeypatch):
-    whole = segment_file.canonical
+    whole = read_sound.canonical
 
     def deaf(*arguments):
         clip = whole(*arguments)
@@ -103,7 +103,7 @@ def test_hits_that_the_model_cannot_hear_are_dropped(loop, monkeypatch):
             raise BadAudio("silent", "too high")
         return clip
 
-    monkeypatch.setattr(segment_file, "canonical", deaf)
+    monkeypatch.setattr(read_sound, "canonical", deaf)
     found = []
     segment_file.read_hits(loop, A, S, found.append)
     assert np.allclose([hit.clip.onset_s for hit in found], TIMES[2::3], atol=0.012)

@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-import synth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from sst.audio.clip import canonical
 from sst.config import AudioConfig, SegmentConfig
 from sst.dsp import descriptors, features, thumbnail
 from sst.types import Fault, Sound
+from tests import synth
 
 A = AudioConfig()
 

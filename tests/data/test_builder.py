@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
-import synth
 import threadpoolctl
-from hostile import HANG
 
 from sst import files, locks
 from sst.audio.clip import canonical, to_int16
@@ -24,6 +22,8 @@ from sst.data import manifest, records
 from sst.demo import library
 from sst.dsp import features
 from sst.errors import ModelError, NothingToDo, ResourceError, UsageError
+from tests import synth
+from tests.hostile import HANG
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tfds_builders"))

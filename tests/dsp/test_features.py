@@ -2,12 +2,12 @@ import jax
 import librosa
 import numpy as np
 import pytest
-import synth
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sst.config import AudioConfig
 from sst.dsp import features
+from tests import synth
 
 AUDIOS = [AudioConfig(), AudioConfig.at_rate(44_100), AudioConfig.at_rate(16_000)]
 

@@ -1,11 +1,11 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import synth
 
 from sst.config import AudioConfig
 from sst.dsp import features, vocoder
 from sst.evaluation import metrics
+from tests import synth
 
 TINY, FULL = AudioConfig(), AudioConfig.at_rate(44_100)
 

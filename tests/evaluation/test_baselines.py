@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-import synth
 
 from sst.config import AudioConfig
 from sst.dsp import features
 from sst.evaluation import metrics
 from sst.evaluation.baselines import classifier, griffinlim, mfcc, samplevae
+from tests import synth
 
 RATE = 22_050
 

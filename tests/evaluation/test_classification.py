@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-import small_model
-from made_sounds import made
 
 from sst.evaluation import classification, definitions
 from sst.evaluation.figures import Absent
 from sst.evaluation.material import Material
 from sst.evaluation.systems import System, of_model
+from tests import small_model
+from tests.made_sounds import made
 
 NAMES = ("hat", "kick", "snare")
 

@@ -5,11 +5,7 @@ import math
 import jax
 import numpy as np
 import pytest
-import small_model
 import soundfile as sf
-import synth
-import tiny_model
-from made_sounds import made
 
 from sst import inference
 from sst.config import AudioConfig
@@ -35,7 +31,8 @@ from sst.evaluation.figures import Absent
 from sst.evaluation.material import Request
 from sst.evaluation.systems import System
 from sst.model import export_format
-from tests import small_dataset
+from tests import small_dataset, small_model, synth, tiny_model
+from tests.made_sounds import made
 
 AUDIO = tiny_model.CONFIG.audio
 CLASSES = {"kick": "drum", "snare": "drum"}

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
-from made_sounds import AUDIO, made
 
 from sst.audio.clip import canonical
 from sst.dsp import features
 from sst.errors import UsageError
 from sst.evaluation import material, sounds, training_copies
+from tests.made_sounds import AUDIO, made
 
 RATE = AUDIO.sample_rate
 

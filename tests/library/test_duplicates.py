@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
-import synth
 
 from sst.audio.clip import to_int16
 from sst.library import duplicates
+from tests import synth
 
 RATE = 44_100
 
@@ -38,3 +38,10 @@ def test_the_best_is_without_loss_before_it_is_of_a_rate_that_no_one_hears(folde
     sf.write(folder / "high.wav", soxr.resample(*sf.read(folder / "same.wav"), 96_000), 96_000)
     (group,) = duplicates.find_duplicates([folder], workers=1).groups
     assert group[0].path.endswith("high.wav")
+
+
+def test_a_library_without_copies_says_so(tmp_path):
+    report = duplicates.find_duplicates(
+        [synth.write_library(tmp_path / "lib", per_kind=2, packs=1)]
+    )
+    assert report == duplicates.CopyReport([], 6, {})

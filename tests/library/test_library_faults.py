@@ -10,23 +10,25 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
-from stub_encoder import ONE_WORKER, CountingEncoder, assert_same_as_clean, scan
 
 from sst import files
 from sst.audio import decode_pool
 from sst.errors import ModelError, NothingToDo
-from sst.library import missing
+from sst.library import missing, write_rows
 from sst.library import rows as index_rows
 from sst.library import scan as library_scan
 from sst.search.stored_index import IndexWarning
 from sst.types import Clip, Sound
+from tests.stub_encoder import ONE_WORKER, CountingEncoder, assert_same_as_clean, scan
 
+ROOT = Path(__file__).parents[2]
 FILES = 100
 
 
@@ -191,8 +193,8 @@ def test_an_index_of_an_older_version_is_made_again_and_kept_aside(folder, tmp_p
 
 SCAN = """
 import os, sys, time
-sys.path.insert(0, {tests!r})
-import stub_encoder
+sys.path.insert(0, {root!r})
+from tests import stub_encoder
 from sst.library import embed_files, scan
 embed_files.BATCH_SIZE = {batch}
 counting = stub_encoder.CountingEncoder()
@@ -209,7 +211,7 @@ BATCH = 4
 
 def start(folder, log, pause):
     values = {"folder": str(folder), "log": str(log), "pause": pause, "batch": BATCH}
-    code = textwrap.dedent(SCAN).format(tests=os.path.dirname(os.path.dirname(__file__)), **values)
+    code = textwrap.dedent(SCAN).format(root=str(ROOT), **values)
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     process.stdout.readline()
     return process
@@ -239,7 +241,7 @@ def test_a_kill_before_the_distances_are_measured_is_made_good(folder, tmp_path,
     for changed in (lambda: None, lambda: shutil.rmtree(folder / "pack00")):
         changed()
         with monkeypatch.context() as patch:
-            patch.setattr(library_scan, "_store_distances", lambda db: sys.exit("killed"))
+            patch.setattr(write_rows, "store_distances", lambda db: sys.exit("killed"))
             with pytest.raises(SystemExit):
                 library_scan.scan(CountingEncoder().encoder, [folder], ONE_WORKER)
         assert_same_as_clean(folder, scan(folder)[1], tmp_path, monkeypatch)

@@ -1,13 +1,13 @@
 import numpy as np
 import soundfile as sf
-import synth
-from stub_encoder import AUDIO, ONE_WORKER, CountingEncoder
 
 from sst.config import SegmentConfig
 from sst.library import hits as library_hits
 from sst.library import rows as index_rows
 from sst.library import scan
 from sst.library import session as library_session
+from tests import synth
+from tests.stub_encoder import AUDIO, ONE_WORKER, CountingEncoder
 
 RATE = 22_050
 TIMES = [0.1, 0.6, 1.1, 1.6]

@@ -10,12 +10,11 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
-from stub_encoder import AUDIO, ONE_WORKER, CountingEncoder, assert_same_as_clean, scan
 
 from sst import locks
 from sst.audio import decode_pool
@@ -26,6 +25,10 @@ from sst.library import scan as library_scan
 from sst.library.embed_files import Encoder
 from sst.search.stored_index import IndexWarning
 from sst.types import Skipped
+from tests import synth
+from tests.stub_encoder import AUDIO, ONE_WORKER, CountingEncoder, assert_same_as_clean, scan
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -235,8 +238,8 @@ def test_a_failure_in_the_middle_keeps_the_batches_before(folder, monkeypatch, t
 
 SLOW_SCAN = """
 import sys, time
-sys.path.insert(0, {tests!r})
-import stub_encoder
+sys.path.insert(0, {root!r})
+from tests import stub_encoder
 from sst.library import embed_files, scan
 embed_files.BATCH_SIZE = 2
 counting = stub_encoder.CountingEncoder()
@@ -249,8 +252,7 @@ scan.scan(counting.encoder._replace(embed=slowly), [{folder!r}], options)
 
 
 def start_scan(folder, pause):
-    tests = os.path.dirname(os.path.dirname(__file__))
-    code = textwrap.dedent(SLOW_SCAN).format(tests=tests, folder=str(folder), pause=pause)
+    code = textwrap.dedent(SLOW_SCAN).format(root=str(ROOT), folder=str(folder), pause=pause)
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 

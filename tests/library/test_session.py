@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
-import synth
 
 from sst.config import AudioConfig
 from sst.errors import NothingToDo, UsageError
@@ -15,6 +14,7 @@ from sst.library import queries
 from sst.library import session as library_session
 from sst.library.embed_files import Encoder
 from sst.search import similarity
+from tests import synth
 
 AUDIO = AudioConfig(n_mels=32)
 RATE = AUDIO.sample_rate

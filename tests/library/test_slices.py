@@ -4,10 +4,10 @@ import struct
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
 
 from sst.errors import UsageError
 from sst.library import slices
+from tests import synth
 
 RATE = 22_050
 SLICES = [(0.1, 0.35), (0.5, 0.8), (0.9, 1.2)]

@@ -1,9 +1,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import small_model
 
 from sst.model import augment
+from tests import small_model
 
 CONFIG = small_model.CONFIG
 

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import small_model
 from flax import linen as nn
 
 from sst.config import AudioConfig, ModelConfig
 from sst.model import companding, frames, network, pca
+from tests import small_model
 
 CONFIG, MODEL = small_model.CONFIG, small_model.MODEL
 

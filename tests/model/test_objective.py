@@ -3,9 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import small_model
 
 from sst.model import network, objective, pca
+from tests import small_model
 
 CONFIG, MODEL = small_model.CONFIG, small_model.MODEL
 

@@ -7,14 +7,14 @@ import sys
 import jax
 import numpy as np
 import pytest
-import synth
-from synth import strongest_hz
 
 from sst import inference
 from sst.evaluation import metrics
 from sst.generation import novelty_filter
 from sst.model import export_format, network, pca
 from sst.search import novelty
+from tests import synth
+from tests.synth import strongest_hz
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
-import tiny_model
 
 from pipelines import cli
 from pipelines.commands.classify import Prediction, _table
 from sst import inference
+from tests import synth, tiny_model
 
 KINDS = ["kick", "snare", "hat"]
 

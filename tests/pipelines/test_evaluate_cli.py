@@ -4,12 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import synth
-import tiny_model
 
 from pipelines import cli, evaluate
 from pipelines.console import exit_codes
 from sst.evaluation import interpolation, waves
+from tests import synth, tiny_model
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
-import tiny_model
 
 from pipelines import cli
 from sst.audio.onsets import split
 from sst.config import SegmentConfig
+from tests import synth, tiny_model
 
 RATE = 22_050
 

@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
-import tiny_model
 
 from pipelines import cli
 from pipelines.console import exit_codes, messages
@@ -23,6 +21,7 @@ from pipelines.console.progress import Progress
 from sst.audio.recording import read_wave
 from sst.audio.wav import read_comment
 from sst.generation import recipe, rendering
+from tests import synth, tiny_model
 
 PEAK = 10 ** (-1 / 20)
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
-import tiny_model
 
 from pipelines import cli
+from tests import synth, tiny_model
 
 RATE = 22_050
 

@@ -5,11 +5,10 @@ import json
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
-import tiny_model
 
 from pipelines import cli
 from sst.generation import recipe
+from tests import synth, tiny_model
 
 
 @pytest.fixture(scope="module")

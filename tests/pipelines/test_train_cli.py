@@ -6,16 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from pipelines import train
 from pipelines.console import exit_codes
-from sst.config import Config, override
 from sst.errors import UsageError
 from sst.model import export_format
-from sst.training import run_log, workdir
+from sst.training import run_log
 from tests import small_dataset
 
 CONFIG = """
@@ -186,15 +184,6 @@ def test_a_changed_configuration_is_refused_on_resume(trained, root, capsys):
     assert sorted((trained[0] / "checkpoints").iterdir()) == before
     assert run_command("--workdir", trained[0], "--dataset", "sample_library/other") == 2
     assert "trains on sample_library/tiny, not on" in capsys.readouterr().err
-
-
-def test_what_may_change_on_resume():
-    values = {"name": "other", "optim.factor": "0.3", "optim.min_improvement": "0.1"}
-    for key in workdir.CHANGEABLE:
-        given = override(Config(), key, values.get(key, "3"))
-        assert workdir.reconcile(Config(), given, Path("w")) == given
-    with pytest.raises(UsageError, match="seed: saved 0, given 1"):
-        workdir.reconcile(Config(), override(Config(), "seed", "1"), Path("w"))
 
 
 def test_overrides_are_taken_out_of_the_arguments():

@@ -8,7 +8,6 @@ import zlib
 import numpy as np
 import pytest
 import soundfile as sf
-import synth
 
 from sst.config import AudioConfig
 from sst.errors import ResourceError, UsageError
@@ -16,6 +15,7 @@ from sst.evaluation import definitions, figures, sections
 from sst.evaluation.figures import Absent
 from sst.report import media, page, write
 from sst.report.media import Exhibit
+from tests import synth
 
 AUDIO = AudioConfig(sample_rate=16_000, clip_seconds=0.5, n_fft=512, hop=128, n_mels=40)
 

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
-import synth
 
 from sst.audio.clip import canonical
 from sst.config import AudioConfig
 from sst.dsp import descriptors, features, pitch
 from sst.errors import UsageError
 from sst.search import aspects
+from tests import synth
 
 AUDIO = AudioConfig()
 RATE = AUDIO.sample_rate

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
-import synth
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components
@@ -19,6 +18,7 @@ from sst.dsp import features
 from sst.dsp.thumbnail import thumbnail
 from sst.search import waveform_match
 from sst.search.waveform_match import SAME_LIKENESS, likeness, same_sound
+from tests import synth
 
 A = AudioConfig()
 # One of each kind that behaves in a way of its own, of different packs, rates and formats.

@@ -45,7 +45,6 @@ class Classifier(NamedTuple):
     trees: Any
     temperature: float
     held_out_f1: float  # macro F1 on packs not trained on, over the classes; nan for one pack
-    held_out_rows: Int[np.ndarray, " n"]  # predicted class of each training row, by its fold
 
 
 def features(wave: Wave, sample_rate: int) -> Float[np.ndarray, " f"]:
@@ -104,9 +103,8 @@ def fit(
     )
     params = _train(white, targets, np.ones(len(rows), bool), len(names), seed, steps)
     trees = _fit_trees(white, targets, seed)
-    predicted = raw.argmax(axis=1)
-    score = macro_f1(targets, predicted)
-    return Classifier(names, mean, deviation, params, trees, float(temperature), score, predicted)
+    score = macro_f1(targets, raw.argmax(axis=1))
+    return Classifier(names, mean, deviation, params, trees, float(temperature), score)
 
 
 def probabilities(classifier: Classifier, rows: Float[np.ndarray, "n f"]) -> np.ndarray:

@@ -4,8 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import small_model
-import synth
 
 from sst import inference
 from sst.audio.clip import canonical
@@ -16,6 +14,7 @@ from sst.model import objective
 from sst.model.network import Decoded
 from sst.model.pca import LOWEST_PEAK_DB
 from sst.types import Batch
+from tests import small_model, synth
 
 CONFIG = small_model.CONFIG
 RATE = CONFIG.audio.sample_rate

@@ -7,13 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import small_model
 
-from sst import config
-from sst.config import Config, ModelConfig
-from sst.errors import UsageError
+from sst.config import ModelConfig
 from sst.model import network, objective, pca
 from sst.training import step as training_step
+from tests import small_model
 
 FULL = dataclasses.replace(
     small_model.CONFIG,
@@ -128,16 +126,3 @@ def test_it_learns_as_fast_as_in_float32():
     np.testing.assert_allclose(start["loss"] - low["loss"], start["loss"] - full["loss"], rtol=0.1)
     kept = (state.params, state.ema, state.opt_state)
     assert {leaf.dtype.name for leaf in jax.tree.leaves(kept)} == {"float32", "int32"}
-
-
-def test_a_configuration_from_before_there_was_a_choice_is_of_float32():
-    old = config.to_dict(Config())
-    del old["model"]["precision"]
-    assert config.from_dict(Config, old) == Config()
-
-
-def test_another_precision_is_refused_in_a_sentence():
-    with pytest.raises(UsageError, match="^model.precision='half' should be float32 or bfloat16$"):
-        config.from_dict(ModelConfig, {"precision": "half"})
-    with pytest.raises(UsageError, match="should be float32 or bfloat16"):
-        config.override(Config(), "model.precision", "float16")
