@@ -76,9 +76,9 @@ def _features(
     """Returns the features of a sound or of a batch, and True if it is a single sound."""
     wave = np.asarray(wave, np.float32)
     if wave.ndim not in (1, 2) or not wave.size:
-        raise UsageError(f"a wave has shape [n], [n, channels] or [b, n], not {list(wave.shape)}")
+        raise UsageError(f"Got a wave of shape {list(wave.shape)}: give [n], [n, c] or [b, n].")
     if not np.isfinite(wave).all():
-        raise UsageError("the wave has samples that are not finite")
+        raise UsageError("The wave has samples that are not finite: give finite numbers.")
     single = wave.ndim == 1 or wave.shape[1] <= MAX_CHANNELS
     config = model.config.audio
     clips = [canonical(w, sample_rate, config) for w in ([wave] if single else wave)]
@@ -102,10 +102,9 @@ def decode(model: Model, z: Latent) -> Float[np.ndarray, "*b n"]:
         depend on the others.
     """
     z = jnp.asarray(z, jnp.float32)
-    if z.shape[-1:] != (model.config.model.latent_dim,) or z.ndim > 2:
-        raise UsageError(
-            f"a latent has shape [{model.config.model.latent_dim}], not {list(z.shape)}"
-        )
+    size = model.config.model.latent_dim
+    if z.shape[-1:] != (size,) or z.ndim > 2:
+        raise UsageError(f"Got latents of shape {list(z.shape)}: give [{size}] or [b, {size}].")
     waves = [_decode_one(model, row) for row in jnp.atleast_2d(z)]
     if z.ndim == 1:
         return waves[0]
@@ -156,12 +155,13 @@ def mix(
     """
     z, shares = jnp.asarray(z), np.asarray(weights, np.float32)
     if shares.shape != z.shape[:1]:
-        raise UsageError(f"{len(z)} sounds but {shares.size} weights")
+        given = f"Got {len(z)} latents but weights of shape {list(shares.shape)}"
+        raise UsageError(f"{given}: give one weight for each latent.")
     if not np.isfinite(shares).all():
-        raise UsageError("weights must be finite numbers")
+        raise UsageError("Got weights that are not finite: give finite numbers.")
     total = float(shares.sum())
     if normalize and abs(total) < 1e-6 * float(np.abs(shares).sum() or 1.0):
-        raise UsageError("weights add up to 0; use --no-normalize-weights")
+        raise UsageError("The weights add up to 0: give others, or normalize=False.")
     return jnp.einsum("nz,n->z", z, shares / total if normalize else shares)
 
 
@@ -172,7 +172,7 @@ def perturb(key: Key, z: Latent, variance: float) -> Latent:
         UsageError: if the variance is negative or not finite.
     """
     if not 0.0 <= variance < float("inf"):
-        raise UsageError(f"variance {variance} should be 0 or more")
+        raise UsageError(f"The variance {variance:g} should be a finite number, 0 or more.")
     return z + jnp.sqrt(variance) * jax.random.normal(key, jnp.shape(z))
 
 
@@ -183,7 +183,7 @@ def interpolate(a: Float[Array, " z"], b: Float[Array, " z"], steps: int) -> Flo
         UsageError: if there are fewer than 2 steps.
     """
     if steps < 2:
-        raise UsageError(f"{steps} steps: an interpolation needs 2 or more")
+        raise UsageError(f"Got {steps} steps: an interpolation needs 2 or more.")
     return jnp.linspace(jnp.asarray(a), jnp.asarray(b), steps)
 
 

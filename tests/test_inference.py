@@ -78,7 +78,8 @@ def test_mix_is_a_weighted_mean(model):
     np.testing.assert_allclose(inference.mix(z, [1, 3]), 0.25 * z[0] + 0.75 * z[1], atol=1e-6)
     np.testing.assert_allclose(inference.mix(z, [2, -1]), 2 * z[0] - z[1], atol=1e-6)
     np.testing.assert_allclose(inference.mix(z, [1, -1], normalize=False), z[0] - z[1], atol=1e-6)
-    for weights, match in (([1, -1], "add up to 0"), ([1], "2 sounds but 1"), ([1, np.nan], "fin")):
+    one_each = r"2 latents but weights of shape \[1\]: give one weight for each"
+    for weights, match in (([1, -1], "add up to 0"), ([1], one_each), ([1, np.nan], "not finite")):
         with pytest.raises(UsageError, match=match):
             inference.mix(z, weights)
 

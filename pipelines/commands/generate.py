@@ -33,7 +33,7 @@ def generate(arguments: argparse.Namespace) -> None:
     for path, first in zip(paths, recipes, strict=True):
         _write(path, first, arguments, model, collections, draw)
     if "training" not in [collection.of for collection in collections]:
-        say("The model was exported without its training sounds: novelty is not known.")
+        say("The model was exported without its training sounds: novelty is not measured.")
     if arguments.seed is None and _is_random(arguments):
         say(f"seed {seed}: --seed {seed} gives the same again")
 
@@ -152,7 +152,7 @@ def _say_novelty(recipe: Any, least: float) -> None:
 
     names = {"training": "nearest training sound", "library": "nearest in the library"}
     for found in recipe.nearest:
-        novelty = "novelty not known, there are too few sounds"
+        novelty = "novelty not measured, there are too few sounds"
         if found.novelty is not None:
             novelty = f"novelty {found.novelty:.0f} % (0 % = a copy)"
         say(f"  {names[found.of]}: {found.name}, {novelty}")

@@ -120,7 +120,7 @@ def render_novel(
 def novelty_of(recipe: Recipe) -> float:
     """Returns the novelty of a rendered recipe in per cent, the lowest over the collections.
 
-    Silence, and a sound whose novelty is not known, has 0.
+    Silence, and a sound whose novelty was not measured, has 0.
     """
     known = [found.novelty for found in recipe.nearest if found.novelty is not None]
     return min(known, default=0.0)
@@ -137,8 +137,8 @@ def check_min_novelty(collections: Sequence[Collection], min_novelty: float) -> 
         raise UsageError(f"A novelty of {min_novelty:g} should be 0 to 100 per cent.")
     if not any(len(collection.known.spacing) for collection in collections):
         raise ModelError(
-            "How near a sound is to the real ones cannot be known: the model was exported without"
-            " its training sounds, or has too few. Give --library-dir."
+            "Novelty cannot be measured: the model was exported without its training sounds, or"
+            " has too few. Give --library-dir."
         )
 
 

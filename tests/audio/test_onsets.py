@@ -196,11 +196,16 @@ def test_quiet_hits_count_where_nothing_loud_is_near():
 
 
 @pytest.mark.parametrize(
-    "key, value",
-    [("sensitivity", 1.1), ("min_gap_s", 0.0), ("max_segments", 0), ("max_minutes", 0)],
+    "key, value, rule",
+    [
+        ("sensitivity", 1.1, "0 to 1"),
+        ("min_gap_s", 0.0, "0.02 to 10 seconds"),
+        ("max_segments", 0, "1 to 10000"),
+        ("max_minutes", 0.0, "0.1 to 240 minutes"),
+    ],
 )
-def test_settings_out_of_range_are_refused(key, value):
-    with pytest.raises(UsageError, match=f"segments.{key}"):
+def test_settings_out_of_range_are_refused_with_their_rule(key, value, rule):
+    with pytest.raises(UsageError, match=rf"^segments.{key}={value} should be {rule}\.$"):
         from_dict(SegmentConfig, {key: value})
 
 
