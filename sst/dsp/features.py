@@ -41,18 +41,9 @@ def mel_power(power: Float[np.ndarray, "t f"], audio: AudioConfig) -> Float[np.n
     return np.concatenate(parts, axis=1)
 
 
-def of_clips(
-    clips: Sequence[Clip], audio: AudioConfig, log_mels: Sequence[Any] | None = None
-) -> Features:
-    """Computes the input of a model: features of clips.
-
-    Args:
-        clips: any number.
-        audio: the transform.
-        log_mels: [t, n_mels] of each clip in dB, where they are known already.
-    """
-    if log_mels is None:
-        log_mels = [log_mel(clip.wave, audio) for clip in clips]
+def of_clips(clips: Sequence[Clip], audio: AudioConfig) -> Features:
+    """Computes the input of a model: features of any number of clips."""
+    log_mels = [log_mel(clip.wave, audio) for clip in clips]
     attacks = [attack(clip.wave, audio) for clip in clips]
     return Features(
         pad(log_mels, audio),

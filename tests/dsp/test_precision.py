@@ -137,9 +137,7 @@ def test_a_configuration_from_before_there_was_a_choice_is_of_float32():
 
 
 def test_another_precision_is_refused_in_a_sentence():
-    with pytest.raises(
-        UsageError, match="^model.precision='half' should be float32 or bfloat16.$"
-    ):
+    with pytest.raises(UsageError, match="^model.precision='half' should be float32 or bfloat16.$"):
         config.from_dict(ModelConfig, {"precision": "half"})
     with pytest.raises(UsageError, match="should be float32 or bfloat16"):
         config.override(Config(), "model.precision", "float16")
