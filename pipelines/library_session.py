@@ -3,10 +3,10 @@
 import argparse
 from typing import Any
 
-from pipelines.console.messages import plural, say
+from pipelines.console.messages import say
 from pipelines.console.progress import Progress
 from pipelines.console.skipped import skipped_note
-from sst.errors import UsageError
+from sst.errors import UsageError, plural
 
 
 def library_encoder(arguments: argparse.Namespace) -> Any:

@@ -16,8 +16,7 @@ from sst.files import to_text
 from sst.library import session as library_session
 from sst.library.hits import Choice, Hit
 from sst.search import searcher
-
-Path_ = str | os.PathLike[str]
+from sst.types import Path_
 
 
 class Generated(NamedTuple):

@@ -7,15 +7,16 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipelines.commands.embed import audio_paths
-from pipelines.console.messages import plural, printable, put, say
+from pipelines.console.messages import printable, put, say
 from pipelines.console.progress import Progress
 from pipelines.console.skipped import fail_if_strict, skipped_note
-from sst.errors import NothingToDo
+from sst import types
+from sst.errors import NothingToDo, plural
 from sst.types import Skipped, Sound
 
 BATCH_SIZE = 128  # files
@@ -72,7 +73,7 @@ def _predictions(
     paths: Sequence[Path],
     arguments: argparse.Namespace,
     skips: Skips,
-    progress: Callable[[int, int, int], None],
+    progress: types.Progress,
 ) -> Iterator[Prediction]:
     """Yields the prediction for each file that can be used."""
     from sst.library import embed_files

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipelines import options
 from pipelines.console.messages import put, say
 from pipelines.library_session import open_library_session
 from sst.errors import UsageError
@@ -77,11 +76,11 @@ def _check(arguments: argparse.Namespace) -> Any:
 
 
 def _check_values(arguments: argparse.Namespace) -> None:
-    from sst.audio import reader
+    from sst.audio import reader, wav
     from sst.generation import recipe
 
-    if arguments.subtype not in (None, *options.SUBTYPES):
-        raise UsageError(f"--subtype {arguments.subtype}: give {' or '.join(options.SUBTYPES)}.")
+    if arguments.subtype not in (None, *wav.SUBTYPES):
+        raise UsageError(f"--subtype {arguments.subtype}: give {' or '.join(wav.SUBTYPES)}.")
     low, high = reader.RATES
     if arguments.sample_rate is not None and not low <= arguments.sample_rate <= high:
         raise UsageError(f"--sample-rate {arguments.sample_rate}: give {low} to {high} Hz.")

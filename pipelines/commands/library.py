@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from pipelines.console.messages import printable, put
 from pipelines.console.skipped import fail_if_strict
 from pipelines.library_session import library_encoder, open_library_session
 from sst.errors import ModelError, NothingToDo
+from sst.files import absolute
 
 
 def library(arguments: argparse.Namespace) -> None:
@@ -86,7 +86,7 @@ def _status(
     held = index_rows.count_contents(folder)
     saved = export_format.load_model(export_format.find_model(arguments.model))
     return {
-        "folders": [os.path.abspath(os.path.expanduser(d)) for d in arguments.library_dir],
+        "folders": [absolute(folder) for folder in arguments.library_dir],
         "files": held.files,
         "sounds": len(rows.paths),
         "different sounds": len(set(rows.digests)),

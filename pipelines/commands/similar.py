@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipelines.console.messages import plural, put, say
+from pipelines.console.messages import put, say
 from pipelines.console.skipped import fail_if_strict
 from pipelines.library_session import open_library_session
-from sst.errors import UsageError
+from sst.errors import UsageError, plural
 from sst.files import to_text
 
 DEFAULT_STEPS = 8  # sounds on an interpolation path

@@ -102,6 +102,13 @@ def pad(log_mels: Sequence[Any], audio: AudioConfig) -> Float[np.ndarray, "b t m
     return block
 
 
+def fix_length(wave: Wave, n_samples: int) -> Float[np.ndarray, " m"]:
+    """Cuts a wave or fills it up with silence to [n_samples] float32."""
+    result = np.zeros(n_samples, np.float32)
+    result[: len(wave)] = wave[:n_samples]
+    return result
+
+
 def to_db(mel: Float[np.ndarray, "t m"], floor_db: float) -> LogMel:
     """Converts mel power to dB relative to its largest cell, cut at `floor_db`: float32."""
     loudest = mel.max(initial=0.0)

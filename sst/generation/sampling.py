@@ -10,7 +10,7 @@ import numpy as np
 
 import sst
 from sst import files
-from sst.errors import ModelError, UsageError
+from sst.errors import ModelError, UsageError, plural
 from sst.generation.recipe import MAX_SEED, Recipe, Source
 from sst.library import embed_files
 from sst.types import Sound
@@ -160,7 +160,7 @@ def weights_or_raise(
     weights = (1.0,) * n_files if weights is None else tuple(float(w) for w in weights)
     if len(weights) != n_files:
         raise UsageError(
-            f"Got {_plural(n_files, 'file')} but {_plural(len(weights), 'weight')}: give one"
+            f"Got {plural(n_files, 'file')} but {plural(len(weights), 'weight')}: give one"
             " weight per file."
         )
     if not np.isfinite(weights).all():
@@ -183,7 +183,7 @@ def check_interpolation(
     """
     if len(paths) != 2 or steps < 2:
         raise UsageError(
-            f"Got {_plural(len(paths), 'file')} and {_plural(steps, 'step')} to interpolate: give"
+            f"Got {plural(len(paths), 'file')} and {plural(steps, 'step')} to interpolate: give"
             " 2 files and at least 2 steps."
         )
     _check_variance(variance)
@@ -203,10 +203,6 @@ def check_variations(num: int, variance: float) -> None:
 def _check_variance(variance: float) -> None:
     if not (np.isfinite(variance) and variance >= 0):
         raise UsageError(f"Got variance {variance}: give a number from 0 up.")
-
-
-def _plural(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def _check_count(num: int) -> int:
