@@ -8,6 +8,7 @@ import jax
 from sst.config import Config, check_ranges
 from sst.data.dataset import Dataset
 from sst.errors import ModelError
+from sst.model import export_format
 from sst.model.functions import VAE, ModelFunctions
 from sst.training import checkpoints, step, workdir
 from sst.training.loop import Run, Session
@@ -94,7 +95,7 @@ def check_config(config: Config) -> None:
 
 def _variables(
     config: Config, dataset: Dataset, directory: Path, model: ModelFunctions
-) -> checkpoints.SavedModel:
+) -> export_format.SavedModel:
     """Returns the initial parameters and the data set's constants, the same at every resume."""
     folder = directory / "initial"
     if not workdir.has_checkpoint(directory):
@@ -103,10 +104,10 @@ def _variables(
         n_classes = len(dataset.class_names)
         params = model.init(jax.random.key(config.seed), config, stats, n_classes)
         facts = {"dataset": dataset.name, "fingerprint": dataset.fingerprint}
-        checkpoints.save_model(
+        export_format.save_model(
             folder, config, jax.device_get(params), jax.device_get(stats), {}, [], facts
         )
-    saved = checkpoints.load_model(folder)
+    saved = export_format.load_model(folder)
     if saved.facts["fingerprint"] != dataset.fingerprint:
         raise ModelError(
             f"{dataset.name} has changed since the run in {directory} was started "
