@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from sst.model import calibration, export_format, network, pca, prior
 from sst.model.synthesis import waveform as waveform  # a part of this module's interface
 from sst.types import Array, Features, Key, Latent, Wave
 
+T = TypeVar("T")
 BATCH_SIZE = 64  # clips encoded at once; a single one has its own program
 MAX_CHANNELS = 64  # a second axis longer than this is time
 
@@ -204,10 +205,8 @@ def embed_features(model: Model, inputs: Features) -> Float[Array, "b e"]:
 
 def embed_latent(model: Model, z: Latent) -> Float[Array, "*b e"]:
     """Returns the search vector of the sound decoded at a latent, such as a drawn or mixed one."""
-    block = jnp.atleast_2d(jnp.asarray(z, jnp.float32))
-    parts = [block[start : start + BATCH_SIZE] for start in range(0, len(block), BATCH_SIZE)]
-    vectors = [embed_features(model, _decoded_features(model, part)) for part in parts]
-    return vectors[0][0] if jnp.ndim(z) == 1 else jnp.concatenate(vectors)
+    vectors = embed_features(model, _decoded_features(model, z))
+    return vectors[0] if jnp.ndim(z) == 1 else vectors
 
 
 def classify(
@@ -257,8 +256,7 @@ def check_classes(model: Model) -> None:
 
 def _decoded_features(model: Model, z: Latent) -> Features:
     """Returns the features of the sounds that the model decodes at latents."""
-    block = jnp.atleast_2d(jnp.asarray(z, jnp.float32))
-    decoded = _decode(model.params, model.stats, block, model.config)
+    decoded = _in_batches(_decode, model, jnp.atleast_2d(jnp.asarray(z, jnp.float32)))
     log_mel, n_frames, peak_db, attack = (np.asarray(field) for field in decoded)
     loudest = log_mel.max(axis=(1, 2), keepdims=True)
     relative = np.where(log_mel > model.config.audio.floor_db, log_mel - loudest, log_mel)
@@ -272,16 +270,21 @@ def _decode_one(model: Model, z: Float[Array, " z"]) -> Wave:
     )
 
 
-def _in_batches(program: Callable[..., Array], model: Model, inputs: Features) -> Array:
-    """Applies `program` to clips in NumPy arrays, in batches of one size: [b, ...]."""
-    total = len(inputs.n_frames)
+def _in_batches(program: Callable[..., T], model: Model, inputs: Features | Array) -> T:
+    """Applies `program` to clips or latents in batches of one size; returns arrays [b, ...]."""
+    total = len(jax.tree.leaves(inputs)[0])
     if total == 1:
         return program(model.params, model.stats, inputs, model.config)
     parts = []
     for rows, mask in padded_batches(total, BATCH_SIZE):
-        batch = Features(*(np.asarray(field)[rows] for field in inputs))
-        parts.append(np.asarray(program(model.params, model.stats, batch, model.config))[mask])
-    return jnp.asarray(np.concatenate(parts))
+        done = program(model.params, model.stats, _take(inputs, rows), model.config)
+        parts.append(_take(done, mask))
+    return jax.tree.map(lambda *fields: jnp.asarray(np.concatenate(fields)), *parts)
+
+
+def _take(arrays: T, rows: np.ndarray) -> T:
+    """Returns the chosen rows of each array, as NumPy arrays."""
+    return jax.tree.map(lambda field: np.asarray(field)[rows], arrays)
 
 
 @functools.partial(jax.jit, static_argnames="config")

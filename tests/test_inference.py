@@ -212,6 +212,23 @@ def test_a_latent_is_classified_as_the_sound_that_it_decodes_to():
     np.testing.assert_allclose(inference.classify_latent(model, z[1]), shares[1], atol=1e-5)
 
 
+def test_latents_are_decoded_in_batches_of_one_size(monkeypatch):
+    model, shapes, decode = small_model.with_classes(), set(), inference._decode
+    monkeypatch.setattr(
+        inference, "_decode", lambda p, s, z, c: shapes.add(z.shape) or decode(p, s, z, c)
+    )
+    size = model.config.model.latent_dim
+    z = np.random.default_rng(0).standard_normal((70, size)).astype(np.float32)
+    for n in (2, 5, 70):
+        assert inference.embed_latent(model, z[:n]).shape[0] == n
+        np.testing.assert_allclose(
+            inference.classify_latent(model, z[:n]),
+            inference.classify_latent(model, z)[:n],
+            atol=1e-5,
+        )
+    assert shapes == {(inference.BATCH_SIZE, size)}
+
+
 def test_a_model_without_classes_cannot_classify(model, rng):
     with pytest.raises(ModelError, match="small has no classes"):
         inference.classify(model, synth.kick(RATE, rng), RATE)
