@@ -5,12 +5,18 @@ import functools
 import os
 import secrets
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pipelines.console.messages import put, say
 from pipelines.library_session import open_library_session
 from sst.errors import UsageError
+
+if TYPE_CHECKING:  # for mypy alone: these take seconds to import
+    from sst.generation.novelty_filter import Collection
+    from sst.generation.recipe import Recipe
+    from sst.inference import Model
 
 
 def generate(arguments: argparse.Namespace) -> None:
@@ -39,11 +45,11 @@ def generate(arguments: argparse.Namespace) -> None:
 
 def _write(
     path: Path,
-    first: Any,
+    first: "Recipe",
     arguments: argparse.Namespace,
-    model: Any,
-    collections: list[Any],
-    draw: Any,
+    model: "Model",
+    collections: "list[Collection]",
+    draw: "Callable[[int, int], list[Recipe]]",
 ) -> None:
     """Renders one sound, drawn again where it is not novel enough, writes and describes it."""
     from sst.generation import novelty_filter, rendering
@@ -61,7 +67,7 @@ def _write(
     _say_novelty(one, arguments.min_novelty or 0.0)
 
 
-def _check(arguments: argparse.Namespace) -> Any:
+def _check(arguments: argparse.Namespace) -> "Recipe | None":
     """Checks the options before the model is loaded; returns the recipe of --from, if any."""
     from sst.generation import recipe
     from sst.library import embed_files
@@ -132,7 +138,7 @@ def _check_novelty(arguments: argparse.Namespace) -> None:
                          " variations by --variance.")  # fmt: skip
 
 
-def _collections(arguments: argparse.Namespace) -> list[Any]:
+def _collections(arguments: argparse.Namespace) -> "list[Collection]":
     """Returns the real sounds that the new ones are compared with."""
     from sst.generation import novelty_filter
 
@@ -146,7 +152,7 @@ def _collections(arguments: argparse.Namespace) -> list[Any]:
     return collections
 
 
-def _say_novelty(recipe: Any, least: float) -> None:
+def _say_novelty(recipe: "Recipe", least: float) -> None:
     from sst.generation import novelty_filter
 
     names = {"training": "nearest training sound", "library": "nearest in the library"}
@@ -162,8 +168,8 @@ def _say_novelty(recipe: Any, least: float) -> None:
 
 
 def _recipes(
-    arguments: argparse.Namespace, model: Any, origin: Any, num: int, seed: int
-) -> list[Any]:
+    arguments: argparse.Namespace, model: "Model", origin: "Recipe | None", num: int, seed: int
+) -> "list[Recipe]":
     from sst.generation import recipe, sampling
 
     variance, files = arguments.variance, arguments.audio_files
@@ -214,7 +220,7 @@ def _output_paths(arguments: argparse.Namespace, name: str, seed: int, count: in
     return [rendering.check_output_path(path, arguments.overwrite) for path in paths]
 
 
-def _describe(recipe: Any, model: Any, audible: bool) -> str:
+def _describe(recipe: "Recipe", model: "Model", audible: bool) -> str:
     kind = {"PCM_16": "16 bit", "PCM_24": "24 bit", "FLOAT": "32 bit float"}[recipe.subtype]
     limit = min(recipe.sample_rate, model.config.audio.sample_rate) / 2000
     level = "peak -1 dB" if audible else "silent"

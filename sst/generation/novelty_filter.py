@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -20,6 +20,9 @@ from sst.model import export_format
 from sst.search import aspects, novelty
 from sst.search.novelty import KnownSounds, Nearest
 from sst.types import Wave
+
+if TYPE_CHECKING:  # for mypy alone: these take seconds to import
+    from sst.inference import Model
 
 MAX_DRAWS = 20  # draws of one sound, at most
 
@@ -60,7 +63,7 @@ def library_sounds(
 
 
 def nearest(
-    model: Any, collections: Iterable[Collection], wave: Wave, sample_rate: int
+    model: "Model", collections: Iterable[Collection], wave: Wave, sample_rate: int
 ) -> tuple[Nearest, ...]:
     """Finds the sound nearest to a wave [n] in each collection; none for silence."""
     from sst import inference
@@ -72,7 +75,7 @@ def nearest(
 
 
 def render(
-    model: Any, recipe: Recipe, collections: Sequence[Collection]
+    model: "Model", recipe: Recipe, collections: Sequence[Collection]
 ) -> tuple[Float[np.ndarray, " n"], Recipe]:
     """Renders a recipe; returns the wave and the recipe with `nearest` filled in.
 
@@ -84,7 +87,7 @@ def render(
 
 
 def render_novel(
-    model: Any,
+    model: "Model",
     recipe: Recipe,
     collections: Sequence[Collection],
     min_novelty: float,

@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from sst.errors import ModelError, UsageError, plural
 from sst.generation.recipe import MAX_SEED, Recipe, Source
 from sst.library import embed_files
 from sst.types import Sound
+
+if TYPE_CHECKING:  # for mypy alone: these take seconds to import
+    from sst.inference import Model
 
 
 class Output(NamedTuple):
@@ -28,7 +31,7 @@ DEFAULT_OUTPUT = Output()
 
 
 def draw(
-    model: Any,
+    model: "Model",
     num: int,
     seed: int,
     temperature: float = 1.0,
@@ -56,7 +59,7 @@ def draw(
 
 
 def mix(
-    model: Any,
+    model: "Model",
     paths: Sequence[str | os.PathLike[str]],
     weights: Sequence[float] | None = None,
     normalize_weights: bool = True,
@@ -89,7 +92,7 @@ def mix(
 
 
 def interpolate(
-    model: Any,
+    model: "Model",
     paths: Sequence[str | os.PathLike[str]],
     steps: int,
     variance: float = 0.0,
@@ -122,7 +125,9 @@ def interpolate(
     ]
 
 
-def vary(model: Any, recipe: Recipe, variance: float, num: int = 1, seed: int = 0) -> list[Recipe]:
+def vary(
+    model: "Model", recipe: Recipe, variance: float, num: int = 1, seed: int = 0
+) -> list[Recipe]:
     """Varies a recipe: `num` latents with Gaussian noise of `variance`, or itself where that is 0.
 
     Raises:
@@ -211,7 +216,7 @@ def _check_count(num: int) -> int:
     return num
 
 
-def _base_recipe(model: Any, kind: str, seed: int, output: Output) -> Recipe:
+def _base_recipe(model: "Model", kind: str, seed: int, output: Output) -> Recipe:
     import jax
 
     if not 0 <= seed <= MAX_SEED:
@@ -249,7 +254,7 @@ def _add_noise(latent: Any, num: int, seed: int, variance: float) -> np.ndarray:
 
 
 def _encode_files(
-    model: Any, paths: Sequence[str | os.PathLike[str]]
+    model: "Model", paths: Sequence[str | os.PathLike[str]]
 ) -> tuple[list[Sound], np.ndarray]:
     """Decodes and encodes files; returns their sounds and their posterior means [n, z]."""
     from sst import inference
