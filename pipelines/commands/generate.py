@@ -37,7 +37,7 @@ def generate(arguments: argparse.Namespace) -> None:
     collections = _collections(arguments)
     for path, first in zip(paths, recipes, strict=True):
         _write(path, first, arguments, model, collections, draw)
-    if "training" not in [collection.of for collection in collections]:
+    if "training" not in [collection.name for collection in collections]:
         say("The model was exported without its training sounds: novelty is not measured.")
     if arguments.seed is None and _is_random(arguments):
         say(f"seed {seed}: --seed {seed} gives the same again")

@@ -144,8 +144,8 @@ def copy_clusters(rows: Sequence[tuple[int, Row]], folder: str, audio: AudioConf
         audio: the transform of the records.
     """
 
-    def waves(wanted: Sequence[int]) -> Iterator[Wave]:
-        for row in wanted:
+    def waves(chosen: Sequence[int]) -> Iterator[Wave]:
+        for row in chosen:
             chunk, entry = rows[row]
             (record,) = read_spool(chunk_path(folder, chunk), [entry.offset])
             yield from_int16(record["wave"])

@@ -30,7 +30,7 @@ MAX_DRAWS = 20  # draws of one sound, at most
 class Collection(NamedTuple):
     """Real sounds that new ones are compared with."""
 
-    of: str  # "training" or "library"
+    name: str  # "training" or "library"
     known: KnownSounds
 
 
@@ -71,7 +71,7 @@ def nearest(
     if not np.any(wave):
         return ()
     vector = np.asarray(inference.embed(model, wave, sample_rate))
-    return tuple(novelty.find_nearest(c.of, c.known, vector) for c in collections)
+    return tuple(novelty.find_nearest(c.name, c.known, vector) for c in collections)
 
 
 def render(
