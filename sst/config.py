@@ -27,12 +27,12 @@ class AudioConfig:
     def __post_init__(self) -> None:
         """Raises UsageError for a value that the transform cannot have."""
         half = self.n_fft // 2
-        is_power = self.n_fft & (self.n_fft - 1) == 0
+        is_power = self.n_fft >= 64 and self.n_fft & (self.n_fft - 1) == 0
         divides = self.hop > 0 and self.n_fft % self.hop == 0
         rules = {
             "sample_rate": (4_000 <= self.sample_rate <= 192_000, "4000 to 192000 Hz"),
             "clip_seconds": (0.05 <= self.clip_seconds <= 30.0, "0.05 to 30 seconds"),
-            "n_fft": (is_power and self.n_fft >= 64, "a power of 2, 64 or more"),
+            "n_fft": (is_power, "a power of 2, 64 or more"),
             "hop": (divides and self.hop <= half, f"a divisor of n_fft={self.n_fft} below it"),
             "n_mels": (8 <= self.n_mels <= half, f"8 to {half} (half of n_fft)"),
             "floor_db": (-120.0 <= self.floor_db < 0.0, "-120 dB or more, and below 0 dB"),

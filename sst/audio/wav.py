@@ -35,7 +35,7 @@ def write_wave(
         OSError: when the folder is missing, full or closed; no file is left behind.
     """
     if subtype not in SUBTYPES:
-        raise UsageError(f"subtype {subtype!r} should be one of {', '.join(SUBTYPES)}.")
+        raise UsageError(f"The subtype {subtype!r} should be one of {', '.join(SUBTYPES)}.")
     body = wav_bytes(np.asarray(wave, np.float32), sample_rate, subtype)
     atomic.write_bytes(path, containers.add_comment(body, comment) if comment else body)
 

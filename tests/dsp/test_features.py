@@ -147,6 +147,12 @@ def test_attack_of_a_sine_is_its_power():
     np.testing.assert_allclose(features.attack(wave, audio)[1:], -3.01, atol=0.2)
 
 
+@pytest.mark.parametrize("rate", [1, 3_999, 192_001])
+def test_a_rate_that_no_transform_has_is_named_whatever_follows_from_it(rate):
+    with pytest.raises(UsageError, match=f"^audio.sample_rate={rate} should be 4000 to 192000 Hz"):
+        AudioConfig.at_rate(rate)
+
+
 @pytest.mark.parametrize(
     "field, value, rule",
     [
