@@ -1,15 +1,20 @@
 """The library that a command works on: its encoder, and a session that is up to date."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pipelines.console.messages import plural, say
+from pipelines.console.messages import say
 from pipelines.console.progress import Progress
 from pipelines.console.skipped import skipped_note
-from sst.errors import UsageError
+from sst.errors import UsageError, plural
+
+if TYPE_CHECKING:  # for mypy alone: these take seconds to import
+    from sst.library.embed_files import Encoder
+    from sst.library.scan import ScanReport
+    from sst.library.session import Session
 
 
-def library_encoder(arguments: argparse.Namespace) -> Any:
+def library_encoder(arguments: argparse.Namespace) -> "Encoder":
     """Returns the encoder of the model, with the segmentation that the options ask for."""
     from sst.config import SegmentConfig
     from sst.library import session as library_session
@@ -22,7 +27,7 @@ def library_encoder(arguments: argparse.Namespace) -> Any:
     return library_session.load_encoder(arguments.model, cut)
 
 
-def open_library_session(arguments: argparse.Namespace, prune: bool = False) -> Any:
+def open_library_session(arguments: argparse.Namespace, prune: bool = False) -> "Session":
     """Returns a session over the library, indexed anew where files changed, and reports on that."""
     from sst.library import session as library_session
 
@@ -35,7 +40,7 @@ def open_library_session(arguments: argparse.Namespace, prune: bool = False) -> 
     return session
 
 
-def _report(report: Any) -> None:
+def _report(report: "ScanReport") -> None:
     if report.new or report.changed or report.removed:
         say(
             f"{plural(report.found, 'file')}: {report.new - report.moved:,} new,"

@@ -26,15 +26,18 @@ class AudioConfig:
 
     def __post_init__(self) -> None:
         """Raises UsageError for a value that the transform cannot have."""
+        half = self.n_fft // 2
+        is_power = self.n_fft >= 64 and self.n_fft & (self.n_fft - 1) == 0
+        divides = self.hop > 0 and self.n_fft % self.hop == 0
         rules = {
-            "sample_rate": 4_000 <= self.sample_rate <= 192_000,
-            "clip_seconds": 0.05 <= self.clip_seconds <= 30.0,
-            "n_fft": self.n_fft >= 64 and self.n_fft & (self.n_fft - 1) == 0,
-            "hop": self.hop > 0 and self.n_fft % self.hop == 0 and self.n_fft // self.hop >= 2,
-            "n_mels": 8 <= self.n_mels <= self.n_fft // 2,
-            "floor_db": -120.0 <= self.floor_db < 0.0,
+            "sample_rate": (4_000 <= self.sample_rate <= 192_000, "4000 to 192000 Hz"),
+            "clip_seconds": (0.05 <= self.clip_seconds <= 30.0, "0.05 to 30 seconds"),
+            "n_fft": (is_power, "a power of 2, 64 or more"),
+            "hop": (divides and self.hop <= half, f"a divisor of n_fft={self.n_fft} below it"),
+            "n_mels": (8 <= self.n_mels <= half, f"8 to {half} (half of n_fft)"),
+            "floor_db": (-120.0 <= self.floor_db < 0.0, "-120 dB or more, and below 0 dB"),
         }
-        _refuse_out_of_range("audio", self, rules)
+        check_ranges("audio", self, rules)
 
     @classmethod
     def at_rate(cls, sample_rate: int, clip_seconds: float = 2.0) -> "AudioConfig":
@@ -87,12 +90,12 @@ class SegmentConfig:
     def __post_init__(self) -> None:
         """Raises UsageError for a value that is out of range."""
         rules = {
-            "sensitivity": 0.0 <= self.sensitivity <= 1.0,
-            "min_gap_s": 0.02 <= self.min_gap_s <= 10.0,
-            "max_segments": 1 <= self.max_segments <= 10_000,
-            "max_minutes": 0.1 <= self.max_minutes <= 240.0,
+            "sensitivity": (0.0 <= self.sensitivity <= 1.0, "0 to 1"),
+            "min_gap_s": (0.02 <= self.min_gap_s <= 10.0, "0.02 to 10 seconds"),
+            "max_segments": (1 <= self.max_segments <= 10_000, "1 to 10000"),
+            "max_minutes": (0.1 <= self.max_minutes <= 240.0, "0.1 to 240 minutes"),
         }
-        _refuse_out_of_range("segments", self, rules)
+        check_ranges("segments", self, rules)
 
 
 PRECISIONS = ("float32", "bfloat16")
@@ -117,11 +120,12 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Raises UsageError for scales without an inverse and for an unknown precision."""
-        scale = {"quiet_slope": 0.0 < self.quiet_slope <= 1.0, "bass_weight": self.bass_weight > 0}
-        _refuse_out_of_range("model", self, scale)
-        if self.precision not in PRECISIONS:
-            choice = " or ".join(PRECISIONS)
-            raise UsageError(f"model.precision={self.precision!r} should be {choice}")
+        rules = {
+            "quiet_slope": (0.0 < self.quiet_slope <= 1.0, "above 0, and at most 1"),
+            "bass_weight": (self.bass_weight > 0, "above 0"),
+            "precision": (self.precision in PRECISIONS, " or ".join(PRECISIONS)),
+        }
+        check_ranges("model", self, rules)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,7 +144,7 @@ class LossConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimConfig:
-    """Optimiser, evaluation rhythm and the rule that ends the run."""
+    """Optimiser, evaluation interval and the rule that ends the run."""
 
     batch_size: int = 64
     learning_rate: float = 1e-3
@@ -169,10 +173,20 @@ class Config:
     optim: OptimConfig = dataclasses.field(default_factory=OptimConfig)
 
 
-def _refuse_out_of_range(where: str, config: Any, rules: dict[str, bool]) -> None:
-    for field, good in rules.items():
+def check_ranges(where: str, config: Any, rules: dict[str, tuple[bool, str]]) -> None:
+    """Checks the fields of a configuration.
+
+    Args:
+        where: the name of the group of fields, for the message.
+        config: a configuration.
+        rules: for each field True if it keeps its rule, and the rule in words.
+
+    Raises:
+        UsageError: naming the first field that breaks its rule, and the rule.
+    """
+    for field, (good, rule) in rules.items():
         if not good:
-            raise UsageError(f"{where}.{field}={getattr(config, field)!r} is out of range")
+            raise UsageError(f"{where}.{field}={getattr(config, field)!r} should be {rule}.")
 
 
 def to_dict(config: Any) -> dict[str, Any]:

@@ -1,6 +1,11 @@
 """Errors that a user can mend. Each class carries the exit code of its kind."""
 
 
+def plural(n: int, noun: str) -> str:
+    """Returns the count with its noun, as messages have it: `1 file`, `2 files`."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 class UserError(Exception):
     """An error that is not a bug: the message says what is wrong, where, and what to do."""
 

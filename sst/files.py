@@ -47,7 +47,7 @@ class Survey(NamedTuple):
 def find_samples(dirs: Sequence[str | os.PathLike[str]]) -> list[Sample]:
     """Lists every audio file below `dirs`, sorted by id: the same on every call and machine.
 
-    Hidden files and folders are passed over and links to folders are not followed. A folder that
+    Hidden files and folders are skipped and links to folders are not followed. A folder that
     lies inside another of `dirs` is not searched twice.
 
     Raises:
@@ -61,7 +61,7 @@ def samples_or_raise(dirs: Sequence[str | os.PathLike[str]]) -> Survey:
 
     Raises:
         UsageError: one of `dirs` is not a folder, or there is none.
-        NothingToDo: there is no audio file, said with what there is instead.
+        NothingToDo: there is no audio file, sentences with what there is instead.
     """
     if not dirs:
         raise UsageError("No folder was given.")
@@ -101,16 +101,16 @@ def survey(dirs: Sequence[str | os.PathLike[str]]) -> Survey:
     return Survey(_finish_labels(samples, len(roots)), dict(others.most_common()), hidden, closed)
 
 
-def passed_over(found: Survey) -> list[str]:
-    """Returns sentences about audio that was passed over: other formats, closed folders."""
-    said = []
+def describe_skipped(found: Survey) -> list[str]:
+    """Returns sentences about audio that is skipped: other formats, closed folders."""
+    sentences = []
     if foreign := {suffix: n for suffix, n in found.others.items() if suffix in OTHER_AUDIO}:
         counts = ", ".join(f"{suffix} {n:,}" for suffix, n in foreign.items())
-        said.append(f"Passed over, not readable here: {counts}. Convert them to WAV to have them.")
+        sentences.append(f"Skipped, not readable here: {counts}. Convert them to WAV to have them.")
     if found.closed:
         rest = f" and {len(found.closed) - 1:,} more" if len(found.closed) > 1 else ""
-        said.append(f"No permission to look into {found.closed[0]}{rest}.")
-    return said
+        sentences.append(f"No permission to look into {found.closed[0]}{rest}.")
+    return sentences
 
 
 def fingerprint(samples: Iterable[Sample], mtimes: bool = True) -> str:

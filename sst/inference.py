@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from sst.model import calibration, export_format, network, pca, prior
 from sst.model.synthesis import waveform as waveform  # a part of this module's interface
 from sst.types import Array, Features, Key, Latent, Wave
 
+T = TypeVar("T")
 BATCH_SIZE = 64  # clips encoded at once; a single one has its own program
 MAX_CHANNELS = 64  # a second axis longer than this is time
 
@@ -76,9 +77,9 @@ def _features(
     """Returns the features of a sound or of a batch, and True if it is a single sound."""
     wave = np.asarray(wave, np.float32)
     if wave.ndim not in (1, 2) or not wave.size:
-        raise UsageError(f"a wave has shape [n], [n, channels] or [b, n], not {list(wave.shape)}")
+        raise UsageError(f"Got a wave of shape {list(wave.shape)}: give [n], [n, c] or [b, n].")
     if not np.isfinite(wave).all():
-        raise UsageError("the wave has samples that are not finite")
+        raise UsageError("The wave has samples that are not finite: give finite numbers.")
     single = wave.ndim == 1 or wave.shape[1] <= MAX_CHANNELS
     config = model.config.audio
     clips = [canonical(w, sample_rate, config) for w in ([wave] if single else wave)]
@@ -102,10 +103,9 @@ def decode(model: Model, z: Latent) -> Float[np.ndarray, "*b n"]:
         depend on the others.
     """
     z = jnp.asarray(z, jnp.float32)
-    if z.shape[-1:] != (model.config.model.latent_dim,) or z.ndim > 2:
-        raise UsageError(
-            f"a latent has shape [{model.config.model.latent_dim}], not {list(z.shape)}"
-        )
+    size = model.config.model.latent_dim
+    if z.shape[-1:] != (size,) or z.ndim > 2:
+        raise UsageError(f"Got latents of shape {list(z.shape)}: give [{size}] or [b, {size}].")
     waves = [_decode_one(model, row) for row in jnp.atleast_2d(z)]
     if z.ndim == 1:
         return waves[0]
@@ -156,12 +156,13 @@ def mix(
     """
     z, shares = jnp.asarray(z), np.asarray(weights, np.float32)
     if shares.shape != z.shape[:1]:
-        raise UsageError(f"{len(z)} sounds but {shares.size} weights")
+        given = f"Got {len(z)} latents but weights of shape {list(shares.shape)}"
+        raise UsageError(f"{given}: give one weight for each latent.")
     if not np.isfinite(shares).all():
-        raise UsageError("weights must be finite numbers")
+        raise UsageError("Got weights that are not finite: give finite numbers.")
     total = float(shares.sum())
     if normalize and abs(total) < 1e-6 * float(np.abs(shares).sum() or 1.0):
-        raise UsageError("weights add up to 0; use --no-normalize-weights")
+        raise UsageError("The weights add up to 0: give others, or normalize=False.")
     return jnp.einsum("nz,n->z", z, shares / total if normalize else shares)
 
 
@@ -172,7 +173,7 @@ def perturb(key: Key, z: Latent, variance: float) -> Latent:
         UsageError: if the variance is negative or not finite.
     """
     if not 0.0 <= variance < float("inf"):
-        raise UsageError(f"variance {variance} should be 0 or more")
+        raise UsageError(f"The variance {variance:g} should be a finite number, 0 or more.")
     return z + jnp.sqrt(variance) * jax.random.normal(key, jnp.shape(z))
 
 
@@ -183,7 +184,7 @@ def interpolate(a: Float[Array, " z"], b: Float[Array, " z"], steps: int) -> Flo
         UsageError: if there are fewer than 2 steps.
     """
     if steps < 2:
-        raise UsageError(f"{steps} steps: an interpolation needs 2 or more")
+        raise UsageError(f"Got {steps} steps: an interpolation needs 2 or more.")
     return jnp.linspace(jnp.asarray(a), jnp.asarray(b), steps)
 
 
@@ -204,10 +205,8 @@ def embed_features(model: Model, inputs: Features) -> Float[Array, "b e"]:
 
 def embed_latent(model: Model, z: Latent) -> Float[Array, "*b e"]:
     """Returns the search vector of the sound decoded at a latent, such as a drawn or mixed one."""
-    block = jnp.atleast_2d(jnp.asarray(z, jnp.float32))
-    parts = [block[start : start + BATCH_SIZE] for start in range(0, len(block), BATCH_SIZE)]
-    vectors = [embed_features(model, _decoded_features(model, part)) for part in parts]
-    return vectors[0][0] if jnp.ndim(z) == 1 else jnp.concatenate(vectors)
+    vectors = embed_features(model, _decoded_features(model, z))
+    return vectors[0] if jnp.ndim(z) == 1 else vectors
 
 
 def classify(
@@ -257,8 +256,7 @@ def check_classes(model: Model) -> None:
 
 def _decoded_features(model: Model, z: Latent) -> Features:
     """Returns the features of the sounds that the model decodes at latents."""
-    block = jnp.atleast_2d(jnp.asarray(z, jnp.float32))
-    decoded = _decode(model.params, model.stats, block, model.config)
+    decoded = _in_batches(_decode, model, jnp.atleast_2d(jnp.asarray(z, jnp.float32)))
     log_mel, n_frames, peak_db, attack = (np.asarray(field) for field in decoded)
     loudest = log_mel.max(axis=(1, 2), keepdims=True)
     relative = np.where(log_mel > model.config.audio.floor_db, log_mel - loudest, log_mel)
@@ -272,16 +270,21 @@ def _decode_one(model: Model, z: Float[Array, " z"]) -> Wave:
     )
 
 
-def _in_batches(program: Callable[..., Array], model: Model, inputs: Features) -> Array:
-    """Applies `program` to clips in NumPy arrays, in batches of one size: [b, ...]."""
-    total = len(inputs.n_frames)
+def _in_batches(program: Callable[..., T], model: Model, inputs: Features | Array) -> T:
+    """Applies `program` to clips or latents in batches of one size; returns arrays [b, ...]."""
+    total = len(jax.tree.leaves(inputs)[0])
     if total == 1:
         return program(model.params, model.stats, inputs, model.config)
     parts = []
     for rows, mask in padded_batches(total, BATCH_SIZE):
-        batch = Features(*(np.asarray(field)[rows] for field in inputs))
-        parts.append(np.asarray(program(model.params, model.stats, batch, model.config))[mask])
-    return jnp.asarray(np.concatenate(parts))
+        done = program(model.params, model.stats, _take(inputs, rows), model.config)
+        parts.append(_take(done, mask))
+    return jax.tree.map(lambda *fields: jnp.asarray(np.concatenate(fields)), *parts)
+
+
+def _take(arrays: T, rows: np.ndarray) -> T:
+    """Returns the chosen rows of each array, as NumPy arrays."""
+    return jax.tree.map(lambda field: np.asarray(field)[rows], arrays)
 
 
 @functools.partial(jax.jit, static_argnames="config")

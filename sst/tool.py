@@ -5,7 +5,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -16,8 +16,12 @@ from sst.files import to_text
 from sst.library import session as library_session
 from sst.library.hits import Choice, Hit
 from sst.search import searcher
+from sst.types import Path_
 
-Path_ = str | os.PathLike[str]
+if TYPE_CHECKING:  # for mypy alone: these take seconds to import
+    from sst.generation.novelty_filter import Collection
+    from sst.generation.recipe import Recipe
+    from sst.inference import Model
 
 
 class Generated(NamedTuple):
@@ -25,7 +29,7 @@ class Generated(NamedTuple):
 
     wave: Float[np.ndarray, " n"]  # peak at -1 dBFS
     sample_rate: int  # Hz
-    recipe: Any  # sst.generation.recipe.Recipe: all that decides the sound
+    recipe: "Recipe"  # all that decides the sound
     path: Path | None  # where it was written
 
 
@@ -64,14 +68,14 @@ class SoundSampleTool:
         )
 
     @functools.cached_property
-    def model(self) -> Any:
+    def model(self) -> "Model":
         """Returns the loaded model, see `sst.inference`."""
         from sst import inference
 
         return inference.load(self._name)
 
     @functools.cached_property
-    def _training(self) -> list[Any]:
+    def _training(self) -> "list[Collection]":
         from sst.generation import novelty_filter
 
         return novelty_filter.load_training_sounds(self._name)
@@ -109,14 +113,14 @@ class SoundSampleTool:
             ModelError: `min_novelty` of a model that does not hold its training sounds.
         """
         from sst.generation import rendering, sampling
-        from sst.generation.recipe import MAX_SEED, Recipe
+        from sst.generation.recipe import MAX_SEED
 
         seed = secrets.randbelow(MAX_SEED) if seed is None else seed
         path = None if out_file is None else rendering.check_output_path(out_file, overwrite)
         output = sampling.Output(sample_rate, subtype, to_text(self._name))
         _check_sources(audio_files, weights, variance, class_name, min_novelty)
 
-        def draw(num: int, seed: int) -> list[Recipe]:
+        def draw(num: int, seed: int) -> "list[Recipe]":
             if not audio_files:
                 return sampling.draw(self.model, num, seed, temperature, output, class_name)
             mixed = (audio_files, weights, normalize_weights, variance, num, seed, output)
@@ -128,8 +132,8 @@ class SoundSampleTool:
         return Generated(wave, recipe.sample_rate, recipe, path)
 
     def _render(
-        self, draw: Callable[[int, int], list[Any]], seed: int, min_novelty: float | None
-    ) -> tuple[Float[np.ndarray, " n"], Any]:
+        self, draw: "Callable[[int, int], list[Recipe]]", seed: int, min_novelty: float | None
+    ) -> tuple[Float[np.ndarray, " n"], "Recipe"]:
         """Renders the recipe that `draw` makes, or another one where it is not novel enough."""
         from sst.generation import novelty_filter
 

@@ -4,6 +4,8 @@ A file (`sst.files.Sample`) is decoded to a `Sound`, or `Skipped` with a reason.
 `Features` of several sounds; training takes a `Batch` of them with their labels.
 """
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +21,8 @@ else:  # these two names import JAX: half a second in each process that only dec
 Wave = Float[np.ndarray, " n"]  # mono samples
 LogMel = Float[np.ndarray, "t m"]  # dB relative to the loudest cell, in [floor_db, 0]
 Latent = Float[Array, "*b z"]
+Path_ = str | os.PathLike[str]
+Progress = Callable[[int, int, int], None]  # files done, files to do, of them skipped
 
 
 class Clip(NamedTuple):

@@ -20,16 +20,21 @@ def test_a_configuration_from_before_there_was_a_choice_is_of_float32():
 
 
 def test_another_precision_is_refused_in_a_sentence():
-    with pytest.raises(UsageError, match="^model.precision='half' should be float32 or bfloat16$"):
+    with pytest.raises(UsageError, match="^model.precision='half' should be float32 or bfloat16.$"):
         configs.from_dict(ModelConfig, {"precision": "half"})
     with pytest.raises(UsageError, match="should be float32 or bfloat16"):
         configs.override(Config(), "model.precision", "float16")
 
 
 @pytest.mark.parametrize(
-    "key, value",
-    [("sensitivity", 1.1), ("min_gap_s", 0.0), ("max_segments", 0), ("max_minutes", 0)],
+    "key, value, rule",
+    [
+        ("sensitivity", 1.1, "0 to 1"),
+        ("min_gap_s", 0.0, "0.02 to 10 seconds"),
+        ("max_segments", 0, "1 to 10000"),
+        ("max_minutes", 0.0, "0.1 to 240 minutes"),
+    ],
 )
-def test_settings_out_of_range_are_refused(key, value):
-    with pytest.raises(UsageError, match=f"segments.{key}"):
+def test_settings_out_of_range_are_refused_with_their_rule(key, value, rule):
+    with pytest.raises(UsageError, match=rf"^segments.{key}={value} should be {rule}\.$"):
         configs.from_dict(SegmentConfig, {key: value})

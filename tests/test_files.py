@@ -41,7 +41,7 @@ def test_ids_do_not_depend_on_where_the_folder_lies(tmp_path):
     assert [s.id for s in one] == [s.id for s in other] == ["lib/a/1.wav"]
 
 
-def test_hidden_special_and_dangling_files_are_passed_over(tmp_path):
+def test_hidden_special_and_dangling_files_are_skipped(tmp_path):
     touch(tmp_path, "ok.wav", "._ok.wav", ".hidden/a.wav", "__MACOSX/b.wav", "dir.wav/in.wav")
     os.mkfifo(tmp_path / "pipe.wav")
     os.symlink(tmp_path / "nowhere.wav", tmp_path / "dangling.wav")
@@ -168,7 +168,7 @@ def test_the_five_ways_to_have_no_audio_are_told_apart(tmp_path):
 
 def test_audio_of_other_formats_beside_samples_is_mentioned(tmp_path):
     touch(tmp_path, "a.wav")
-    assert files.passed_over(files.survey([tmp_path])) == []
+    assert files.describe_skipped(files.survey([tmp_path])) == []
     touch(tmp_path, "b.m4a", "c.M4A", "d.wma", "e.txt")
-    [sentence] = files.passed_over(files.survey([tmp_path]))
+    [sentence] = files.describe_skipped(files.survey([tmp_path]))
     assert ".m4a 2" in sentence and ".wma 1" in sentence and ".txt" not in sentence

@@ -77,7 +77,8 @@ def test_mix_is_a_weighted_mean(model):
     np.testing.assert_allclose(inference.mix(z, [1, 3]), 0.25 * z[0] + 0.75 * z[1], atol=1e-6)
     np.testing.assert_allclose(inference.mix(z, [2, -1]), 2 * z[0] - z[1], atol=1e-6)
     np.testing.assert_allclose(inference.mix(z, [1, -1], normalize=False), z[0] - z[1], atol=1e-6)
-    for weights, match in (([1, -1], "add up to 0"), ([1], "2 sounds but 1"), ([1, np.nan], "fin")):
+    one_each = r"2 latents but weights of shape \[1\]: give one weight for each"
+    for weights, match in (([1, -1], "add up to 0"), ([1], one_each), ([1, np.nan], "not finite")):
         with pytest.raises(UsageError, match=match):
             inference.mix(z, weights)
 
@@ -208,6 +209,23 @@ def test_a_latent_is_classified_as_the_sound_that_it_decodes_to():
     # An untrained encoder may confuse classes by what the vocoder added; chance is 3.
     assert (shares.argmax(axis=1) == of_waves.argmax(axis=1)).sum() >= 7
     np.testing.assert_allclose(inference.classify_latent(model, z[1]), shares[1], atol=1e-5)
+
+
+def test_latents_are_decoded_in_batches_of_one_size(monkeypatch):
+    model, shapes, decode = small_model.with_classes(), set(), inference._decode
+    monkeypatch.setattr(
+        inference, "_decode", lambda p, s, z, c: shapes.add(z.shape) or decode(p, s, z, c)
+    )
+    size = model.config.model.latent_dim
+    z = np.random.default_rng(0).standard_normal((70, size)).astype(np.float32)
+    for n in (2, 5, 70):
+        assert inference.embed_latent(model, z[:n]).shape[0] == n
+        np.testing.assert_allclose(
+            inference.classify_latent(model, z[:n]),
+            inference.classify_latent(model, z)[:n],
+            atol=1e-5,
+        )
+    assert shapes == {(inference.BATCH_SIZE, size)}
 
 
 def test_a_model_without_classes_cannot_classify(model, rng):

@@ -114,7 +114,7 @@ def test_a_file_is_predicted_from_any_second_on(tmp_path, rng):
     assert name == "kick" == tool.class_names[probabilities.argmax()]
     assert float(probabilities.sum()) == pytest.approx(1.0, rel=1e-5)
     assert tool.predict(tmp_path / "both.wav", offset=0.3).class_name == "hat"
-    with pytest.raises(NothingToDo, match="no 5 s"):
+    with pytest.raises(NothingToDo, match="below that, not 5 s"):
         tool.predict(tmp_path / "both.wav", 5.0)
     with pytest.raises(UsageError, match="offset of -1"):
         tool.predict(tmp_path / "both.wav", -1.0)

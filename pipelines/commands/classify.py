@@ -7,16 +7,20 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipelines.commands.embed import audio_paths
-from pipelines.console.messages import plural, printable, put, say
+from pipelines.console.messages import printable, put, say
 from pipelines.console.progress import Progress
 from pipelines.console.skipped import fail_if_strict, skipped_note
-from sst.errors import NothingToDo
+from sst import types
+from sst.errors import NothingToDo, plural
 from sst.types import Skipped, Sound
+
+if TYPE_CHECKING:  # for mypy alone: these take seconds to import
+    from sst.inference import Model
 
 BATCH_SIZE = 128  # files
 MAX_OTHERS = 3  # classes beside the most probable one, in a table
@@ -37,7 +41,7 @@ class Skips:
         self.counts: dict[str, int] = {}
         self.sentence = ""
 
-    def add(self, file: Any) -> None:
+    def add(self, file: Skipped) -> None:
         """Counts one file."""
         self.counts[file.reason] = self.counts.get(file.reason, 0) + 1
         self.sentence = f"Cannot use {printable(str(file.path))}: {file.detail}."
@@ -68,11 +72,11 @@ def classify(arguments: argparse.Namespace) -> None:
 
 
 def _predictions(
-    model: Any,
+    model: "Model",
     paths: Sequence[Path],
     arguments: argparse.Namespace,
     skips: Skips,
-    progress: Callable[[int, int, int], None],
+    progress: types.Progress,
 ) -> Iterator[Prediction]:
     """Yields the prediction for each file that can be used."""
     from sst.library import embed_files
@@ -91,7 +95,7 @@ def _predictions(
         progress(done, len(paths), len(skips))
 
 
-def _of_batch(model: Any, sounds: Sequence[Any]) -> Iterator[Prediction]:
+def _of_batch(model: "Model", sounds: Sequence[Sound]) -> Iterator[Prediction]:
     from sst import inference
     from sst.library import embed_files
 

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from pipelines.console.messages import plural, put, say
-from sst.errors import ResourceError, UsageError
+from pipelines.console.messages import put, say
+from sst.errors import ResourceError, UsageError, plural
 from sst.files import to_text
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipelines.commands.file_lists import FileList, deliver, destination
-from pipelines.console.messages import plural, say
+from pipelines.console.messages import say
 from pipelines.console.paths import relative_to_library
 from pipelines.console.progress import Progress
 from pipelines.library_session import open_library_session
-from sst.errors import SkippedFiles
+from sst.errors import SkippedFiles, plural
 
 TITLES = {  # of the sections, one for each fault
     "broken": "Broken",

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.commands.file_lists import FileList, deliver, destination
-from pipelines.console.messages import plural, say
+from pipelines.console.messages import say
 from pipelines.console.paths import relative_to_library
 from pipelines.console.progress import Progress
 from pipelines.console.skipped import fail_if_strict, skipped_note
+from sst.errors import plural
 from sst.files import to_text
 
 FIELDS = ["what", "sample_rate", "channels", "duration_s", "bytes", "path"]

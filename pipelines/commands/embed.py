@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipelines.console.messages import plural, say
+from pipelines.console.messages import say
 from pipelines.console.paths import output_file
 from pipelines.console.progress import Progress
 from pipelines.console.skipped import fail_if_strict, skipped_note
-from sst.errors import NothingToDo, UsageError
+from sst.errors import NothingToDo, UsageError, plural
 from sst.types import Skipped
 
 

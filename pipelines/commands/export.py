@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pipelines.console.messages import plural, put, say
+from pipelines.console.messages import put, say
 from pipelines.console.progress import Progress
 from pipelines.console.skipped import fail_if_strict
 from pipelines.library_session import open_library_session
-from sst.errors import NothingToDo, ResourceError, UsageError
+from sst.errors import NothingToDo, ResourceError, UsageError, plural
 from sst.files import to_text
 
 

@@ -5,13 +5,18 @@ import functools
 import os
 import secrets
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pipelines import options
 from pipelines.console.messages import put, say
 from pipelines.library_session import open_library_session
 from sst.errors import UsageError
+
+if TYPE_CHECKING:  # for mypy alone: these take seconds to import
+    from sst.generation.novelty_filter import Collection
+    from sst.generation.recipe import Recipe
+    from sst.inference import Model
 
 
 def generate(arguments: argparse.Namespace) -> None:
@@ -32,19 +37,19 @@ def generate(arguments: argparse.Namespace) -> None:
     collections = _collections(arguments)
     for path, first in zip(paths, recipes, strict=True):
         _write(path, first, arguments, model, collections, draw)
-    if "training" not in [collection.of for collection in collections]:
-        say("The model was exported without its training sounds: novelty is not known.")
+    if "training" not in [collection.name for collection in collections]:
+        say("The model was exported without its training sounds: novelty is not measured.")
     if arguments.seed is None and _is_random(arguments):
         say(f"seed {seed}: --seed {seed} gives the same again")
 
 
 def _write(
     path: Path,
-    first: Any,
+    first: "Recipe",
     arguments: argparse.Namespace,
-    model: Any,
-    collections: list[Any],
-    draw: Any,
+    model: "Model",
+    collections: "list[Collection]",
+    draw: "Callable[[int, int], list[Recipe]]",
 ) -> None:
     """Renders one sound, drawn again where it is not novel enough, writes and describes it."""
     from sst.generation import novelty_filter, rendering
@@ -62,7 +67,7 @@ def _write(
     _say_novelty(one, arguments.min_novelty or 0.0)
 
 
-def _check(arguments: argparse.Namespace) -> Any:
+def _check(arguments: argparse.Namespace) -> "Recipe | None":
     """Checks the options before the model is loaded; returns the recipe of --from, if any."""
     from sst import files
     from sst.generation import recipe
@@ -77,11 +82,11 @@ def _check(arguments: argparse.Namespace) -> Any:
 
 
 def _check_values(arguments: argparse.Namespace) -> None:
-    from sst.audio import reader
+    from sst.audio import reader, wav
     from sst.generation import recipe
 
-    if arguments.subtype not in (None, *options.SUBTYPES):
-        raise UsageError(f"--subtype {arguments.subtype}: give {' or '.join(options.SUBTYPES)}.")
+    if arguments.subtype not in (None, *wav.SUBTYPES):
+        raise UsageError(f"--subtype {arguments.subtype}: give {' or '.join(wav.SUBTYPES)}.")
     low, high = reader.RATES
     if arguments.sample_rate is not None and not low <= arguments.sample_rate <= high:
         raise UsageError(f"--sample-rate {arguments.sample_rate}: give {low} to {high} Hz.")
@@ -133,7 +138,7 @@ def _check_novelty(arguments: argparse.Namespace) -> None:
                          " variations by --variance.")  # fmt: skip
 
 
-def _collections(arguments: argparse.Namespace) -> list[Any]:
+def _collections(arguments: argparse.Namespace) -> "list[Collection]":
     """Returns the real sounds that the new ones are compared with."""
     from sst.generation import novelty_filter
 
@@ -147,12 +152,12 @@ def _collections(arguments: argparse.Namespace) -> list[Any]:
     return collections
 
 
-def _say_novelty(recipe: Any, least: float) -> None:
+def _say_novelty(recipe: "Recipe", least: float) -> None:
     from sst.generation import novelty_filter
 
     names = {"training": "nearest training sound", "library": "nearest in the library"}
     for found in recipe.nearest:
-        novelty = "novelty not known, there are too few sounds"
+        novelty = "novelty not measured, there are too few sounds"
         if found.novelty is not None:
             novelty = f"novelty {found.novelty:.0f} % (0 % = a copy)"
         say(f"  {names[found.of]}: {found.name}, {novelty}")
@@ -163,8 +168,8 @@ def _say_novelty(recipe: Any, least: float) -> None:
 
 
 def _recipes(
-    arguments: argparse.Namespace, model: Any, origin: Any, num: int, seed: int
-) -> list[Any]:
+    arguments: argparse.Namespace, model: "Model", origin: "Recipe | None", num: int, seed: int
+) -> "list[Recipe]":
     from sst.generation import recipe, sampling
 
     variance, files = arguments.variance, arguments.audio_files
@@ -215,7 +220,7 @@ def _output_paths(arguments: argparse.Namespace, name: str, seed: int, count: in
     return [rendering.check_output_path(path, arguments.overwrite) for path in paths]
 
 
-def _describe(recipe: Any, model: Any, audible: bool) -> str:
+def _describe(recipe: "Recipe", model: "Model", audible: bool) -> str:
     kind = {"PCM_16": "16 bit", "PCM_24": "24 bit", "FLOAT": "32 bit float"}[recipe.subtype]
     limit = min(recipe.sample_rate, model.config.audio.sample_rate) / 2000
     level = "peak -1 dB" if audible else "silent"

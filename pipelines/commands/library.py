@@ -2,14 +2,19 @@
 
 import argparse
 import json
-import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.console.messages import printable, put
 from pipelines.console.skipped import fail_if_strict
 from pipelines.library_session import library_encoder, open_library_session
 from sst.errors import ModelError, NothingToDo
+from sst.files import absolute
+
+if TYPE_CHECKING:  # for mypy alone: these take seconds to import
+    from sst.library.embed_files import Encoder
+    from sst.library.rows import Rows
+    from sst.search.searcher import Searcher
 
 
 def library(arguments: argparse.Namespace) -> None:
@@ -56,7 +61,7 @@ def status(arguments: argparse.Namespace) -> None:
 
 
 def _status_with_changes(
-    arguments: argparse.Namespace, encoder: Any, folder: Path
+    arguments: argparse.Namespace, encoder: "Encoder", folder: Path
 ) -> dict[str, Any]:
     from sst.library import rows as index_rows
     from sst.library import scan as library_scan
@@ -78,7 +83,7 @@ def _put_skipped(folder: Path) -> None:
 
 
 def _status(
-    arguments: argparse.Namespace, folder: Path, rows: Any, searcher: Any
+    arguments: argparse.Namespace, folder: Path, rows: "Rows", searcher: "Searcher"
 ) -> dict[str, Any]:
     from sst.library import rows as index_rows
     from sst.model import export_format
@@ -86,7 +91,7 @@ def _status(
     held = index_rows.count_contents(folder)
     saved = export_format.load_model(export_format.find_model(arguments.model))
     return {
-        "folders": [os.path.abspath(os.path.expanduser(d)) for d in arguments.library_dir],
+        "folders": [absolute(folder) for folder in arguments.library_dir],
         "files": held.files,
         "sounds": len(rows.paths),
         "different sounds": len(set(rows.digests)),

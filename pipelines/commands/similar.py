@@ -4,13 +4,19 @@ import argparse
 import collections
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pipelines.console.messages import plural, put, say
+from pipelines.console.messages import put, say
 from pipelines.console.skipped import fail_if_strict
 from pipelines.library_session import open_library_session
-from sst.errors import UsageError
+from sst.errors import UsageError, plural
 from sst.files import to_text
+
+if TYPE_CHECKING:  # for mypy alone: these take seconds to import
+    from pipelines.commands.result_formats import Answer
+    from sst.library.hits import Choice
+    from sst.library.queries import Query
+    from sst.library.session import Session
 
 DEFAULT_STEPS = 8  # sounds on an interpolation path
 
@@ -40,7 +46,7 @@ def similar(arguments: argparse.Namespace) -> None:
     fail_if_strict(arguments, session.report.skipped)
 
 
-def _copy(answers: list[Any], session: Any, arguments: argparse.Namespace) -> None:
+def _copy(answers: "list[Answer]", session: "Session", arguments: argparse.Namespace) -> None:
     from pipelines.commands import result_formats
 
     folder = Path(arguments.copy_to).expanduser()
@@ -65,7 +71,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("--segment needs --library-segmentation.")
 
 
-def _choice(arguments: argparse.Namespace) -> Any:
+def _choice(arguments: argparse.Namespace) -> "Choice":
     from sst.library import hits as library_hits
 
     return library_hits.Choice(
@@ -77,7 +83,9 @@ def _choice(arguments: argparse.Namespace) -> Any:
     )
 
 
-def _queries(session: Any, arguments: argparse.Namespace, choice: Any) -> list[tuple[str, Any]]:
+def _queries(
+    session: "Session", arguments: argparse.Namespace, choice: "Choice"
+) -> "list[tuple[str, Query]]":
     """Returns a name and a query for each answer to give."""
     from sst.library import queries
     from sst.library import session as library_session
@@ -101,7 +109,7 @@ def _queries(session: Any, arguments: argparse.Namespace, choice: Any) -> list[t
     return found
 
 
-def _near(session: Any, arguments: argparse.Namespace, choice: Any) -> list[Any]:
+def _near(session: "Session", arguments: argparse.Namespace, choice: "Choice") -> "list[Answer]":
     """Returns the sounds nearest to each query."""
     from pipelines.commands import result_formats
     from sst.library import session as library_session
@@ -114,7 +122,7 @@ def _near(session: Any, arguments: argparse.Namespace, choice: Any) -> list[Any]
     ]
 
 
-def _between(session: Any, arguments: argparse.Namespace, choice: Any) -> list[Any]:
+def _between(session: "Session", arguments: argparse.Namespace, choice: "Choice") -> "list[Answer]":
     """Returns one answer, whose hits lead from one sound to the other."""
     from pipelines.commands import result_formats
     from sst.library import session as library_session
@@ -125,7 +133,7 @@ def _between(session: Any, arguments: argparse.Namespace, choice: Any) -> list[A
     return [result_formats.Answer(f"{a} to {b}", hits)]
 
 
-def _say_number_of_hits(session: Any, arguments: argparse.Namespace) -> None:
+def _say_number_of_hits(session: "Session", arguments: argparse.Namespace) -> None:
     """Names targets of several hits: they were compared as a whole, by their start."""
     from sst.library import queries
 
@@ -137,7 +145,7 @@ def _say_number_of_hits(session: Any, arguments: argparse.Namespace) -> None:
             say(f"{to_text(target)} has {there} hits; --segment N or --segment all searches them.")
 
 
-def _say_if_few_or_far(answers: list[Any], arguments: argparse.Namespace) -> None:
+def _say_if_few_or_far(answers: "list[Answer]", arguments: argparse.Namespace) -> None:
     """Reports that there are few hits, or that none is near."""
     from sst.library import hits as library_hits
 

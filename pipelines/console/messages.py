@@ -32,11 +32,6 @@ def printable(text: str) -> str:
     )
 
 
-def plural(n: int, noun: str) -> str:
-    """Returns the count with its noun: `1 file`, `2 files`."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
 def _escaped(c: str) -> str:
     number = ord(c)
     if 0xDC80 <= number <= 0xDCFF:  # a byte of a file name that is no UTF-8

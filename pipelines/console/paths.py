@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sst.errors import UsageError
+from sst.files import absolute
 
 
 def output_file(path: str | os.PathLike[str], overwrite: bool) -> Path:
@@ -26,6 +27,6 @@ def output_file(path: str | os.PathLike[str], overwrite: bool) -> Path:
 def relative_to_library(path: str, roots: Sequence[str]) -> str:
     """Returns the path below the library where that is one folder, else the path as it is."""
     if len(roots) == 1:
-        root = os.path.join(os.path.abspath(os.path.expanduser(roots[0])), "")
+        root = os.path.join(absolute(roots[0]), "")
         return path.removeprefix(root)
     return path

@@ -5,10 +5,7 @@ from collections.abc import Sequence
 
 import sst
 from pipelines.options import classify, demo, embed, generate, library, similar
-from pipelines.options.generate import SUBTYPES
 from pipelines.options.parser import Parser
-
-__all__ = ["SUBTYPES", "parse"]
 
 
 def parse(argv: Sequence[str], prog: str) -> argparse.Namespace:

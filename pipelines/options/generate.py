@@ -4,8 +4,6 @@ from typing import Any
 
 from pipelines.options.parser import add_command, set_unsegmented
 
-SUBTYPES = ("PCM_16", "PCM_24", "FLOAT")
-
 
 def add(commands: Any) -> None:
     """Adds the command."""
@@ -34,7 +32,7 @@ def add(commands: Any) -> None:
     )
     option("--library-dir", nargs="+", metavar="DIR", help="compare with these folders too")
     option("--sample-rate", type=int, metavar="HZ", help="of the files (default: the model's)")
-    option("--subtype", metavar="T", help=f"{', '.join(SUBTYPES)} (default: PCM_16)")
+    option("--subtype", metavar="T", help="PCM_16, PCM_24 or FLOAT (default: PCM_16)")
     option("--overwrite", action="store_true", help="replace files that exist")
     parser.set_defaults(workers=None)
     set_unsegmented(parser, "exact")

@@ -57,7 +57,8 @@ def read_wave(path: str | os.PathLike[str], offset_s: float = 0.0) -> Recording:
         start = round(offset_s * file.samplerate)
         if start >= file.frames > 0:
             seconds = file.frames / file.samplerate
-            raise BadAudio("past_end", f"it lasts {seconds:.3g} s, no {offset_s:g} s")
+            rule = f"give an offset below that, not {offset_s:g} s"
+            raise BadAudio("past_end", f"it lasts {seconds:.3g} s; {rule}")
         skip(file, start)
         wave = _read_head(file)
         check_decoded(Extent.of(wave), file, raw, start)

@@ -4,12 +4,13 @@ import collections
 import csv
 import dataclasses
 import difflib
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sst import files
+from sst import atomic, files
 from sst.config import AudioConfig, digest, from_dict, to_dict
 from sst.data import splits
 from sst.errors import UsageError
@@ -142,14 +143,15 @@ def summarise(metadata: Mapping[str, Any]) -> str:
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerow(header)
+    writer.writerows(rows)
+    atomic.write_text(path, table.getvalue())
 
 
 def _read_csv(path: Path) -> list[list[str]]:
     if not path.exists():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
         return list(csv.reader(file))[1:]

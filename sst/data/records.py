@@ -6,7 +6,7 @@ known. So a build decodes once into spool files and then writes the splits from 
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from sst.config import AudioConfig
 from sst.data import splits
 from sst.files import Sample, to_text
 from sst.search import waveform_match
-from sst.types import Skipped, Sound, Wave
+from sst.types import Progress, Skipped, Sound, Wave
 
 ARRAYS = ("wave", "log_mel", "attack")
 
@@ -70,7 +70,7 @@ def write_spool(
     audio: AudioConfig,
     workers: int | None = None,
     timeout_s: float = 10.0,
-    progress: Callable[[int, int, int], None] = lambda done, total, skipped: None,
+    progress: Progress = lambda done, total, skipped: None,
 ) -> tuple[list[Row], list[Skipped]]:
     """Decodes files into one spool file; together the results are as many as the samples.
 
@@ -144,8 +144,8 @@ def copy_clusters(rows: Sequence[tuple[int, Row]], folder: str, audio: AudioConf
         audio: the transform of the records.
     """
 
-    def waves(wanted: Sequence[int]) -> Iterator[Wave]:
-        for row in wanted:
+    def waves(chosen: Sequence[int]) -> Iterator[Wave]:
+        for row in chosen:
             chunk, entry = rows[row]
             (record,) = read_spool(chunk_path(folder, chunk), [entry.offset])
             yield from_int16(record["wave"])

@@ -30,7 +30,6 @@ FORMATS = {
 # Sounds of each kind in a pack; other kinds give one of each voice.
 SOUNDS_PER_KIND = {"kick": 2, "snare": 2, "hat_closed": 2, "tom": 2, "hand_drum": 2, "tonal": 2}
 LAYERED_KINDS = ("kick", "snare", "tom")
-SET_ADD_PEAK_CHUNK = 0x1050  # a command of libsndfile
 
 
 class DemoSound(NamedTuple):
@@ -133,15 +132,13 @@ def cached(root: Path) -> Path:
 
 
 def _write_file(path: Path, sound: DemoSound) -> None:
-    import soundfile as sf  # Imported here: making sounds needs no file format.
+    from sst.audio import wav  # Imported here: making sounds needs no file format.
 
     form, channels = FORMATS[path.suffix.lower()], sound.wave.shape[1]
     with (
         atomic.draft(path) as fresh,
-        sf.SoundFile(fresh, "w", sound.sample_rate, channels, sound.subtype, format=form) as file,
+        wav.open_new(fresh, sound.sample_rate, channels, sound.subtype, form) as file,
     ):
-        # A PEAK chunk holds the time of writing, which would make every call's bytes differ.
-        sf._snd.sf_command(file._file, SET_ADD_PEAK_CHUNK, sf._ffi.NULL, 0)
         file.write(sound.wave)
 
 

@@ -41,18 +41,9 @@ def mel_power(power: Float[np.ndarray, "t f"], audio: AudioConfig) -> Float[np.n
     return np.concatenate(parts, axis=1)
 
 
-def of_clips(
-    clips: Sequence[Clip], audio: AudioConfig, log_mels: Sequence[Any] | None = None
-) -> Features:
-    """Computes the input of a model: features of clips.
-
-    Args:
-        clips: any number.
-        audio: the transform.
-        log_mels: [t, n_mels] of each clip in dB, where they are known already.
-    """
-    if log_mels is None:
-        log_mels = [log_mel(clip.wave, audio) for clip in clips]
+def of_clips(clips: Sequence[Clip], audio: AudioConfig) -> Features:
+    """Computes the input of a model: features of any number of clips."""
+    log_mels = [log_mel(clip.wave, audio) for clip in clips]
     attacks = [attack(clip.wave, audio) for clip in clips]
     return Features(
         pad(log_mels, audio),
@@ -109,6 +100,13 @@ def pad(log_mels: Sequence[Any], audio: AudioConfig) -> Float[np.ndarray, "b t m
     for row, log_mel in zip(block, log_mels, strict=True):
         row[: len(log_mel)] = log_mel[: audio.n_frames]
     return block
+
+
+def fix_length(wave: Wave, n_samples: int) -> Float[np.ndarray, " m"]:
+    """Cuts a wave or fills it up with silence to [n_samples] float32."""
+    result = np.zeros(n_samples, np.float32)
+    result[: len(wave)] = wave[:n_samples]
+    return result
 
 
 def to_db(mel: Float[np.ndarray, "t m"], floor_db: float) -> LogMel:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sst.evaluation import figures, intervals
-from sst.evaluation.baselines import mfcc
+from sst.evaluation.baselines import classifier, mfcc
 from sst.evaluation.figures import Absent
 from sst.evaluation.material import Material
 from sst.evaluation.sounds import Sounds, class_of
@@ -101,13 +101,10 @@ def predict(
 def score(predicted: Predicted, packs: Sequence[str], seed: int) -> dict[str, figures.Figure]:
     """Returns the figures of `definitions.CLASSES`; `packs` [n] are those of the sounds."""
     confidence = predicted.probabilities.max(axis=1)
-    right, names = predicted.classes == predicted.targets, np.arange(len(predicted.names))
-    actual, found = (rows[:, None] == names for rows in (predicted.targets, predicted.classes))
+    right = predicted.classes == predicted.targets
 
     def macro_f1(counts: Float[np.ndarray, "r n"]) -> Float[np.ndarray, " r"]:
-        there, named = counts @ actual, counts @ found
-        scores = 2.0 * (counts @ (actual & found)) / np.maximum(there + named, 1.0)
-        return np.sum(scores, axis=1, where=there > 0) / np.maximum((there > 0).sum(axis=1), 1)
+        return classifier.macro_f1(predicted.targets, predicted.classes, counts)
 
     def calibration_error(counts: Float[np.ndarray, "r n"]) -> Float[np.ndarray, " r"]:
         return calibration.error(confidence, right, counts)

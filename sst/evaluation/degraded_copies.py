@@ -60,7 +60,8 @@ def degrade(sounds: Sounds, change: Degrade, config: AudioConfig, seed: int) -> 
         for wave in sounds.waves
     ]
     waves = [at_level(clip.wave, clip.peak_db) for clip in clips]
-    return sounds._replace(waves=waves, **features.of_clips(clips, config)._asdict())
+    computed = features.of_clips(clips, config)._asdict()
+    return sounds._replace(waves=waves, descriptors=None, **computed)
 
 
 def lower_level(wave: Wave, _rate: int, _rng: np.random.Generator) -> Wave:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 N_SPLITS = 100
 BOUND = 3.0  # standard deviations: a kernel's features level off there
@@ -137,20 +137,19 @@ def nearest_distances(
     return np.concatenate([cdist(part, y).min(axis=1) for part in parts])
 
 
-def memorised_share(
+def memorised(
     draw_to_train: Float[np.ndarray, " n"], heldout_to_train: Float[np.ndarray, " m"]
-) -> float:
-    """Returns the share of draws that are nearer to a training sound than real sounds are.
+) -> Bool[np.ndarray, " n"]:
+    """Returns True for each draw that is nearer to a training sound than real sounds are.
 
-    The bound is the 5 % quantile of the held-out real sounds: they themselves score 0.05, copies of
-    training sounds 1.
+    The bound is the 5 % quantile of the held-out real sounds: of them 0.05 are, of copies of
+    training sounds all.
 
     Args:
         draw_to_train: as `nearest_distances(draws, training sounds)` gives them.
         heldout_to_train: the same of real sounds that were not trained on.
     """
-    bound = np.quantile(heldout_to_train, MEMORISED_QUANTILE)
-    return float(np.mean(np.asarray(draw_to_train) <= bound))
+    return np.asarray(draw_to_train) <= np.quantile(heldout_to_train, MEMORISED_QUANTILE)
 
 
 def _standardised(sets: list[np.ndarray], reference: np.ndarray) -> list[np.ndarray]:

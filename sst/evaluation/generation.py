@@ -106,8 +106,8 @@ def memorised(draws: FeatureSet, real: RealSounds, seed: int) -> Figure:
         return real.train.figure()
     of_real = distributions.nearest_distances(real.held_out.mfcc, real.train.mfcc)
     distances = distributions.nearest_distances(draws.mfcc, real.train.mfcc)
-    bound = np.quantile(of_real, distributions.MEMORISED_QUANTILE)
-    return figures.over_files((distances <= bound).astype(float), None, "mean", seed)
+    near = distributions.memorised(distances, of_real)
+    return figures.over_files(near.astype(float), None, "mean", seed)
 
 
 def recognised(sounds: FeatureSet, seed: int, packs: Sequence[str] | None = None) -> Figure:

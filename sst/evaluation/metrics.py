@@ -58,7 +58,7 @@ def log_mel_l1(original: Wave, other: Float[np.ndarray, " m"], sample_rate: int)
         other: [m] mono samples; cut or zero-padded to n.
         sample_rate: of both, in Hz.
     """
-    waves = (original, _fitted(other, len(original)))
+    waves = (original, features.fix_length(other, len(original)))
     ours, theirs = (_mel_power(_at_protocol_rate(w, sample_rate)) for w in waves)
     reference = ours.max()
     target = _db(ours / reference)
@@ -89,7 +89,7 @@ def stft_distance(original: Wave, other: Float[np.ndarray, " m"], sample_rate: i
     if not np.isfinite(other).all():
         return math.inf
     scale = np.float32(1.0 / np.max(np.abs(original)))
-    waves = (scale * original, scale * _fitted(other, len(original)))
+    waves = (scale * original, scale * features.fix_length(other, len(original)))
     pairs = [_magnitudes(*waves, _samples(window, sample_rate)) for window in STFT_WINDOWS]
 
     def distance(gain_db: float) -> float:
@@ -126,13 +126,6 @@ def level_hole_db(levels: Float[np.ndarray, " s"]) -> float:
         return math.nan
     line = np.linspace(levels[0], levels[-1], len(levels))
     return float(max(0.0, np.max(line - levels)))
-
-
-def _fitted(other: np.ndarray, n: int) -> Wave:
-    """Cuts a wave or fills it up with silence to `n` samples."""
-    fitted = np.zeros(n, np.float32)
-    fitted[: min(len(other), n)] = other[:n]
-    return fitted
 
 
 def _samples(window: int, sample_rate: int) -> int:

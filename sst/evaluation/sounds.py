@@ -13,8 +13,8 @@ from sst.audio import decode_pool
 from sst.config import AudioConfig
 from sst.data import dataset as datasets
 from sst.data.dataset import Dataset
-from sst.dsp import features
 from sst.errors import NothingToDo, UsageError
+from sst.library import embed_files
 from sst.types import Features, Sound, Wave
 
 Progress = Callable[[str], None]
@@ -31,6 +31,7 @@ class Sounds(NamedTuple):
     attack: np.ndarray  # [n, a] dB
     classes: list[str]  # "" where there is none
     packs: list[str]
+    descriptors: np.ndarray | None = None  # [n, s], where the decoding processes measured them
 
     @property
     def size(self) -> int:
@@ -61,6 +62,7 @@ class Sounds(NamedTuple):
             n_frames=self.n_frames[rows],
             peak_db=self.peak_db[rows],
             attack=self.attack[rows],
+            descriptors=None if self.descriptors is None else self.descriptors[rows],
         )
 
 
@@ -133,23 +135,24 @@ def from_folders(
     packs = dict(zip((s.id for s in found), packs_of([s.id for s in found]), strict=True))
     chosen = [found[row] for row in choose(len(found), limit, seed)]
     say(f"decoding {len(chosen):,} held-out files")
-    results = decode_pool.decode_many([sample.path for sample in chosen], audio)
-    kept, clips = [], []
+    paths = [sample.path for sample in chosen]
+    results = decode_pool.decode_many(paths, audio, measure=("descriptors",))
+    kept, decoded = [], []
     for sample, result in zip(chosen, results, strict=True):
         if isinstance(result, Sound):
             kept.append(sample)
-            clips.append(result)
+            decoded.append(result)
     if not kept:
         raise NothingToDo(f"0 of {len(chosen):,} held-out files could be read.")
     if len(kept) < len(chosen):
         say(f"{len(chosen) - len(kept):,} held-out files could not be read and are left out")
-    computed = features.of_clips([r.clip for r in clips], audio, [r.log_mel for r in clips])
     return Sounds(
         [sample.id for sample in kept],
-        [at_level(r.clip.wave, level) for r, level in zip(clips, computed.peak_db, strict=True)],
-        *computed,
+        [at_level(sound.clip.wave, sound.clip.peak_db) for sound in decoded],
+        *embed_files.features_of(decoded, audio),
         [class_of(sample.label, classes) for sample in kept],
         [packs[sample.id] for sample in kept],
+        np.stack([sound.descriptors for sound in decoded]),
     )
 
 

@@ -70,14 +70,19 @@ def of_model(model: Model, seed: int) -> dict[str, System]:
 
 def measured_aspects(sounds: Sounds, config: AudioConfig) -> Float[np.ndarray, "n s"]:
     """Returns the part of the search vector that is measured, not learned, float32."""
+    described = _describe(sounds, config) if sounds.descriptors is None else sounds.descriptors
+    return aspects.apply_weights(described)
+
+
+def _describe(sounds: Sounds, config: AudioConfig) -> Float[np.ndarray, "n s"]:
+    """Measures the descriptors of sounds that did not come from a decoding process."""
     levels = sounds.peak_db.tolist()
     clips = [
         Clip(at_level(wave, -peak_db), peak_db, 0.0, len(wave) / config.sample_rate)
         for wave, peak_db in zip(sounds.waves, levels, strict=True)
     ]
     cells = zip(clips, sounds.log_mel, sounds.n_frames, strict=True)
-    described = [descriptors.describe(clip, mel[:n], config) for clip, mel, n in cells]
-    return aspects.apply_weights(np.stack(described))
+    return np.stack([descriptors.describe(clip, mel[:n], config) for clip, mel, n in cells])
 
 
 def _of_model(model: Model, title: str, seed: int, note: str = "") -> System:

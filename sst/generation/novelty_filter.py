@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -20,13 +20,16 @@ from sst.search import aspects, novelty
 from sst.search.novelty import KnownSounds, Nearest
 from sst.types import Wave
 
+if TYPE_CHECKING:  # for mypy alone: these take seconds to import
+    from sst.inference import Model
+
 MAX_DRAWS = 20  # draws of one sound, at most
 
 
 class Collection(NamedTuple):
     """Real sounds that new ones are compared with."""
 
-    of: str  # "training" or "library"
+    name: str  # "training" or "library"
     known: KnownSounds
 
 
@@ -59,7 +62,7 @@ def library_sounds(
 
 
 def nearest(
-    model: Any, collections: Iterable[Collection], wave: Wave, sample_rate: int
+    model: "Model", collections: Iterable[Collection], wave: Wave, sample_rate: int
 ) -> tuple[Nearest, ...]:
     """Finds the sound nearest to a wave [n] in each collection; none for silence."""
     from sst import inference
@@ -67,11 +70,11 @@ def nearest(
     if not np.any(wave):
         return ()
     vector = np.asarray(inference.embed(model, wave, sample_rate))
-    return tuple(novelty.find_nearest(c.of, c.known, vector) for c in collections)
+    return tuple(novelty.find_nearest(c.name, c.known, vector) for c in collections)
 
 
 def render(
-    model: Any, recipe: Recipe, collections: Sequence[Collection]
+    model: "Model", recipe: Recipe, collections: Sequence[Collection]
 ) -> tuple[Float[np.ndarray, " n"], Recipe]:
     """Renders a recipe; returns the wave and the recipe with `nearest` filled in.
 
@@ -83,7 +86,7 @@ def render(
 
 
 def render_novel(
-    model: Any,
+    model: "Model",
     recipe: Recipe,
     collections: Sequence[Collection],
     min_novelty: float,
@@ -119,7 +122,7 @@ def render_novel(
 def novelty_of(recipe: Recipe) -> float:
     """Returns the novelty of a rendered recipe in per cent, the lowest over the collections.
 
-    Silence, and a sound whose novelty is not known, has 0.
+    Silence, and a sound whose novelty was not measured, has 0.
     """
     known = [found.novelty for found in recipe.nearest if found.novelty is not None]
     return min(known, default=0.0)
@@ -136,8 +139,8 @@ def check_min_novelty(collections: Sequence[Collection], min_novelty: float) -> 
         raise UsageError(f"A novelty of {min_novelty:g} should be 0 to 100 per cent.")
     if not any(len(collection.known.spacing) for collection in collections):
         raise ModelError(
-            "How near a sound is to the real ones cannot be known: the model was exported without"
-            " its training sounds, or has too few. Give --library-dir."
+            "Novelty cannot be measured: the model was exported without its training sounds, or"
+            " has too few. Give --library-dir."
         )
 
 

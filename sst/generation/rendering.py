@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -14,10 +14,13 @@ from sst.audio.wav import write_wave
 from sst.errors import ModelError, ResourceError, UsageError
 from sst.generation.recipe import Recipe
 
+if TYPE_CHECKING:  # for mypy alone: these take seconds to import
+    from sst.inference import Model
+
 PEAK = 10 ** (-1 / 20)  # -1 dBFS
 
 
-def render(model: Any, recipe: Recipe) -> Float[np.ndarray, " n"]:
+def render(model: "Model", recipe: Recipe) -> Float[np.ndarray, " n"]:
     """Decodes the latent of a recipe to a wave at the recipe's rate; silence stays silence.
 
     Sounds are decoded one at a time, so that each is bit-identical whatever is made with it.

@@ -4,16 +4,19 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 import sst
 from sst import files
-from sst.errors import ModelError, UsageError
+from sst.errors import ModelError, UsageError, plural
 from sst.generation.recipe import MAX_SEED, Recipe, Source
 from sst.library import embed_files
 from sst.types import Sound
+
+if TYPE_CHECKING:  # for mypy alone: these take seconds to import
+    from sst.inference import Model
 
 
 class Output(NamedTuple):
@@ -28,7 +31,7 @@ DEFAULT_OUTPUT = Output()
 
 
 def draw(
-    model: Any,
+    model: "Model",
     num: int,
     seed: int,
     temperature: float = 1.0,
@@ -56,7 +59,7 @@ def draw(
 
 
 def mix(
-    model: Any,
+    model: "Model",
     paths: Sequence[str | os.PathLike[str]],
     weights: Sequence[float] | None = None,
     normalize_weights: bool = True,
@@ -89,7 +92,7 @@ def mix(
 
 
 def interpolate(
-    model: Any,
+    model: "Model",
     paths: Sequence[str | os.PathLike[str]],
     steps: int,
     variance: float = 0.0,
@@ -122,7 +125,9 @@ def interpolate(
     ]
 
 
-def vary(model: Any, recipe: Recipe, variance: float, num: int = 1, seed: int = 0) -> list[Recipe]:
+def vary(
+    model: "Model", recipe: Recipe, variance: float, num: int = 1, seed: int = 0
+) -> list[Recipe]:
     """Varies a recipe: `num` latents with Gaussian noise of `variance`, or itself where that is 0.
 
     Raises:
@@ -160,7 +165,7 @@ def weights_or_raise(
     weights = (1.0,) * n_files if weights is None else tuple(float(w) for w in weights)
     if len(weights) != n_files:
         raise UsageError(
-            f"Got {_plural(n_files, 'file')} but {_plural(len(weights), 'weight')}: give one"
+            f"Got {plural(n_files, 'file')} but {plural(len(weights), 'weight')}: give one"
             " weight per file."
         )
     if not np.isfinite(weights).all():
@@ -183,7 +188,7 @@ def check_interpolation(
     """
     if len(paths) != 2 or steps < 2:
         raise UsageError(
-            f"Got {_plural(len(paths), 'file')} and {_plural(steps, 'step')} to interpolate: give"
+            f"Got {plural(len(paths), 'file')} and {plural(steps, 'step')} to interpolate: give"
             " 2 files and at least 2 steps."
         )
     _check_variance(variance)
@@ -205,17 +210,13 @@ def _check_variance(variance: float) -> None:
         raise UsageError(f"Got variance {variance}: give a number from 0 up.")
 
 
-def _plural(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
 def _check_count(num: int) -> int:
     if num < 1:
         raise UsageError(f"--num {num}: give at least 1.")
     return num
 
 
-def _base_recipe(model: Any, kind: str, seed: int, output: Output) -> Recipe:
+def _base_recipe(model: "Model", kind: str, seed: int, output: Output) -> Recipe:
     import jax
 
     if not 0 <= seed <= MAX_SEED:
@@ -253,7 +254,7 @@ def _add_noise(latent: Any, num: int, seed: int, variance: float) -> np.ndarray:
 
 
 def _encode_files(
-    model: Any, paths: Sequence[str | os.PathLike[str]]
+    model: "Model", paths: Sequence[str | os.PathLike[str]]
 ) -> tuple[list[Sound], np.ndarray]:
     """Decodes and encodes files; returns their sounds and their posterior means [n, z]."""
     from sst import inference

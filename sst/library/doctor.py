@@ -5,7 +5,7 @@ Nothing is changed; every finding says what a person could do.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from sst.audio.decode_pool import decode_many
 from sst.config import AudioConfig
 from sst.library.rows import Rows
 from sst.search import searcher
-from sst.types import Skipped
+from sst.types import Progress, Skipped
 
 # Measured by experiments/benchmarks/doctor.py.
 VOTERS = 10  # the nearest sounds, of other packs where there are some
@@ -40,7 +40,6 @@ ADVICE = {
     "mislabelled": "listen: it may belong into another folder",
     "outlier": "listen: nothing else here sounds like it",
 }
-Progress = Callable[[int, int, int], None]  # files done, files to do, of them skipped
 
 
 class Finding(NamedTuple):

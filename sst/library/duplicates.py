@@ -1,7 +1,7 @@
 """Duplicates in a library: which files hold one sound, and which of them is the best to keep."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,12 +14,11 @@ from sst.audio.decode_pool import decode_many
 from sst.config import AudioConfig
 from sst.files import Sample
 from sst.search import waveform_match
-from sst.types import Skipped, Sound, Wave
+from sst.types import Progress, Skipped, Sound, Wave
 
 AUDIO = AudioConfig()
 LOSSY = (".mp3", ".ogg")
 AUDIBLE_RATE = 44_100  # Hz; what is beyond is not heard
-Progress = Callable[[int, int, int], None]  # files done, files to do, of them skipped
 
 
 class Copy(NamedTuple):

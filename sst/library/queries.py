@@ -1,6 +1,5 @@
 """Queries as vectors: a file, a hit in it, likes and dislikes, an interpolation."""
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +14,7 @@ from sst.files import to_text
 from sst.library import embed_files, rows
 from sst.library.embed_files import Encoder
 from sst.search import aspects
-from sst.types import Clip, Sound
-
-Path_ = str | os.PathLike[str]
+from sst.types import Clip, Path_, Sound
 
 
 class Query(NamedTuple):

@@ -17,8 +17,7 @@ from jaxtyping import Float, Int
 from sst.library.database import open_database
 from sst.search.scann_index import DamagedIndex
 from sst.search.similarity import DistanceQuantiles
-
-Path_ = str | os.PathLike[str]
+from sst.types import Path_
 
 
 class Rows(NamedTuple):

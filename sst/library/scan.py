@@ -28,11 +28,9 @@ from sst.library.embed_files import Encoder, embed_files
 from sst.search import aspects
 from sst.search.scann_index import DamagedIndex
 from sst.search.stored_index import IndexWarning
-from sst.types import Skipped
+from sst.types import Path_, Progress, Skipped
 
 T = TypeVar("T")
-Path_ = str | os.PathLike[str]
-Progress = Callable[[int, int, int], None]  # files done, files to do, of them skipped
 
 
 class ScanReport(NamedTuple):

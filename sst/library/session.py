@@ -21,9 +21,7 @@ from sst.model import export_format
 from sst.search import aspects
 from sst.search import searcher as searchers
 from sst.search import similarity as similarities
-from sst.types import Features
-
-Path_ = str | os.PathLike[str]
+from sst.types import Features, Path_, Progress
 
 
 class Session(NamedTuple):
@@ -57,7 +55,7 @@ def open_session(
     encoder: Encoder,
     dirs: Sequence[Path_],
     engine: searchers.Engine = "auto",
-    progress: scan.Progress | None = None,
+    progress: Progress | None = None,
     workers: int | None = None,
     prune: bool = False,
 ) -> Session:

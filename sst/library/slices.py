@@ -17,7 +17,7 @@ import soundfile as sf
 from jaxtyping import Num
 
 from sst import atomic
-from sst.audio import containers
+from sst.audio import containers, wav
 from sst.audio.reader import BadAudio, open_audio, read_block, skip
 from sst.errors import UsageError
 from sst.files import to_text
@@ -186,9 +186,7 @@ def _blocks(source: sf.SoundFile, samples: int) -> Iterator[Num[np.ndarray, "n c
 def _wav(path: Path, like: sf.SoundFile, subtype: str) -> Iterator[sf.SoundFile]:
     """Opens a new WAV file of the rate and channels of another. Raises OSError where it cannot."""
     try:
-        with sf.SoundFile(path, "w", like.samplerate, like.channels, subtype, format="WAV") as file:
-            # libsndfile stamps its PEAK chunk with the time: the same sound would give other bytes.
-            sf._snd.sf_command(file._file, 0x1050, sf._ffi.NULL, 0)
+        with wav.open_new(path, like.samplerate, like.channels, subtype) as file:
             yield file
     except sf.LibsndfileError:
         raise OSError(errno.EIO, "cannot be written; is there room?", str(path)) from None

@@ -1,7 +1,6 @@
 """Sounds and pictures inside a page: as data, so that the page is one file."""
 
 import base64
-import io
 import struct
 import zlib
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
+from sst.audio import wav
 from sst.config import AudioConfig
 from sst.dsp import features
 from sst.types import Wave
@@ -32,14 +32,10 @@ class Exhibit(NamedTuple):
 
 def audio_uri(wave: Wave, sample_rate: int) -> str:
     """Encodes a wave [n] as a 16-bit WAV data URI of peak `PEAK`; silence stays silence."""
-    import soundfile
-
     peak = float(np.abs(wave).max(initial=0.0))
     silence = np.zeros(max(1, len(wave)), np.float32)
     scaled = wave * (PEAK / peak) if peak > SILENCE_PEAK else silence
-    buffer = io.BytesIO()
-    soundfile.write(buffer, scaled, sample_rate, subtype="PCM_16", format="WAV")
-    return _uri("audio/wav", buffer.getvalue())
+    return _uri("audio/wav", wav.wav_bytes(scaled, sample_rate))
 
 
 def spectrogram_uri(wave: Wave, audio: AudioConfig, n_frames: int) -> str:

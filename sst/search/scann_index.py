@@ -117,14 +117,14 @@ def hash_vectors(vectors: Float[np.ndarray, "n d"]) -> UInt64[np.ndarray, " n"]:
     return np.einsum("nd,d->n", bits, 2 * factors + 1, dtype=np.uint64, casting="unsafe")
 
 
-def find_difference(ids: UInt64[np.ndarray, " n"], wanted: UInt64[np.ndarray, " m"]) -> Difference:
+def find_difference(ids: UInt64[np.ndarray, " n"], target: UInt64[np.ndarray, " m"]) -> Difference:
     """Compares the ids of an index with those that it should have; equal ids count singly."""
     _, positions, rows = np.intersect1d(
-        _numbered(ids), _numbered(wanted), assume_unique=True, return_indices=True
+        _numbered(ids), _numbered(target), assume_unique=True, return_indices=True
     )
     order = np.full(len(ids), -1, np.int64)
     order[positions] = rows
-    return Difference(order, np.setdiff1d(np.arange(len(wanted)), rows, assume_unique=True))
+    return Difference(order, np.setdiff1d(np.arange(len(target)), rows, assume_unique=True))
 
 
 def _numbered(ids: np.ndarray) -> np.ndarray:

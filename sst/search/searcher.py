@@ -191,9 +191,9 @@ def scann_is_installed() -> bool:
 
 def _engine(engine: str, n: int) -> str:
     if engine not in ENGINES:
-        raise UsageError(f"engine {engine!r} should be one of {', '.join(ENGINES)}")
+        raise UsageError(f"The engine {engine!r} should be one of {', '.join(ENGINES)}.")
     if engine == "scann" and not scann_is_installed():
-        raise UsageError("ScaNN is not installed here (it needs Linux); use --engine exact")
+        raise UsageError("ScaNN is not installed here (it needs Linux): give --engine exact.")
     small = n < SCANN_FROM or not scann_is_installed()
     return "exact" if n == 0 or engine == "exact" or (engine == "auto" and small) else "scann"
 

@@ -37,10 +37,10 @@ def save(index: ScannIndex, place: Path) -> None:
                 shutil.rmtree(draft, ignore_errors=True)
 
 
-def load(folder: Path, wanted: Path) -> ScannIndex | None:
-    """Loads the index `wanted`, else the newest one that is whole; removes damaged ones."""
+def load(folder: Path, current: Path) -> ScannIndex | None:
+    """Loads the index `current`, else the newest one that is whole; removes damaged ones."""
     with contextlib.suppress(OSError):
-        places = sorted(folder.glob("scann-*"), key=lambda p: (p == wanted, p.stat().st_mtime_ns))
+        places = sorted(folder.glob("scann-*"), key=lambda p: (p == current, p.stat().st_mtime_ns))
         for place in reversed(places):
             try:
                 return scann_index.load(place)

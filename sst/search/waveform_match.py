@@ -125,11 +125,11 @@ def likeness(a: Wave, b: Float[np.ndarray, " m"], sample_rate: int) -> float:
         b: [m] samples.
         sample_rate: Hz, of both.
     """
-    laid = _align(a, b) if _starts_correlate(a, b, sample_rate) else None
-    if laid is None:
+    aligned = _align(a, b) if _starts_correlate(a, b, sample_rate) else None
+    if aligned is None:
         return 0.0
     audio = AudioConfig.at_rate(sample_rate)
-    one, other = (scipy.fft.rfft(features.frames(part, audio), axis=-1) for part in laid)
+    one, other = (scipy.fft.rfft(features.frames(part, audio), axis=-1) for part in aligned)
     powers = np.square(np.abs(one)), np.square(np.abs(other))
     top = _shared_bins(powers[0].sum(axis=0), powers[1].sum(axis=0), audio)
     gain = np.sqrt(powers[0][:, :top].sum() / powers[1][:, :top].sum())

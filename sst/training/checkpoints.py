@@ -16,9 +16,6 @@ import numpy as np
 
 from sst import atomic
 from sst.errors import ModelError, ResourceError
-from sst.model.export_format import SavedModel, load_model, save_model
-
-__all__ = ["SavedModel", "load_model", "save_model", "Restored", "Store"]
 
 UNRATED = 1e30  # stands for "no finite validation loss" where Orbax orders checkpoints
 PREFIX = "step"  # directories step_100, step_200: other entries there are not checkpoints

@@ -16,11 +16,11 @@ from sst.config import Config
 from sst.data import dataset as datasets
 from sst.data.copies import copy_clusters
 from sst.data.dataset import Dataset, Split
-from sst.model import calibration, prior, quantization
+from sst.model import calibration, export_format, prior, quantization
 from sst.model.functions import ModelFunctions
 from sst.search import novelty
 from sst.search.novelty import KnownSounds
-from sst.training import checkpoints, plots
+from sst.training import plots
 from sst.training.run_log import Row, RunLog
 
 MAX_PRIOR_CLIPS = 4096  # training clips that the prior is fitted to
@@ -91,7 +91,7 @@ def export(inputs: ExportInputs, params: Any, stats: Any, row: Row) -> None:
     known = training_vectors(inputs, params, stats)
     if "basis" in stats:  # the larger part of the file
         stats = {**stats, "basis": quantization.quantize(stats["basis"], config.audio.n_mels)}
-    checkpoints.save_model(
+    export_format.save_model(
         inputs.directory / "model",
         config,
         _to_float16(params),

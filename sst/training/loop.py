@@ -13,6 +13,7 @@ import numpy as np
 from sst.config import Config
 from sst.data.dataset import Dataset
 from sst.errors import Interrupted, ModelError, UserError
+from sst.model import export_format
 from sst.model.functions import ModelFunctions
 from sst.training import checkpoints, plateau, workdir
 from sst.training import step as training_step
@@ -224,6 +225,6 @@ class Session:
 def _exported_step(directory: Path) -> int | None:
     """Returns the step of the exported model, None if there is none that is intact."""
     try:
-        return checkpoints.load_model(directory / "model").facts["step"]
+        return export_format.load_model(directory / "model").facts["step"]
     except (ModelError, KeyError):
         return None

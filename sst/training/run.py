@@ -5,9 +5,10 @@ from pathlib import Path
 
 import jax
 
-from sst.config import Config
+from sst.config import Config, check_ranges
 from sst.data.dataset import Dataset
-from sst.errors import ModelError, UsageError
+from sst.errors import ModelError
+from sst.model import export_format
 from sst.model.functions import VAE, ModelFunctions
 from sst.training import checkpoints, step, workdir
 from sst.training.loop import Run, Session
@@ -76,27 +77,25 @@ def check_config(config: Config) -> None:
     """
     optim = config.optim
     rules = {
-        "learning_rate": optim.learning_rate > 0,
-        "min_lr": optim.min_lr > 0,
-        "weight_decay": optim.weight_decay >= 0,
-        "clip_norm": optim.clip_norm > 0,
-        "ema_decay": 0 <= optim.ema_decay < 1,
-        "eval_every": optim.eval_every >= 1,
-        "patience": optim.patience >= 1,
-        "factor": 0 < optim.factor < 1,
-        "min_improvement": optim.min_improvement > 0,
-        "max_steps": optim.max_steps >= 1,
-        "warmup_steps": optim.warmup_steps >= 0,
-        "steps_per_call": optim.steps_per_call >= 1,
+        "learning_rate": (optim.learning_rate > 0, "above 0"),
+        "min_lr": (optim.min_lr > 0, "above 0"),
+        "weight_decay": (optim.weight_decay >= 0, "0 or more"),
+        "clip_norm": (optim.clip_norm > 0, "above 0"),
+        "ema_decay": (0 <= optim.ema_decay < 1, "0 or more, and below 1"),
+        "eval_every": (optim.eval_every >= 1, "1 or more"),
+        "patience": (optim.patience >= 1, "1 or more"),
+        "factor": (0 < optim.factor < 1, "above 0, and below 1"),
+        "min_improvement": (optim.min_improvement > 0, "above 0"),
+        "max_steps": (optim.max_steps >= 1, "1 or more"),
+        "warmup_steps": (optim.warmup_steps >= 0, "0 or more"),
+        "steps_per_call": (optim.steps_per_call >= 1, "1 or more"),
     }
-    for field, good in rules.items():
-        if not good:
-            raise UsageError(f"config.optim.{field}={getattr(optim, field)} is out of range")
+    check_ranges("config.optim", optim, rules)
 
 
 def _variables(
     config: Config, dataset: Dataset, directory: Path, model: ModelFunctions
-) -> checkpoints.SavedModel:
+) -> export_format.SavedModel:
     """Returns the initial parameters and the data set's constants, the same at every resume."""
     folder = directory / "initial"
     if not workdir.has_checkpoint(directory):
@@ -105,10 +104,10 @@ def _variables(
         n_classes = len(dataset.class_names)
         params = model.init(jax.random.key(config.seed), config, stats, n_classes)
         facts = {"dataset": dataset.name, "fingerprint": dataset.fingerprint}
-        checkpoints.save_model(
+        export_format.save_model(
             folder, config, jax.device_get(params), jax.device_get(stats), {}, [], facts
         )
-    saved = checkpoints.load_model(folder)
+    saved = export_format.load_model(folder)
     if saved.facts["fingerprint"] != dataset.fingerprint:
         raise ModelError(
             f"{dataset.name} has changed since the run in {directory} was started "

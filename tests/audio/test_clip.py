@@ -444,8 +444,8 @@ def test_an_offset_after_the_end_or_into_silence_is_said(tmp_path):
     wave = np.concatenate([synth.tone(440, 16_000, 0.5), np.zeros(8_000, np.float32)])
     sf.write(tmp_path / "x.wav", wave, 16_000)
     for offset, reason, detail in (
-        (1.0, "past_end", "it lasts 1 s, no 1 s"),
-        (40.0, "past_end", "no 40 s"),
+        (1.0, "past_end", "it lasts 1 s; give an offset below that, not 1 s"),
+        (40.0, "past_end", "not 40 s"),
         (0.6, "silent", "from there on"),
         (0.9999, "too_short", "what is left"),
     ):

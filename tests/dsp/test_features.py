@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from sst.config import AudioConfig
 from sst.dsp import features
+from sst.errors import UsageError
 from tests import synth
 
 AUDIOS = [AudioConfig(), AudioConfig.at_rate(44_100), AudioConfig.at_rate(16_000)]
@@ -144,3 +145,25 @@ def test_attack_of_a_sine_is_its_power():
     audio = AudioConfig()
     wave = 2 * synth.tone(2000.0, 22_050)  # peak 1: half of full power
     np.testing.assert_allclose(features.attack(wave, audio)[1:], -3.01, atol=0.2)
+
+
+@pytest.mark.parametrize("rate", [1, 3_999, 192_001])
+def test_a_rate_that_no_transform_has_is_named_whatever_follows_from_it(rate):
+    with pytest.raises(UsageError, match=f"^audio.sample_rate={rate} should be 4000 to 192000 Hz"):
+        AudioConfig.at_rate(rate)
+
+
+@pytest.mark.parametrize(
+    "field, value, rule",
+    [
+        ("hop", 3, "a divisor of n_fft=1024 below it"),
+        ("hop", 1024, "a divisor of n_fft=1024 below it"),
+        ("hop", 0, "a divisor of n_fft=1024 below it"),
+        ("n_fft", 1000, "a power of 2, 64 or more"),
+        ("n_fft", 32, "a power of 2, 64 or more"),
+        ("n_mels", 513, "8 to 512"),
+    ],
+)
+def test_a_transform_that_cannot_be_is_refused_with_its_rule(field, value, rule):
+    with pytest.raises(UsageError, match=f"^audio.{field}={value} should be {rule}"):
+        AudioConfig(**{field: value})

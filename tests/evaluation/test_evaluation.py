@@ -10,6 +10,7 @@ import soundfile as sf
 from sst import inference
 from sst.config import AudioConfig
 from sst.data import dataset as datasets
+from sst.dsp import descriptors, features
 from sst.errors import ModelError, NothingToDo, UsageError
 from sst.evaluation import (
     definitions,
@@ -53,6 +54,22 @@ def test_search_is_measured_on_the_vectors_that_a_library_compares(tmp_path):
     )
     compared = embed_files.embed_sounds(encoder, list(decoded))
     np.testing.assert_allclose(measured(found), compared, atol=1e-5)
+    np.testing.assert_allclose(measured(found._replace(descriptors=None)), compared, atol=1e-5)
+
+
+def test_held_out_sounds_bring_what_the_workers_computed(library, monkeypatch):
+    found = sounds.from_folders([library], AUDIO, limit=4).take([3, 1])
+    computed = systems._describe(found, AUDIO)
+    np.testing.assert_allclose(found.descriptors, computed, atol=1e-4)
+    changed = degraded_copies.degrade(found, degraded_copies.lower_level, AUDIO, 0)
+    assert changed.descriptors is None  # those of other sounds
+    monkeypatch.setattr(descriptors, "describe", None)
+    monkeypatch.setattr(features, "attack", None)
+    again = sounds.from_folders([library], AUDIO, limit=4).take([3, 1])
+    np.testing.assert_array_equal(again.attack, found.attack)
+    np.testing.assert_array_equal(
+        systems.measured_aspects(again, AUDIO), systems.measured_aspects(found, AUDIO)
+    )
 
 
 # ------------------------------------------------------------------------------------ figures

@@ -84,7 +84,7 @@ def test_an_offset_is_where_the_clip_starts(classify, rng):
         ("absent.wav", 2, "No file absent.wav"),
         ("text.wav", 3, "Cannot use"),
         ("silent.wav", 3, "it is silent"),
-        ("short.wav --offset 3", 3, "it lasts 0.3 s, no 3 s"),
+        ("short.wav --offset 3", 3, "it lasts 0.3 s; give an offset below that, not 3 s."),
         ("short.wav --offset -1", 2, "offset of -1 s"),
         ("short.wav --offset nan", 2, "offset of nan s"),
         ("silent.wav text.wav", 3, "None of 2 files"),

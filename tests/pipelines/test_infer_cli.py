@@ -18,6 +18,7 @@ import soundfile as sf
 from pipelines import cli
 from pipelines.console import exit_codes, messages
 from pipelines.console.progress import Progress
+from sst.audio import wav
 from sst.audio.recording import read_wave
 from sst.audio.wav import read_comment
 from sst.generation import recipe, rendering
@@ -647,6 +648,11 @@ def test_help_is_instant_and_loads_nothing(command):
     assert report == "0 []"
     assert "usage" in out
     assert seconds < 0.5
+
+
+def test_the_help_names_every_depth_that_can_be_written():
+    _, out, _ = cost("generate", "--help")
+    assert f"{', '.join(wav.SUBTYPES[:-1])} or {wav.SUBTYPES[-1]}" in out
 
 
 def test_an_indexed_target_is_answered_without_tensorflow_or_the_model(library, model):

@@ -144,7 +144,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             if self.data_path.exists() and not config.download_mode.overwrite_dataset:
                 return self._reuse()
             build_folder.remove_stale_drafts(Path(self.data_path))
-            for sentence in files.passed_over(self._found):
+            for sentence in files.describe_skipped(self._found):
                 say(sentence)
             self._check_disk()
             with _without_tfds_bars(), build_folder.disk_errors(self._data_dir_root):

@@ -103,7 +103,7 @@ def fit(
     )
     params = _train(white, targets, np.ones(len(rows), bool), len(names), seed, steps)
     trees = _fit_trees(white, targets, seed)
-    score = macro_f1(targets, raw.argmax(axis=1))
+    score = float(macro_f1(targets, raw.argmax(axis=1))[0])
     return Classifier(names, mean, deviation, params, trees, float(temperature), score)
 
 
@@ -119,13 +119,24 @@ def hidden(classifier: Classifier, rows: Float[np.ndarray, "n f"]) -> np.ndarray
     return _forward(classifier.params, (rows - classifier.mean) / classifier.deviation)[1][:, 0]
 
 
-def macro_f1(targets: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"]) -> float:
-    """Returns the F1 score, 0..1, averaged over the classes that occur in `targets`."""
-    scores = []
-    for kind in np.unique(targets):
-        hits = np.sum((targets == kind) & (predicted == kind))
-        scores.append(2 * hits / (np.sum(targets == kind) + np.sum(predicted == kind)))
-    return float(np.mean(scores))
+def macro_f1(
+    targets: Int[np.ndarray, " n"],
+    predicted: Int[np.ndarray, " n"],
+    counts: Float[np.ndarray, "r n"] | None = None,
+) -> Float[np.ndarray, " r"]:
+    """Returns the F1 score, 0..1, averaged over the classes that occur in `targets`.
+
+    Args:
+        targets: the true classes of n > 0 sounds.
+        predicted: their predicted classes.
+        counts: how often every sound counts in each of r resamples; one of each in one by default.
+    """
+    counts = np.ones((1, len(targets))) if counts is None else counts
+    kinds = np.unique(targets)
+    actual, found = (rows[:, None] == kinds for rows in (targets, predicted))
+    there, named = counts @ actual, counts @ found
+    scores = 2.0 * (counts @ (actual & found)) / np.maximum(there + named, 1.0)
+    return np.sum(scores, axis=1, where=there > 0) / np.maximum((there > 0).sum(axis=1), 1)
 
 
 def _folds(groups: np.ndarray, seed: int) -> Int[np.ndarray, " n"]:

@@ -41,7 +41,7 @@ def reconstruct(wave: Wave, sample_rate: int, iterations: int = ITERATIONS) -> W
     loudest = float(mel.max(initial=0.0))
     restored = invert(features.to_db(mel, PROTOCOL.floor_db), PROTOCOL, iterations, len(narrow))
     restored = restored * np.float32(np.sqrt(loudest))
-    return fitted(resample(restored, PROTOCOL.sample_rate, sample_rate), len(wave))
+    return features.fix_length(resample(restored, PROTOCOL.sample_rate, sample_rate), len(wave))
 
 
 def invert(log_mel: LogMel, audio: AudioConfig, iterations: int, n_samples: int) -> Wave:
@@ -67,7 +67,7 @@ def invert(log_mel: LogMel, audio: AudioConfig, iterations: int, n_samples: int)
     for _ in range(iterations):
         consistent = _stft(_istft(spectrum, audio), audio)
         spectrum = magnitude * (consistent / np.maximum(np.abs(consistent), np.float32(1e-16)))
-    return fitted(_istft(spectrum, audio), n_samples)
+    return features.fix_length(_istft(spectrum, audio), n_samples)
 
 
 def resample(wave: Wave, from_hz: int, to_hz: int) -> Wave:
@@ -78,13 +78,6 @@ def resample(wave: Wave, from_hz: int, to_hz: int) -> Wave:
     import soxr
 
     return soxr.resample(wave, from_hz, to_hz, quality="HQ")
-
-
-def fitted(wave: Wave, n_samples: int) -> Wave:
-    """Cuts a wave or fills it up with silence to `n_samples`."""
-    result = np.zeros(n_samples, np.float32)
-    result[: len(wave)] = wave[:n_samples]
-    return result
 
 
 @functools.lru_cache(maxsize=4)
