@@ -10,6 +10,7 @@ from sst.config import AudioConfig
 from sst.dsp.thumbnail import thumbnail
 from sst.evaluation.sounds import Sounds, short_name
 from sst.search import searcher, waveform_match
+from sst.types import Wave
 
 MAX_NAMED = 5  # copies that the report names
 
@@ -29,7 +30,7 @@ def find(held_out: Sounds, train: Sounds, audio: AudioConfig) -> dict[int, int]:
     rows = _candidates(queries, known)  # of the training sounds; first, so that they come first
     waves = [*(train.waves[row] for row in rows), *held_out.waves]
     first = waveform_match.find_clusters(
-        [clip_digest(wave) for wave in waves],
+        [clip_digest(_full_level(wave)) for wave in waves],
         np.concatenate([known[rows], queries]),
         lambda members: [waves[row] for row in members],
         audio.sample_rate,
@@ -62,3 +63,8 @@ def _candidates(
 def _thumbnails(sounds: Sounds, audio: AudioConfig) -> Float[np.ndarray, "n c"]:
     cells = zip(sounds.log_mel, sounds.n_frames, strict=True)
     return np.stack([thumbnail(log_mel[:n], audio) for log_mel, n in cells])
+
+
+def _full_level(wave: Wave) -> Wave:
+    """Returns a wave as clips are: with peak 1, unless it is silent."""
+    return wave / (np.abs(wave).max(initial=0.0) or 1.0)

@@ -49,10 +49,9 @@ def changed(some: sounds.Sounds, change) -> sounds.Sounds:
 
 
 def joined(a: sounds.Sounds, b: sounds.Sounds) -> sounds.Sounds:
-    fields = zip(a, b, strict=True)
-    return sounds.Sounds(
-        *(x + y if isinstance(x, list) else np.concatenate([x, y]) for x, y in fields)
-    )
+    fields = zip(a._replace(descriptors=[]), b._replace(descriptors=[]), strict=True)
+    both = (x + y if isinstance(x, list) else np.concatenate([x, y]) for x, y in fields)
+    return sounds.Sounds(*both)._replace(descriptors=None)
 
 
 @pytest.mark.parametrize("name", CHANGES)
