@@ -10,18 +10,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _MODULES = {"config", "errors", "files", "inference", "tool", "types"}
-_PACKAGES = {
-    "audio",
-    "data",
-    "demo",
-    "dsp",
-    "evaluation",
-    "generation",
-    "library",
-    "model",
-    "report",
-}
-_PACKAGES |= {"search", "training"}
+_PACKAGES = {"audio", "data", "demo", "dsp", "evaluation", "generation", "library", "model"}
+_PACKAGES |= {"report", "search", "training"}
 
 
 def __getattr__(name: str) -> Any:
@@ -36,4 +26,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULES, *_PACKAGES, "SoundSampleTool"])
+    return sorted({"__version__", "__doc__", "SoundSampleTool"} | _MODULES | _PACKAGES)

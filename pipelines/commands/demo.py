@@ -1,6 +1,7 @@
 """`demo`: the sounds of the built-in synthesizer as files."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from pipelines.console.messages import put, say
@@ -9,7 +10,7 @@ from sst.files import to_text
 
 
 def demo(arguments: argparse.Namespace) -> None:
-    """Writes the demo library into a folder, and lists the files where stdout is read."""
+    """Writes the demo library into a folder, and lists the files where stdout is no terminal."""
     folder = _target(arguments)
     from sst import atomic
     from sst.demo import library
@@ -22,7 +23,8 @@ def demo(arguments: argparse.Namespace) -> None:
                 names = [folder / path.relative_to(fresh) for path in library.write(fresh)]
     except OSError as error:
         raise ResourceError(f"Cannot write to {to_text(folder)}: {error.strerror}.") from error
-    put("".join(f"{path}\n" for path in names))
+    if not sys.stdout.isatty():
+        put("".join(f"{path}\n" for path in names))
     machines = len({path.relative_to(folder).parts[0] for path in names})
     size = sum(path.stat().st_size for path in names) / 1e6
     say(
@@ -39,7 +41,7 @@ def _target(arguments: argparse.Namespace) -> Path:
     """
     folder = Path(arguments.folder).expanduser()
     if not folder.parent.is_dir():
-        raise UsageError(f"No folder {to_text(folder.parent)} to make {folder.name} in.")
+        raise UsageError(f"There is no folder {to_text(folder.parent)}; make it first.")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{to_text(folder)} is a file; give a folder.")
     if folder.is_dir() and any(folder.iterdir()) and not arguments.overwrite:

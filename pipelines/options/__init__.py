@@ -21,7 +21,7 @@ def _dashed(argument: str) -> str:
 
 
 def _parser(prog: str) -> Parser:
-    parser = Parser(prog=prog, description=sst.__doc__, allow_abbrev=False)
+    parser = Parser(prog=prog, description=(sst.__doc__ or "").split("\n\n")[0], allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"sst {sst.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in (generate, similar, classify, embed, library, demo):
