@@ -87,16 +87,13 @@ def _queries(
     session: "Session", arguments: argparse.Namespace, choice: "Choice"
 ) -> "list[tuple[str, Query]]":
     """Returns a name and a query for each answer to give."""
-    from sst.library import queries
     from sst.library import session as library_session
 
-    encoder, folder = session.encoder, session.report.folder
     if arguments.like or arguments.unlike:
         likes = [(target, 1.0) for target in arguments.targets] + arguments.like
         signed = likes + [(file, -weight) for file, weight in arguments.unlike]
-        parts = [(queries.of_file(encoder, folder, file), weight) for file, weight in signed]
         name = " ".join(f"{weight:+g}*{to_text(Path(file).name)}" for file, weight in signed)
-        return [(name, queries.blend(parts))]
+        return [(name, library_session.make_blend(session, signed))]
     found = []
     for target in arguments.targets:
         if arguments.segment == "all":

@@ -6,6 +6,7 @@ they may be copies.
 
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -44,6 +45,10 @@ class Comparison:
             return False
         clip = self._clip(a)
         return clip is not None and self.holds(b, clip)
+
+    def is_any(self, rows: Sequence[int], row: int) -> bool:
+        """Tells whether a row is one of some rows, or holds the sound of one."""
+        return row in rows or any(self.same_sound(other, row) for other in rows)
 
     def holds(self, row: int, clip: Clip) -> bool:
         """Tells whether a row holds the sound of a clip, whatever their vectors say."""

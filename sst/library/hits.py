@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from sst.errors import UsageError
 from sst.library.copies import Comparison
-from sst.library.queries import Query
+from sst.library.queries import Query, Target
 from sst.library.rows import Rows
 from sst.search import aspects
 from sst.search import similarity as similarities
@@ -44,7 +44,7 @@ class ChosenRow(NamedTuple):
 
     row: int
     distance: float  # Euclidean
-    same: bool  # as the target: its copy
+    same: bool  # as a target: the target itself, or a copy of it
     copies: int = 0  # rows of the same sound that are not shown
 
 
@@ -80,10 +80,11 @@ def choose(
     """
     chosen: list[ChosenRow] = []
     folders: collections.Counter[str] = collections.Counter()
-    targets = _rows_of_targets(rows, query)
+    first = _first_rows(rows, query)
     for row, distance in zip(found.tolist(), distances.tolist(), strict=True):
-        same = _is_target(rows, compare, query, targets, row)
-        if same and query.own and not choice.include_self:
+        same = [t for t in query.targets if _is_target(rows, compare, t, first, row)]
+        own = rows.digests[row] in query.own or any(target.inside for target in same)
+        if own and not choice.include_self:
             continue
         shown = None if choice.keep_duplicates else _find_copy(rows, compare, chosen, row)
         if shown is not None:
@@ -95,7 +96,7 @@ def choose(
         if len(chosen) == choice.num_similar:
             break
         folders[folder] += 1
-        chosen.append(ChosenRow(row, distance, same))
+        chosen.append(ChosenRow(row, distance, bool(same)))
     return chosen
 
 
@@ -131,27 +132,26 @@ def nothing_close(hits: Sequence[Hit]) -> bool:
     return all(hit.band == "weak" for hit in hits)
 
 
-def _rows_of_targets(rows: Rows, query: Query) -> list[int]:
-    """Returns a row of each target that the index holds, where the query has no clips of them."""
-    if query.clips:
-        return []
+def _first_rows(rows: Rows, query: Query) -> dict[str, int]:
+    """Returns the first row of every target that the index holds, by its digest."""
+    held = {target.digest for target in query.targets if target.clip is None}
     first: dict[str, int] = {}
     for row, digest in enumerate(rows.digests):
-        if digest in query.own:
+        if digest in held:
             first.setdefault(digest, row)
-    return list(first.values())
+    return first
 
 
 def _is_target(
-    rows: Rows, compare: Comparison, query: Query, targets: Sequence[int], row: int
+    rows: Rows, compare: Comparison, target: Target, first: Mapping[str, int], row: int
 ) -> bool:
-    """Tells whether a row holds a sound that the query was made of."""
-    if rows.digests[row] in query.own:
+    """Tells whether a row holds the sound of a target."""
+    if rows.digests[row] == target.digest:
         return True
-    if any(compare.same_sound(target, row) for target in targets):
-        return True
-    apart = np.linalg.norm(query.vectors - rows.vectors[row], axis=1).min()
-    return bool(apart <= COPY_REACH) and any(compare.holds(row, clip) for clip in query.clips)
+    if target.clip is None:
+        return target.digest in first and compare.same_sound(first[target.digest], row)
+    near = np.linalg.norm(rows.vectors[row] - target.vector) <= COPY_REACH
+    return bool(near) and compare.holds(row, target.clip)
 
 
 def _find_copy(

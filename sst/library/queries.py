@@ -1,6 +1,6 @@
 """Queries as vectors: a file, a hit in it, likes and dislikes, an interpolation."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,12 +17,21 @@ from sst.search import aspects
 from sst.types import Clip, Path_, Sound
 
 
+class Target(NamedTuple):
+    """A sound that a query was made of."""
+
+    digest: str
+    vector: Float[np.ndarray, " e"]
+    clip: Clip | None  # None where a row of the index, of that digest, holds it
+    inside: bool = True  # the library: its copies there are no results
+
+
 class Query(NamedTuple):
     """Search vectors: a search finds the sounds that are near to any of them."""
 
     vectors: Float[np.ndarray, "q e"]
-    own: frozenset[str]  # digests of the sounds that it was made of
-    clips: tuple[Clip, ...] = ()  # of these sounds, unless the index holds them
+    own: frozenset[str]  # digests that are no results: of the targets, and of the hits in them
+    targets: tuple[Target, ...]
 
 
 def of_file(encoder: Encoder, folder: Path, target: Path_, segment: int | None = None) -> Query:
@@ -43,11 +52,12 @@ def of_file(encoder: Encoder, folder: Path, target: Path_, segment: int | None =
     indexed = rows.read_indexed_sounds(folder, target)
     if indexed and (segment is not None or len(indexed) == 1):
         sound = indexed[_position(target, segment or 1, len(indexed))]
-        return Query(sound.vector[None], frozenset([sound.digest]))
+        return _of_indexed(sound)
     decoded = _decode(encoder, target, segment)
     hits = [sound.digest for sound in indexed]  # of a whole that the index has in parts
-    own = frozenset([decoded.digest, *hits])
-    return Query(_vectors(encoder, [decoded], target), own, (decoded.clip,))
+    (vector,) = _vectors(encoder, [decoded], target)
+    query = _of_decoded(decoded, vector)
+    return query._replace(own=query.own.union(hits))
 
 
 def of_hits(encoder: Encoder, folder: Path, target: Path_, any_pitch: bool = False) -> list[Query]:
@@ -57,15 +67,12 @@ def of_hits(encoder: Encoder, folder: Path, target: Path_, any_pitch: bool = Fal
     """
     indexed = [] if any_pitch else rows.read_indexed_sounds(folder, target)
     if indexed:
-        return [Query(sound.vector[None], frozenset([sound.digest])) for sound in indexed]
+        return [_of_indexed(sound) for sound in indexed]
     hits = embed_files.decode_hits_or_raise(encoder, target)
     if any_pitch:
         return [_transposed(encoder, hit, target) for hit in hits]
     vectors = _vectors(encoder, hits, target)
-    return [
-        Query(vector[None], frozenset([hit.digest]), (hit.clip,))
-        for vector, hit in zip(vectors, hits, strict=True)
-    ]
+    return [_of_decoded(hit, vector) for vector, hit in zip(vectors, hits, strict=True)]
 
 
 def at_any_pitch(encoder: Encoder, target: Path_, segment: int | None = None) -> Query:
@@ -98,8 +105,8 @@ def blend(parts: Sequence[tuple[Query, float]]) -> Query:
     if shares.max() < 0:
         raise UsageError("Something to be like is missing: give a target, or --like.")
     vectors = np.concatenate([query.vectors for query, _ in parts])
-    own = frozenset().union(*(query.own for query, _ in parts))
-    return Query(aspects.blend(vectors, shares)[None], own, _clips(query for query, _ in parts))
+    own, targets = _sources([query for query, _ in parts])
+    return Query(aspects.blend(vectors, shares)[None], own, targets)
 
 
 def interpolate(a: Query, b: Query, steps: int) -> list[Query]:
@@ -110,20 +117,38 @@ def interpolate(a: Query, b: Query, steps: int) -> list[Query]:
     """
     if steps < 2:
         raise UsageError(f"--steps {steps} should be at least 2.")
-    ends, own, clips = np.concatenate([a.vectors, b.vectors]), a.own | b.own, _clips([a, b])
+    ends, (own, targets) = np.concatenate([a.vectors, b.vectors]), _sources([a, b])
     points = np.linspace(0.0, 1.0, steps)
-    return [Query(aspects.blend(ends, np.array([1 - t, t]))[None], own, clips) for t in points]
+    return [Query(aspects.blend(ends, np.array([1 - t, t]))[None], own, targets) for t in points]
 
 
-def _clips(parts: Iterable[Query]) -> tuple[Clip, ...]:
-    """Returns the clips of all the sounds of some queries; none where the index holds some."""
-    clips = [query.clips for query in parts]
-    return tuple(clip for each in clips for clip in each) if all(clips) else ()
+def from_outside(query: Query) -> Query:
+    """Returns the query as of sounds outside the library: their copies there are results."""
+    targets = tuple(target._replace(inside=False) for target in query.targets)
+    return query._replace(own=frozenset(), targets=targets)
+
+
+def _sources(parts: Sequence[Query]) -> tuple[frozenset[str], tuple[Target, ...]]:
+    """Returns what all of some queries were made of."""
+    own: frozenset[str] = frozenset().union(*(query.own for query in parts))
+    return own, tuple(target for query in parts for target in query.targets)
+
+
+def _of_indexed(sound: rows.IndexedSound) -> Query:
+    target = Target(sound.digest, sound.vector, None)
+    return Query(sound.vector[None], frozenset([sound.digest]), (target,))
+
+
+def _of_decoded(sound: Sound, vector: Float[np.ndarray, " e"]) -> Query:
+    target = Target(sound.digest, vector, sound.clip)
+    return Query(vector[None], frozenset([sound.digest]), (target,))
 
 
 def _transposed(encoder: Encoder, sound: Sound, target: Path_) -> Query:
     variants = [_at_pitch(sound, semitones, encoder) for semitones in aspects.SEMITONES]
-    return Query(_vectors(encoder, variants, target), frozenset([sound.digest]), (sound.clip,))
+    vectors = _vectors(encoder, variants, target)
+    query = _of_decoded(sound, vectors[list(aspects.SEMITONES).index(0)])
+    return query._replace(vectors=vectors)
 
 
 def _position(target: Path_, segment: int, there: int) -> int:

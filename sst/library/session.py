@@ -100,6 +100,22 @@ def make_query(
     return _from_outside(session, found, target)
 
 
+def make_blend(session: Session, parts: Sequence[tuple[Path_, float]]) -> Query:
+    """Makes a query of files that are liked, and disliked ones with negative weights.
+
+    Raises:
+        UsageError: there is no such file, or weights that make no query.
+        NothingToDo: a file cannot be read, or is silent.
+    """
+    return queries.blend([(_make_plain_query(session, file), weight) for file, weight in parts])
+
+
+def _make_plain_query(session: Session, target: Path_) -> Query:
+    """Makes a query of a whole file, at its own pitch."""
+    found = queries.of_file(session.encoder, session.report.folder, target)
+    return _from_outside(session, found, target)
+
+
 def make_hit_queries(session: Session, target: Path_, choice: Choice) -> list[Query]:
     """Makes a query, as `make_query` does, of every hit of a file."""
     folder, any_pitch = session.report.folder, _any_pitch(choice)
@@ -121,7 +137,7 @@ def _from_outside(session: Session, query: Query, target: Path_) -> Query:
     with contextlib.suppress(OSError):
         if any(os.path.samefile(path, target) for path in same):
             return query
-    return query._replace(own=frozenset())
+    return queries.from_outside(query)
 
 
 def find_nearest(
@@ -162,18 +178,22 @@ def interpolate(
         UsageError: there is no such file, or fewer than 2 steps.
         NothingToDo: a file cannot be read, or is silent.
     """
-    start, end = (queries.of_file(session.encoder, session.report.folder, x) for x in (a, b))
+    start, end = (_make_plain_query(session, target) for target in (a, b))
     points = queries.interpolate(start, end, steps)
     quantiles = distance_quantiles(session, choice)
+    places = zip(session.rows.paths, session.rows.onsets.tolist(), strict=True)
+    row_of = {place: row for row, place in enumerate(places)}
+    compare = Comparison(session.rows, session.encoder.audio)
     found: dict[int, Hit] = {}
-    taken: set[tuple[str, float]] = set()
+    taken: list[int] = []
     for step in (0, steps - 1, *range(1, steps - 1)):  # the ends choose first
         enough = choice._replace(num_similar=len(found) + 1)
-        near = find_nearest(session, points[step], enough, quantiles)
-        for hit in near:
-            if (hit.path, hit.onset_s) not in taken:
+        for hit in find_nearest(session, points[step], enough, quantiles):
+            row = row_of[hit.path, hit.onset_s]
+            known = row in taken if choice.keep_duplicates else compare.is_any(taken, row)
+            if not known:
                 found[step] = hit
-                taken.add((hit.path, hit.onset_s))
+                taken.append(row)
                 break
     return [found[step] for step in sorted(found)]
 

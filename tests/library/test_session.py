@@ -1,6 +1,7 @@
 """What is found: by weights, by likes and dislikes, on the way between two, once for all copies."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,6 +104,35 @@ def test_copies_of_the_target_by_waveform_are_left_out_too_and_the_same_sound(fo
         assert same == {str(path) for path in copies | {inside}}
     _, *likes = find(session, tmp_path / "outside.wav", 2)
     assert likes and likes[0].band != "same sound"
+
+
+def test_copies_of_sounds_outside_are_the_same_sound_in_blends_and_on_paths(folder, tmp_path):
+    root = shutil.copytree(folder, tmp_path / "lib")
+    inside, outside = [], []
+    for name in ("pack2/kick/kick3.wav", "pack2/hat/hat3.wav"):
+        wave, rate = sf.read(root / name, dtype="float32")
+        for number in range(2):
+            sf.write(root / f"pack{number}/copy_of_{Path(name).stem}.flac", 0.7 * wave, rate)
+        inside.append(root / name)
+        outside.append(tmp_path / Path(name).name)
+        sf.write(outside[-1], 0.9 * wave, rate)
+    session = library_session.open_session(ENCODER, [root], workers=1)
+    every = len(session.rows.paths)
+
+    def same(targets, **choice):
+        query = library_session.make_blend(session, [(target, 1.0) for target in targets])
+        hits = library_session.find_nearest(session, query, library_hits.Choice(every, **choice))
+        return sorted(hit.copies for hit in hits if hit.band == "same sound")
+
+    assert same(outside) == [2, 2]
+    assert same(inside) == []
+    assert same([inside[0], outside[1]]) == [2]
+    assert same([inside[0], outside[1]], include_self=True) == [2, 2]
+    for targets, shown in ((outside, ["same sound"] * 2), (inside, [])):
+        path = library_session.interpolate(session, *targets, steps=5)
+        assert len(path) == 5
+        assert [hit.band for hit in path if hit.band == "same sound"] == shown
+        assert not shown or path[0].band == path[-1].band == "same sound"
 
 
 def test_what_is_near_with_another_waveform_is_not_the_same_sound(folder, tmp_path):
