@@ -59,7 +59,6 @@ def _write(
     else:
         least = arguments.min_novelty
         wave, one = novelty_filter.render_novel(model, first, collections, least, draw)
-    path.parent.mkdir(exist_ok=True)
     rendering.write(path, wave, one)
     if not sys.stdout.isatty():
         put(f"{path}\n")

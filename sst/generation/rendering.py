@@ -46,10 +46,13 @@ def render(model: "Model", recipe: Recipe) -> Float[np.ndarray, " n"]:
 def write(path: Path, wave: Float[np.ndarray, " n"], recipe: Recipe) -> None:
     """Writes a wave [n] as WAV with its recipe inside, and the recipe as `.json` beside it.
 
+    Makes the folder where only that is missing.
+
     Raises:
         ResourceError: the folder cannot be written; neither file is left half written.
     """
     try:
+        path.parent.mkdir(exist_ok=True)
         write_wave(path, wave, recipe.sample_rate, recipe.subtype, recipe.to_json())
         atomic.write_text(path.with_suffix(".json"), recipe.to_json(indent=1) + "\n")
     except OSError as error:

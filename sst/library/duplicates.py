@@ -12,6 +12,7 @@ from sst import files
 from sst.audio.clip import clip_digest
 from sst.audio.decode_pool import decode_many
 from sst.config import AudioConfig
+from sst.errors import NothingToDo, plural
 from sst.files import Sample
 from sst.search import waveform_match
 from sst.types import Progress, Skipped, Sound, Wave
@@ -65,10 +66,13 @@ def find_duplicates(
 
     Raises:
         UsageError: one of `dirs` is not a folder.
-        NothingToDo: no audio file in them.
+        NothingToDo: no audio file in them, or none that can be used.
     """
     samples = files.samples_or_raise(dirs).samples
     found, skipped = _decode(samples, progress, workers)
+    if not found:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
+        raise NothingToDo(f"0 of {plural(len(samples), 'file')} could be used: {reasons}.")
 
     def waves(rows: Sequence[int]) -> Iterator[Wave]:
         for sound in decode_many([found[row].sample.path for row in rows], AUDIO, workers):

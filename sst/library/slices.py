@@ -189,7 +189,7 @@ def _wav(path: Path, like: sf.SoundFile, subtype: str) -> Iterator[sf.SoundFile]
         with wav.open_new(path, like.samplerate, like.channels, subtype) as file:
             yield file
     except sf.LibsndfileError:
-        raise OSError(errno.EIO, "cannot be written; is there room?", str(path)) from None
+        raise OSError(errno.EIO, "no permission or no room", str(path)) from None
 
 
 def _subtype(source: str) -> str:

@@ -135,8 +135,8 @@ class Store:
         for step in order:
             try:
                 state = self._read(step, template)
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                failures.append((step, _first_line(error)))
+            except Exception as error:  # Orbax raises any, also its base, for what it cannot read
+                failures.append((step, _reason(error)))
                 continue
             for bad, _ in failures:
                 self._set_aside(bad)
@@ -272,6 +272,13 @@ def _digest(array: np.ndarray) -> str:
 
 def _note(step: int, why: str, used: int) -> str:
     return f"Checkpoint {step} cannot be used ({why}); going on from {used}."
+
+
+def _reason(error: Exception) -> str:
+    """Returns a phrase that says why a checkpoint cannot be used."""
+    if isinstance(error, KeyError | json.JSONDecodeError):
+        return "its metadata is damaged"
+    return _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

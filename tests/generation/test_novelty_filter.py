@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 
 from sst import inference
-from sst.errors import ModelError, UsageError
+from sst.errors import ModelError, ResourceError, UsageError
 from sst.generation import novelty_filter, recipe, rendering, sampling
 from sst.library import session
 from sst.search import novelty
@@ -107,3 +108,10 @@ def test_recipes_keep_the_nearest_sounds_and_older_ones_have_none(model, trainin
     assert recipe._from_fields(dict(stored)) == found
     older = {name: value for name, value in stored.items() if name not in ("nearest", "tries")}
     assert recipe._from_fields(older) == one
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(model):
+    (one,) = sampling.draw(model, 1, 0)
+    target = Path("/proc/none/x.wav")
+    with pytest.raises(ResourceError, match="^Cannot write /proc/none/x.wav: "):
+        rendering.write(target, np.zeros(10, np.float32), one)

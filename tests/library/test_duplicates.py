@@ -6,6 +6,7 @@ import soundfile as sf
 import soxr
 
 from sst.audio.clip import to_int16
+from sst.errors import NothingToDo
 from sst.library import duplicates
 from tests import synth
 
@@ -23,6 +24,12 @@ def folder(tmp_path, rng):
     sf.write(tmp_path / "low.wav", soxr.resample(wave, RATE, 32_000), 32_000)
     sf.write(tmp_path / "kick.wav", synth.kick(RATE, rng), RATE)
     return tmp_path
+
+
+def test_files_of_which_none_can_be_used_are_a_sentence(tmp_path):
+    (tmp_path / "junk.wav").write_text("no sound " * 20)
+    with pytest.raises(NothingToDo, match="^0 of 1 file could be used: 1 unreadable.$"):
+        duplicates.find_duplicates([tmp_path])
 
 
 def test_the_best_is_without_loss_before_it_is_of_a_rate_that_no_one_hears(folder):

@@ -152,6 +152,25 @@ def test_without_checksums_of_files_the_arrays_are_checked(written, tmp_path, op
     assert "['big'] fails its checksum" in found.notes[0]
 
 
+def test_an_emptied_file_without_checksums_is_passed_over(written, tmp_path, opened):
+    directory = copy_of(written, tmp_path)
+    (directory / "step_20" / checkpoints.SEAL).unlink()
+    for path in (directory / "step_20/state").glob("ocdbt.process_0/d/*"):
+        path.write_bytes(b"")
+    found = opened(directory).restore(TEMPLATE)
+    assert_is(found, 10)
+    assert found.notes[0].startswith("Checkpoint 20 cannot be used (")
+
+
+def test_damaged_metadata_are_named(written, tmp_path, opened):
+    for number, content in enumerate((b"", b"{}", b'{"step": 20}')):
+        directory = Path(shutil.copytree(written, tmp_path / str(number)))
+        (directory / "step_20/meta/metadata").write_bytes(content)
+        found = opened(directory).restore(TEMPLATE)
+        assert_is(found, 10)
+        assert "its metadata is damaged" in found.notes[0]
+
+
 @pytest.mark.parametrize(
     ("damage", "why"),
     [
