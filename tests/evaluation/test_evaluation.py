@@ -39,6 +39,7 @@ AUDIO = tiny_model.CONFIG.audio
 CLASSES = {"kick": "drum", "snare": "drum"}
 
 
+@pytest.mark.slow
 def test_search_is_measured_on_the_vectors_that_a_library_compares(tmp_path):
     from sst import files
     from sst.audio import decode_pool
@@ -173,6 +174,7 @@ def test_noise_has_no_pitch_to_lose(rng):
     assert figure["value"] is None and "pitch" in figure["reason"]
 
 
+@pytest.mark.slow
 def test_the_ceiling_is_the_model_with_a_perfect_decoder():
     held_out = made(3)
     ceiling = systems.of_model(_with_audio(), 0)["ceiling"].reconstruct(held_out)

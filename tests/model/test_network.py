@@ -67,6 +67,7 @@ def test_search_vectors_are_the_start_of_the_whole_latent():
     np.testing.assert_allclose(embed(params, stats, batch, config)[:, 3:], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_other_sizes_have_a_place():
     config = dataclasses.replace(
         CONFIG, model=ModelConfig(latent_dim=16, width=16, fold=3, encoder_blocks=1)

@@ -68,6 +68,7 @@ def program(function, *arguments):
     return str(jax.make_jaxpr(function)(*arguments))
 
 
+@pytest.mark.slow
 def test_every_product_of_the_networks_is_rounded(begun):
     params, stats = begun
     text = program(lambda p: mean_terms(p, stats, LOW), params)
@@ -79,6 +80,7 @@ def test_every_product_of_the_networks_is_rounded(begun):
     assert rounded == layers["encoder"] + layers["decoder"] + 2 * layers["search"]
 
 
+@pytest.mark.slow
 def test_the_linear_part_is_not_rounded_on_accelerators_either(begun):
     _, stats = begun
     inputs, z = small_model.batch(2), jnp.zeros((2, LOW.model.latent_dim))
@@ -89,6 +91,7 @@ def test_the_linear_part_is_not_rounded_on_accelerators_either(begun):
         assert "Precision.HIGHEST" in text and text.count("dot_general[") == 1
 
 
+@pytest.mark.slow
 def test_whoever_does_not_train_computes_in_float32(begun):
     params, stats = begun
     batch, key = small_model.batch(8), jax.random.key(3)

@@ -174,6 +174,7 @@ def test_a_signal_between_evaluations_saves_the_end_of_that_call(
     assert state_of(dataset, tmp_path / "a") == state_of(dataset, straight)
 
 
+@pytest.mark.slow
 def test_several_steps_in_one_call_make_the_same_run(dataset, tmp_path, straight):
     run(dataset, tmp_path / "once", 20, config=CALLS)
     for stop in (8, 13, 20):
