@@ -11,6 +11,7 @@ finds it there.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -102,6 +103,12 @@ def directory_or_previous(path: str | os.PathLike[str]) -> Path:
     """Returns `path`, or the folder that was there before a `replace_directory` that was killed."""
     target = Path(path)
     return _previous(target) if not target.is_dir() and _previous(target).is_dir() else target
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Returns the SHA-256 of a file's content, in hexadecimal: equal as long as it is whole."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _draft_of(target: Path) -> Path:

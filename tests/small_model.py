@@ -10,9 +10,9 @@ from sst.audio.clip import canonical
 from sst.config import AudioConfig, Config, ModelConfig, OptimConfig
 from sst.dsp import features
 from sst.model import pca, prior
-from sst.model.functions import VAE
 from sst.types import Batch, Features
 from tests import synth, tiny_model
+from tests.tiny_model import MODEL
 
 CONFIG = Config(
     name="small",
@@ -22,13 +22,6 @@ CONFIG = Config(
 )
 
 VIEWS = pca.PCA_VIEWS  # there is room for all of them
-
-MODEL = VAE._replace(
-    encode=jax.jit(VAE.encode, static_argnames="config"),
-    decode=jax.jit(VAE.decode, static_argnames="config"),
-    embed=jax.jit(VAE.embed, static_argnames="config"),
-    objective=jax.jit(VAE.objective, static_argnames=("config", "train")),
-)
 
 
 def clips(n: int, seed: int = 0) -> Features:

@@ -3,7 +3,7 @@
 import pytest
 
 from sst import config as configs
-from sst.config import Config, ModelConfig, SegmentConfig
+from sst.config import AudioConfig, Config, ModelConfig, SegmentConfig
 from sst.errors import UsageError
 
 
@@ -27,14 +27,22 @@ def test_another_precision_is_refused_in_a_sentence():
 
 
 @pytest.mark.parametrize(
-    "key, value, rule",
+    ("config", "field", "value", "rule"),
     [
-        ("sensitivity", 1.1, "0 to 1"),
-        ("min_gap_s", 0.0, "0.02 to 10 seconds"),
-        ("max_segments", 0, "1 to 10000"),
-        ("max_minutes", 0.0, "0.1 to 240 minutes"),
+        (SegmentConfig, "segments.sensitivity", 1.1, "0 to 1"),
+        (SegmentConfig, "segments.min_gap_s", 0.0, "0.02 to 10 seconds"),
+        (SegmentConfig, "segments.max_segments", 0, "1 to 10000"),
+        (SegmentConfig, "segments.max_minutes", 0.0, "0.1 to 240 minutes"),
+        (AudioConfig, "audio.hop", 3, "a divisor of n_fft=1024 below it"),
+        (AudioConfig, "audio.hop", 1024, "a divisor of n_fft=1024 below it"),
+        (AudioConfig, "audio.hop", 0, "a divisor of n_fft=1024 below it"),
+        (AudioConfig, "audio.n_fft", 1000, "a power of 2, 64 or more"),
+        (AudioConfig, "audio.n_fft", 32, "a power of 2, 64 or more"),
+        (AudioConfig, "audio.n_mels", 513, r"8 to 512 \(half of n_fft\)"),
     ],
 )
-def test_settings_out_of_range_are_refused_with_their_rule(key, value, rule):
-    with pytest.raises(UsageError, match=rf"^segments.{key}={value} should be {rule}\.$"):
-        configs.from_dict(SegmentConfig, {key: value})
+def test_a_value_out_of_range_is_refused_with_its_rule(config, field, value, rule):
+    name = field.split(".")[1]
+    for make in (lambda: config(**{name: value}), lambda: configs.from_dict(config, {name: value})):
+        with pytest.raises(UsageError, match=rf"^{field}={value} should be {rule}\.$"):
+            make()

@@ -10,6 +10,7 @@ from sst.audio.clip import canonical
 from sst.config import AudioConfig, Config, ModelConfig
 from sst.dsp import features
 from sst.model import export_format, network, pca, prior
+from sst.model.functions import VAE
 from sst.search import novelty
 from sst.types import Features
 from tests import synth
@@ -22,8 +23,12 @@ CONFIG = Config(
     model=ModelConfig(latent_dim=6, width=16, encoder_blocks=1, decoder_blocks=1),
 )
 
-_encode = jax.jit(network.encode, static_argnames="config")
-_embed = jax.jit(network.embed, static_argnames="config")
+MODEL = VAE._replace(
+    encode=jax.jit(VAE.encode, static_argnames="config"),
+    decode=jax.jit(VAE.decode, static_argnames="config"),
+    embed=jax.jit(VAE.embed, static_argnames="config"),
+    objective=jax.jit(VAE.objective, static_argnames=("config", "train")),
+)
 _search_vectors = jax.jit(network.search_vectors, static_argnames="config")
 
 
@@ -55,14 +60,14 @@ def export(
     inputs = features.of_clips(clips, config.audio)
     stats = pca.data_stats(inputs, config)
     params = network.init(jax.random.key(seed), config, stats)
-    means, _ = _encode(params, stats, inputs, config)
+    means, _ = MODEL.encode(params, stats, inputs, config)
     labels = np.repeat(np.arange(3), 8) if class_names else None
     if labels is not None:
         params["prototypes"] = prototypes(params, stats, inputs, labels, config)
     fitted = prior.fit(np.asarray(means), labels, neighbours=8)
     known = None
     if with_known:
-        vectors = np.asarray(_embed(params, stats, inputs, config))
+        vectors = np.asarray(MODEL.embed(params, stats, inputs, config))
         packs = novelty.number_groups(list(sounds), by_pack=True)
         known = novelty.KnownSounds(
             list(sounds), vectors, novelty.measure_spacing(vectors, packs, lambda a, b: False)

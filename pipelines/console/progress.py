@@ -28,11 +28,11 @@ class Progress:
         elapsed = time.monotonic() - self._start
         if sys.stderr.isatty():
             self._draw(done, total, skipped, elapsed)
+        elif done == total and not self._tenth:
+            return  # one line that all is done tells nothing
         elif elapsed >= QUIET_S and total and 10 * done // total > self._tenth:
-            ends = done == total and not self._tenth  # one line that all is done tells nothing
             self._tenth = 10 * done // total
-            if not ends:
-                self._say(done, total, skipped, elapsed)
+            self._say(done, total, skipped, elapsed)
 
     def __enter__(self) -> "Progress":
         return self

@@ -6,9 +6,9 @@ they may be copies.
 
 import functools
 import math
-from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from sst.audio.clip import canonical
 from sst.audio.reader import BadAudio
@@ -40,20 +40,35 @@ class Comparison:
         """Tells whether two rows hold one sound: the same samples, or one waveform."""
         if self._rows.digests[a] == self._rows.digests[b]:
             return True
-        vectors = self._rows.vectors
-        if np.linalg.norm(vectors[a] - vectors[b]) > COPY_REACH:
+        return self._is_near(self._rows.vectors[a], b) and self._agree(self._clip(a), b)
+
+    def holds(
+        self, row: int, digest: str, vector: Float[np.ndarray, " e"], clip: Clip | None
+    ) -> bool:
+        """Tells whether a row holds a sound.
+
+        Args:
+            row: of the index.
+            digest: of the sound.
+            vector: its search vector.
+            clip: its clip; None where the index holds a sound of that digest.
+        """
+        if self._rows.digests[row] == digest:
+            return True
+        if not self._is_near(vector, row):
             return False
-        clip = self._clip(a)
-        return clip is not None and self.holds(b, clip)
+        if clip is None and digest in self._rows.digests:
+            clip = self._clip(self._rows.digests.index(digest))
+        return self._agree(clip, row)
 
-    def is_any(self, rows: Sequence[int], row: int) -> bool:
-        """Tells whether a row is one of some rows, or holds the sound of one."""
-        return row in rows or any(self.same_sound(other, row) for other in rows)
+    def _is_near(self, vector: Float[np.ndarray, " e"], row: int) -> bool:
+        return bool(np.linalg.norm(self._rows.vectors[row] - vector) <= COPY_REACH)
 
-    def holds(self, row: int, clip: Clip) -> bool:
-        """Tells whether a row holds the sound of a clip, whatever their vectors say."""
-        own = self._clip(row)
-        return own is not None and waveform_match.same_sound(clip, own, self._audio.sample_rate)
+    def _agree(self, clip: Clip | None, row: int) -> bool:
+        other = self._clip(row)
+        if clip is None or other is None:
+            return False
+        return waveform_match.same_sound(clip, other, self._audio.sample_rate)
 
     def _read(self, row: int) -> Clip | None:
         """Decodes the sound of a row, in this process: the scan has done so without harm."""

@@ -10,11 +10,10 @@ from jaxtyping import Float, Int
 
 from sst.errors import UsageError
 from sst.library.copies import Comparison
-from sst.library.queries import Query, Target
+from sst.library.queries import Query
 from sst.library.rows import Rows
 from sst.search import aspects
 from sst.search import similarity as similarities
-from sst.search.similarity import COPY_REACH
 
 
 class Hit(NamedTuple):
@@ -80,13 +79,12 @@ def choose(
     """
     chosen: list[ChosenRow] = []
     folders: collections.Counter[str] = collections.Counter()
-    first = _first_rows(rows, query)
     for row, distance in zip(found.tolist(), distances.tolist(), strict=True):
-        same = [t for t in query.targets if _is_target(rows, compare, t, first, row)]
+        same = [t for t in query.targets if compare.holds(row, t.digest, t.vector, t.clip)]
         own = rows.digests[row] in query.own or any(target.inside for target in same)
         if own and not choice.include_self:
             continue
-        shown = None if choice.keep_duplicates else _find_copy(rows, compare, chosen, row)
+        shown = None if choice.keep_duplicates else _find_copy(compare, chosen, row)
         if shown is not None:
             chosen[shown] = chosen[shown]._replace(copies=chosen[shown].copies + 1)
             continue
@@ -132,35 +130,7 @@ def nothing_close(hits: Sequence[Hit]) -> bool:
     return all(hit.band == "weak" for hit in hits)
 
 
-def _first_rows(rows: Rows, query: Query) -> dict[str, int]:
-    """Returns the first row of every target that the index holds, by its digest."""
-    held = {target.digest for target in query.targets if target.clip is None}
-    first: dict[str, int] = {}
-    for row, digest in enumerate(rows.digests):
-        if digest in held:
-            first.setdefault(digest, row)
-    return first
-
-
-def _is_target(
-    rows: Rows, compare: Comparison, target: Target, first: Mapping[str, int], row: int
-) -> bool:
-    """Tells whether a row holds the sound of a target."""
-    if rows.digests[row] == target.digest:
-        return True
-    if target.clip is None:
-        return target.digest in first and compare.same_sound(first[target.digest], row)
-    near = np.linalg.norm(rows.vectors[row] - target.vector) <= COPY_REACH
-    return bool(near) and compare.holds(row, target.clip)
-
-
-def _find_copy(
-    rows: Rows, compare: Comparison, chosen: Sequence[ChosenRow], row: int
-) -> int | None:
+def _find_copy(compare: Comparison, chosen: Sequence[ChosenRow], row: int) -> int | None:
     """Returns the place in `chosen` of a row that holds the same sound as `row`."""
-    shown = np.array([one.row for one in chosen], np.int64)
-    apart = np.linalg.norm(rows.vectors[shown] - rows.vectors[row], axis=1)
-    for place in np.flatnonzero(apart <= COPY_REACH).tolist():
-        if compare.same_sound(int(shown[place]), row):
-            return place
-    return None
+    same = (place for place, one in enumerate(chosen) if compare.same_sound(one.row, row))
+    return next(same, None)

@@ -157,14 +157,24 @@ def find_nearest(
     Raises:
         UsageError: a choice that cannot be made.
     """
+    compare = Comparison(session.rows, session.encoder.audio)
+    return _find(session, query, choice, quantiles or distance_quantiles(session, choice), compare)
+
+
+def _find(
+    session: Session,
+    query: Query,
+    choice: Choice,
+    quantiles: similarities.DistanceQuantiles,
+    compare: Comparison,
+) -> list[Hit]:
+    """Finds as `find_nearest`; several calls with one `compare` decode a sound once."""
     check(choice)
     reach, there = choice.num_similar + 16, len(session.rows.paths)
-    compare = Comparison(session.rows, session.encoder.audio)
     while True:
         rows, distances = _candidates(session, query, choice, reach)
         chosen = choose(session.rows, compare, rows, distances, query, choice)
         if len(chosen) >= choice.num_similar or reach >= there:
-            quantiles = quantiles or distance_quantiles(session, choice)
             return make_hits(session.rows, chosen, quantiles)
         reach *= 8
 
@@ -188,10 +198,10 @@ def interpolate(
     taken: list[int] = []
     for step in (0, steps - 1, *range(1, steps - 1)):  # the ends choose first
         enough = choice._replace(num_similar=len(found) + 1)
-        for hit in find_nearest(session, points[step], enough, quantiles):
+        for hit in _find(session, points[step], enough, quantiles, compare):
             row = row_of[hit.path, hit.onset_s]
-            known = row in taken if choice.keep_duplicates else compare.is_any(taken, row)
-            if not known:
+            same = (compare.same_sound(one, row) for one in taken)
+            if not (row in taken if choice.keep_duplicates else any(same)):
                 found[step] = hit
                 taken.append(row)
                 break

@@ -23,9 +23,8 @@ NEIGHBOURS = 16  # too few repeat the training sounds, too many blur the kinds i
 NOISE_STD = 0.05  # standard deviation in every direction; neighbours span only k - 1 of them
 OTHER_LABEL_FACTOR = 4.0  # multiplies squared distances to sounds of another label
 CANDIDATE_FACTOR = 4  # times as many sounds as neighbours are considered
-DISTINCT_SHARE = (
-    0.7  # of the typical distance to them: two sounds nearer to each other count as one
-)
+# Of the typical distance to them: two sounds nearer to each other count as one.
+DISTINCT_SHARE = 0.7
 
 
 def fit(

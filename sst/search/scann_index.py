@@ -11,7 +11,6 @@ whatever order the library lists them.
 """
 
 import contextlib
-import hashlib
 import importlib.util
 import json
 import math
@@ -175,7 +174,7 @@ def save(index: ScannIndex, place: Path) -> None:
             "trained": index.trained,
             "changed": index.changed,
             "recall": index.recall,
-            "files": {p.name: _sha256(p) for p in sorted(draft.iterdir())},
+            "files": {p.name: atomic.sha256(p) for p in sorted(draft.iterdir())},
         }
         (draft / MANIFEST).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
@@ -197,7 +196,8 @@ def load(place: Path) -> ScannIndex:
         numbers = int(facts["trained"]), int(facts["changed"]), float(facts["recall"])
         present = {p.name for p in place.iterdir()} - {MANIFEST}
         intact = present == set(files) and all(
-            (place / name).is_file() and _sha256(place / name) == sha for name, sha in files.items()
+            (place / name).is_file() and atomic.sha256(place / name) == sha
+            for name, sha in files.items()
         )
         assets = (place / "scann_assets.pbtxt").read_text(encoding="utf-8")
         ids = np.load(place / _IDS) if intact else np.zeros(0, np.uint64)
@@ -245,8 +245,3 @@ def _quiet() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -246,13 +246,8 @@ def _check_files(checkpoint: Path) -> None:
 
 def _file_digests(folder: Path) -> dict[str, str]:
     """Returns the SHA-256 of every file below a folder, by its path there."""
-    digests = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with open(path, "rb") as file:
-                digest = hashlib.file_digest(file, "sha256")
-            digests[path.relative_to(folder).as_posix()] = digest.hexdigest()
-    return digests
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): atomic.sha256(path) for path in sorted(paths)}
 
 
 def digests(tree: Any) -> dict[str, str]:

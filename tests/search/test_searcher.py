@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sst import atomic
 from sst.errors import UsageError
 from sst.search import scann_index, stored_index
 from sst.search import searcher as searchers
@@ -347,7 +348,7 @@ def altered(place, name, content):
     """Replaces a file of a stored index, and its digest in the manifest."""
     (place / name).write_bytes(content)
     facts = json.loads((place / "MANIFEST.json").read_text())
-    facts["files"][name] = scann_index._sha256(place / name)
+    facts["files"][name] = atomic.sha256(place / name)
     (place / "MANIFEST.json").write_text(json.dumps(facts))
 
 
